@@ -1,0 +1,219 @@
+// Every loss in JavaScript. Mirrors native/losses-inl.h function by function, operation by operation: the order of sums,
+// what is rounded to float and when, and the formulas are explained there.
+
+import { type CrossEntropyBatch, type Kernels, ROW_CHUNK, type Total } from '../batch.js';
+import { exp, exp32, fma, LN2, log, log1p, ROUND_TO_INTEGER, roundLog2 } from './math.js';
+
+const fround = Math.fround;
+
+const LANES = 32;
+const BLOCK = 1024;
+const SHIFT_ABOVE = 2 ** 20;
+
+// The virtual lanes of the sum at hand. A Float32Array rounds what is stored to float, as the float addition does.
+const lanes = new Float32Array(LANES);
+
+function sumLanes(): number {
+  const eight = (i: number) =>
+    fround(fround(lanes[i] + lanes[i + 16]) + fround(lanes[i + 8] + lanes[i + 24]));
+  return eight(0) + eight(4) + (eight(2) + eight(6)) + (eight(1) + eight(5) + (eight(3) + eight(7)));
+}
+
+function rowMax(x: Float32Array, start: number, end: number): number {
+  let m = -Infinity;
+  for (let i = start; i < end; i++) {
+    const value = x[i];
+    if (value > m) m = value;
+  }
+  return m;
+}
+
+function exactSmoothingSum(
+  x: Float32Array,
+  start: number,
+  end: number,
+  skip: number,
+  smoothing: Float32Array | null,
+  first: number,
+  maximum: number,
+): number {
+  let sum = 0;
+  for (let i = start; i < end; i++) {
+    const factor = smoothing === null ? 1 : smoothing[first + i - start];
+    if (i === skip || factor === 0) continue;
+    if (x[i] === -Infinity) return -Infinity;
+    sum += factor * (x[i] - maximum);
+  }
+  return sum;
+}
+
+/** Elements [start, end) of x are one block, its classes begin at `first`; `skip` is the element left out. */
+function smoothingSum(
+  x: Float32Array,
+  start: number,
+  end: number,
+  skip: number,
+  smoothing: Float32Array | null,
+  first: number,
+  maximum: number,
+): number {
+  lanes.fill(0);
+  if (smoothing === null) {
+    for (let i = start; i < end; i++) {
+      if (i !== skip) lanes[(i - start) % LANES] += fround(x[i] - maximum);
+    }
+  } else {
+    for (let i = start; i < end; i++) {
+      const factor = smoothing[first + i - start];
+      if (i !== skip && factor !== 0) lanes[(i - start) % LANES] += fround(factor * fround(x[i] - maximum));
+    }
+  }
+  const sum = sumLanes();
+  return sum > -Infinity ? sum : exactSmoothingSum(x, start, end, skip, smoothing, first, maximum);
+}
+
+function expSum(
+  x: Float32Array,
+  out: Float32Array | null,
+  start: number,
+  end: number,
+  skip: number,
+  shift: number,
+  k: number,
+): number {
+  const magic = ROUND_TO_INTEGER + (127 - k);
+  const floor = fround((k - 127) * LN2);
+  lanes.fill(0);
+  for (let i = start; i < end; i++) {
+    const shifted = fround(x[i] - shift);
+    const e = exp32(floor > shifted ? floor : shifted, magic);
+    if (out !== null) out[i] = e;
+    if (i !== skip) lanes[(i - start) % LANES] += e;
+  }
+  return sumLanes();
+}
+
+function finishGradient(
+  gradient: Float32Array,
+  start: number,
+  end: number,
+  smoothing: Float32Array | null,
+  scale: number,
+  offset: number,
+): void {
+  if (smoothing === null) {
+    for (let i = start; i < end; i++) gradient[i] = fma(gradient[i], scale, offset);
+  } else {
+    for (let i = start; i < end; i++) {
+      gradient[i] = fma(gradient[i], scale, fround(offset * smoothing[i - start]));
+    }
+  }
+}
+
+function without(total: Total, index: number, value: number): number {
+  return index === total.top ? total.rest : total.sum - value;
+}
+
+function undefinedRow(gradient: Float32Array | null, start: number, end: number): number {
+  gradient?.fill(NaN, start, end);
+  return NaN;
+}
+
+function crossEntropyRow(batch: CrossEntropyBatch, row: number, y: number, upstream: number): number {
+  const { logits: x, gradient, smoothing, classes } = batch;
+  const start = row * batch.rowStride;
+  const end = start + classes;
+
+  const epsilon = batch.epsilons === null ? batch.epsilon : batch.epsilons[row];
+  const weight = batch.weight === null ? 1 : batch.weight[y];
+  const prior = batch.prior === null ? 1 : batch.prior[y];
+  const factor = smoothing === null ? 1 : smoothing[y];
+  let own = (1 - epsilon) * weight;
+  let mass = 0;
+  let others = 0;
+  if (epsilon > 0) {
+    mass = epsilon / (batch.others ? without(batch.priorTotal, y, prior) : batch.priorTotal.sum);
+    others = without(batch.smoothingTotal, y, factor);
+    if (!batch.others) own += mass * factor;
+  }
+
+  const maximum = rowMax(x, start, end);
+  if (maximum === Infinity || maximum === -Infinity) return undefinedRow(gradient, start, end);
+  const shift = maximum > SHIFT_ABOVE || maximum < -SHIFT_ABOVE ? maximum : 0;
+  const k = roundLog2(fround(maximum - shift));
+  const target = start + y;
+  const xTarget = x[target];
+  let below = 0;
+  let expSums = 0;
+  for (let i = start; i < end; i += BLOCK) {
+    const stop = Math.min(i + BLOCK, end);
+    if (mass > 0) below += smoothingSum(x, i, stop, target, smoothing, i - start, maximum);
+    expSums += expSum(x, gradient, i, stop, target, shift, k);
+  }
+
+  const logTarget = xTarget - shift - k * LN2;
+  const logMaximum = maximum - shift - k * LN2;
+  const expTarget = exp(logTarget);
+  const sum = expSums + expTarget;
+  if (Number.isNaN(sum)) return undefinedRow(gradient, start, end);
+
+  let nll: number;
+  let lseAboveMax: number;
+  if (expSums <= 0.4 * expTarget) {
+    nll = log1p(expSums / expTarget);
+    lseAboveMax = nll + (logTarget - logMaximum);
+  } else {
+    const logSum = log(sum);
+    nll = logSum - logTarget;
+    lseAboveMax = logSum - logMaximum;
+  }
+  let loss = own > 0 ? own * nll : 0;
+  if (mass > 0) loss += mass * (others * lseAboveMax - below);
+
+  if (gradient !== null) {
+    const rest = mass * others;
+    const total = own + rest;
+    finishGradient(
+      gradient,
+      start,
+      end,
+      smoothing,
+      fround((upstream * total) / sum),
+      fround(-(upstream * mass)),
+    );
+    gradient[target] = upstream * ((expTarget / sum) * rest - (expSums / sum) * own);
+  }
+  return loss;
+}
+
+function crossEntropyRows(batch: CrossEntropyBatch, begin: number, end: number): number {
+  let numerator = 0;
+  for (let row = begin; row < end; row++) {
+    const y = batch.targets[row];
+    let loss = 0;
+    if (y >= 0) {
+      const rowWeight = batch.rowWeight === null ? 1 : batch.rowWeight[row];
+      let upstream = batch.gradientScale * rowWeight;
+      if (batch.gradientScales !== null) upstream *= batch.gradientScales[row];
+      loss = crossEntropyRow(batch, row, y, upstream);
+      loss = rowWeight === 0 && !Number.isNaN(loss) ? 0 : rowWeight * loss;
+    } else if (batch.gradient !== null) {
+      const start = row * batch.rowStride;
+      batch.gradient.fill(0, start, start + batch.classes);
+    }
+    if (batch.losses !== null) batch.losses[row] = loss;
+    numerator += loss;
+  }
+  return numerator;
+}
+
+function crossEntropy(batch: CrossEntropyBatch): number {
+  let numerator = 0;
+  for (let begin = 0; begin < batch.rows; begin += ROW_CHUNK) {
+    numerator += crossEntropyRows(batch, begin, Math.min(begin + ROW_CHUNK, batch.rows));
+  }
+  return numerator;
+}
+
+/** The JavaScript backend. */
+export const kernels: Kernels = { crossEntropy };

@@ -1,0 +1,33 @@
+// The kernels for x86-64 with AVX2 and FMA.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "kernels.h"
+#include "target.h"
+
+#if defined(SMOOTHLOSS_X64)
+#include <immintrin.h>
+
+SMOOTHLOSS_BEGIN_AVX2
+
+namespace smoothloss {
+namespace {
+#include "vec_avx2-inl.h"
+
+#include "math-inl.h"
+
+#include "losses-inl.h"
+}  // namespace
+}  // namespace smoothloss
+SMOOTHLOSS_END_AVX2
+
+namespace smoothloss {
+
+extern const Kernels kAvx2Kernels;
+constexpr Kernels kAvx2Kernels = {"avx2", crossEntropy};
+
+}  // namespace smoothloss
+#endif

@@ -1,0 +1,27 @@
+// The kernels for AArch64, where NEON is always there.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "kernels.h"
+#include "target.h"
+
+#if defined(SMOOTHLOSS_ARM64)
+#include <arm_neon.h>
+
+namespace smoothloss {
+namespace {
+#include "vec_neon-inl.h"
+
+#include "math-inl.h"
+
+#include "losses-inl.h"
+}  // namespace
+
+extern const Kernels kNeonKernels;
+constexpr Kernels kNeonKernels = {"neon", crossEntropy};
+
+}  // namespace smoothloss
+#endif

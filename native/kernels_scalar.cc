@@ -1,0 +1,23 @@
+// The kernels for any CPU.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "kernels.h"
+#include "target.h"
+
+namespace smoothloss {
+namespace {
+#include "vec_scalar-inl.h"
+
+#include "math-inl.h"
+
+#include "losses-inl.h"
+}  // namespace
+
+extern const Kernels kScalarKernels;
+constexpr Kernels kScalarKernels = {"scalar", crossEntropy};
+
+}  // namespace smoothloss

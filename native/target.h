@@ -1,0 +1,34 @@
+// What a kernel file needs from the compiler: an instruction set for one region of code, forced inlining, and no
+// contraction of a·b + c into fma behind the source's back.
+//
+// The region is opened in the source, not with -mavx2 on the whole file: that flag would also compile the inline
+// functions of the standard library with AVX, and the linker may keep that copy for CPUs that have none. For the same
+// reason everything inside a region sits in an unnamed namespace, and standard headers are included before it.
+
+#ifndef SMOOTHLOSS_TARGET_H_
+#define SMOOTHLOSS_TARGET_H_
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define SMOOTHLOSS_X64 1
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define SMOOTHLOSS_ARM64 1
+#endif
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define SMOOTHLOSS_INLINE __forceinline
+#define SMOOTHLOSS_BEGIN_AVX2
+#define SMOOTHLOSS_END_AVX2
+#pragma fp_contract(off)
+#elif defined(__clang__)
+#define SMOOTHLOSS_INLINE inline __attribute__((always_inline))
+#define SMOOTHLOSS_BEGIN_AVX2 \
+  _Pragma("clang attribute push(__attribute__((target(\"avx2,fma\"))), apply_to = function)")
+#define SMOOTHLOSS_END_AVX2 _Pragma("clang attribute pop")
+#pragma STDC FP_CONTRACT OFF
+#else  // GCC has no such pragma: -ffp-contract=off in sources.gypi
+#define SMOOTHLOSS_INLINE inline __attribute__((always_inline))
+#define SMOOTHLOSS_BEGIN_AVX2 _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma\")")
+#define SMOOTHLOSS_END_AVX2 _Pragma("GCC pop_options")
+#endif
+
+#endif  // SMOOTHLOSS_TARGET_H_

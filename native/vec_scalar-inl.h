@@ -1,0 +1,75 @@
+// Vec over one float, and the meaning of every operation that a Vec must offer, bit for bit.
+// Include in a backend's unnamed namespace.
+
+struct Vec {
+  static constexpr size_t kWidth = 1;  // a power of two, at most kLanes
+  float v;
+};
+
+SMOOTHLOSS_INLINE Vec set1(float x) { return {x}; }
+SMOOTHLOSS_INLINE Vec load(const float* p) { return {*p}; }
+SMOOTHLOSS_INLINE void store(float* p, Vec a) { *p = a.v; }
+
+// The first n lanes of memory, 1 ≤ n ≤ kWidth, and no byte beyond them; what the other lanes load is unspecified.
+SMOOTHLOSS_INLINE Vec loadFirst(const float* p, size_t) { return {*p}; }
+SMOOTHLOSS_INLINE void storeFirst(float* p, Vec a, size_t) { *p = a.v; }
+
+// Lanes from n on become `other`.
+SMOOTHLOSS_INLINE Vec keepFirst(Vec a, size_t, float) { return a; }
+// The one lane becomes +0; a number beyond the last lane drops none.
+SMOOTHLOSS_INLINE Vec dropLane(Vec a, size_t lane) { return {lane == 0 ? 0.0f : a.v}; }
+
+SMOOTHLOSS_INLINE Vec add(Vec a, Vec b) { return {a.v + b.v}; }
+SMOOTHLOSS_INLINE Vec sub(Vec a, Vec b) { return {a.v - b.v}; }
+SMOOTHLOSS_INLINE Vec mul(Vec a, Vec b) { return {a.v * b.v}; }
+// a > b ? a : b, so b where either is NaN.
+SMOOTHLOSS_INLINE Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
+
+// a·b + c with one rounding. AArch64 has the instruction. The x86-64 baseline does not, and calling the C library's
+// fmaf for each element is slow, so it is made from doubles: a·b is exact, the sum rounds once to 53 bits, and rounding
+// that to float is right unless it lies exactly between two floats. Then 2·sum − r is the other float, and the error of
+// the sum tells which of the two is nearer (lib/js/math.ts does the same).
+#if defined(SMOOTHLOSS_ARM64) && !defined(_MSC_VER)
+SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }
+#else
+SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) {
+  const double product = static_cast<double>(a.v) * static_cast<double>(b.v);
+  const double addend = static_cast<double>(c.v);
+  const double sum = product + addend;
+  const float r = static_cast<float>(sum);
+  const double mirrored = sum + (sum - static_cast<double>(r));
+  const float other = static_cast<float>(mirrored);
+  if (static_cast<double>(other) != mirrored || other == r) return {r};
+  const double part = sum - product;
+  const double error = (product - (sum - part)) + (addend - part);
+  if (error == 0.0) return {r};
+  if (r - r != 0.0f) {  // rounded to infinity: halfway to it, the error can still bring the result back
+    const bool halfway = sum == 0x1.ffffffp127 || sum == -0x1.ffffffp127;
+    return {halfway && (error > 0.0) != (r > 0.0f) ? (r > 0.0f ? 0x1.fffffep127f : -0x1.fffffep127f) : r};
+  }
+  return {(error > 0.0) == (r > other) ? r : other};
+}
+#endif
+
+// a, but +0 where x is zero.
+SMOOTHLOSS_INLINE Vec zeroWhereZero(Vec a, Vec x) { return {x.v == 0.0f ? 0.0f : a.v}; }
+// The bits of a, shifted left by 23: the low eight become the exponent.
+SMOOTHLOSS_INLINE Vec shiftToExponent(Vec a) {
+  uint32_t bits;
+  std::memcpy(&bits, &a.v, sizeof bits);
+  bits <<= 23;
+  float result;
+  std::memcpy(&result, &bits, sizeof result);
+  return {result};
+}
+
+// Σ of the kLanes virtual lanes through one fixed tree: 32 → 8 in float, 8 → 1 in double, halves onto each other.
+SMOOTHLOSS_INLINE double sumLanes(const Vec (&lanes)[32]) {
+  double eight[8];
+  for (size_t i = 0; i < 8; ++i) {
+    eight[i] = static_cast<double>((lanes[i].v + lanes[i + 16].v) + (lanes[i + 8].v + lanes[i + 24].v));
+  }
+  double four[4];
+  for (size_t i = 0; i < 4; ++i) four[i] = eight[i] + eight[i + 4];
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
