@@ -9,6 +9,9 @@ constexpr size_t kLanes = 32;
 constexpr size_t kBlock = 1024;  // 32 additions a lane in float before the double takes over
 constexpr size_t kVecs = kLanes / Vec::kWidth;
 
+// 0 … kVecs − 1 for fold expressions: where a loop indexed the lanes, compilers would keep them in memory.
+using EachVec = std::make_index_sequence<kVecs>;
+
 // Beyond this size a row is shifted by its maximum first (exact where it matters: Sterbenz); below it, exp needs no
 // subtraction that would round.
 constexpr float kShiftAbove = 0x1p20f;
@@ -16,45 +19,53 @@ constexpr float kShiftAbove = 0x1p20f;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-// Calls visit(lane vector, column, lanes there are, lane to drop) for each vector of columns [0, n). All but the last
-// group and the one that holds `skip` are full and drop nothing; they go to visit.full instead.
-template <typename Visit>
-SMOOTHLOSS_INLINE void forEachVec(size_t n, size_t skip, Visit& visit) {
+// Visits the vectors of columns [0, n): visit.group(c) takes kVecs of them from column c on; where there are fewer
+// columns, or the group holds `skip`, visit.part(j, c, n, lane) takes n lanes of vector j at column c, `lane` being
+// that of `skip` (if it is none of these, a number beyond them).
+template <typename Visitor, size_t... J>
+SMOOTHLOSS_INLINE void visitParts(Visitor& visitor, size_t c, size_t n, size_t skip, std::index_sequence<J...>) {
+  constexpr size_t kWidth = Vec::kWidth;
+  ((c + J * kWidth < n ? visitor.part(J, c + J * kWidth, n - c - J * kWidth < kWidth ? n - c - J * kWidth : kWidth,
+                                      skip - c - J * kWidth)
+                       : void()),
+   ...);
+}
+template <typename Visitor>
+SMOOTHLOSS_INLINE void forEachVec(size_t n, size_t skip, Visitor& visitor) {
+  const size_t full = n - n % kLanes;
+  size_t stop = skip < full ? skip - skip % kLanes : full;
   size_t c = 0;
-  for (; c + kLanes <= n; c += kLanes) {
-    if (skip - c < kLanes) {
-      for (size_t j = 0; j < kVecs; ++j) visit.part(j, c + j * Vec::kWidth, Vec::kWidth, skip - c - j * Vec::kWidth);
-    } else {
-      for (size_t j = 0; j < kVecs; ++j) visit.full(j, c + j * Vec::kWidth);
+  do {
+    for (; c < stop; c += kLanes) visitor.group(c, EachVec());
+    if (c < n) {
+      visitParts(visitor, c, n, skip, EachVec());
+      c += kLanes;
     }
-  }
-  if (c == n) return;
-  for (size_t j = 0; j < kVecs; ++j) {  // by a constant count, so that the lanes can stay in registers
-    const size_t first = c + j * Vec::kWidth;
-    if (first < n) visit.part(j, first, n - first < Vec::kWidth ? n - first : Vec::kWidth, skip - first);
-  }
+    stop = full;
+  } while (c < n);
 }
 
 struct MaxVisitor {
   const float* x;
   Vec lanes[kVecs];
 
-  SMOOTHLOSS_INLINE void full(size_t j, size_t c) { lanes[j] = max(load(x + c), lanes[j]); }
+  template <size_t... J>
+  SMOOTHLOSS_INLINE void group(size_t c, std::index_sequence<J...>) {
+    ((lanes[J] = max(load(x + c + J * Vec::kWidth), lanes[J])), ...);
+  }
   SMOOTHLOSS_INLINE void part(size_t j, size_t c, size_t n, size_t) {
     lanes[j] = max(keepFirst(loadFirst(x + c, n), n, -kInfinity), lanes[j]);
   }
 };
 
 // The largest of the logits that are not NaN; −Infinity if there is none. NaN shows in the sum of exponentials.
-SMOOTHLOSS_INLINE float rowMax(const float* x, size_t n) {
-  MaxVisitor visitor{x, {}};
-  for (Vec& lane : visitor.lanes) lane = set1(-kInfinity);
+template <size_t... J>
+SMOOTHLOSS_INLINE float rowMax(const float* x, size_t n, std::index_sequence<J...>) {
+  MaxVisitor visitor{x, {(static_cast<void>(J), set1(-kInfinity))...}};
   forEachVec(n, SIZE_MAX, visitor);
-  float lanes[kLanes];
-  for (size_t j = 0; j < kVecs; ++j) store(lanes + j * Vec::kWidth, visitor.lanes[j]);
-  float m = lanes[0];
-  for (size_t i = 1; i < kLanes; ++i) m = lanes[i] > m ? lanes[i] : m;
-  return m;
+  Vec m = visitor.lanes[0];
+  ((m = max(visitor.lanes[J], m)), ...);
+  return maxLane(m);
 }
 
 template <bool kUniform>
@@ -68,8 +79,11 @@ struct SmoothingVisitor {
     const Vec below = sub(logits, maximum);
     return kUniform ? below : zeroWhereZero(mul(factor, below), factor);
   }
-  SMOOTHLOSS_INLINE void full(size_t j, size_t c) {
-    lanes[j] = add(lanes[j], term(load(x + c), kUniform ? maximum : load(smoothing + c)));
+  template <size_t... J>
+  SMOOTHLOSS_INLINE void group(size_t c, std::index_sequence<J...>) {
+    constexpr size_t kWidth = Vec::kWidth;
+    ((lanes[J] = add(lanes[J], term(load(x + c + J * kWidth), kUniform ? maximum : load(smoothing + c + J * kWidth)))),
+     ...);
   }
   SMOOTHLOSS_INLINE void part(size_t j, size_t c, size_t n, size_t drop) {
     const Vec factor = kUniform ? maximum : loadFirst(smoothing + c, n);
@@ -94,7 +108,6 @@ inline double exactSmoothingSum(const float* x, const float* smoothing, size_t n
 template <bool kUniform>
 SMOOTHLOSS_INLINE double smoothingSum(const float* x, const float* smoothing, size_t n, size_t skip, float maximum) {
   SmoothingVisitor<kUniform> visitor{x, smoothing, set1(maximum), {}};
-  for (Vec& lane : visitor.lanes) lane = set1(0.0f);
   forEachVec(n, skip, visitor);
   const double sum = sumLanes(visitor.lanes);
   return sum > -static_cast<double>(kInfinity) ? sum : exactSmoothingSum(x, smoothing, n, skip, maximum);
@@ -126,16 +139,19 @@ struct ExpVisitor {
   Vec magic;
   Vec lanes[kVecs];
 
-  SMOOTHLOSS_INLINE Vec term(Vec logits) const { return exp(max(floor, sub(logits, shift)), magic); }
-  SMOOTHLOSS_INLINE void full(size_t j, size_t c) {
-    const Vec e = term(load(x + c));
-    if (kStore) store(out + c, e);
-    lanes[j] = add(lanes[j], e);
+  SMOOTHLOSS_INLINE Vec clamp(Vec logits) const { return max(floor, sub(logits, shift)); }
+  template <size_t... J>
+  SMOOTHLOSS_INLINE void group(size_t c, std::index_sequence<J...>) {
+    Vec e[] = {clamp(load(x + c + J * Vec::kWidth))...};
+    exp(e, magic);
+    if (kStore) (store(out + c + J * Vec::kWidth, e[J]), ...);
+    ((lanes[J] = add(lanes[J], e[J])), ...);
   }
   SMOOTHLOSS_INLINE void part(size_t j, size_t c, size_t n, size_t drop) {
-    const Vec e = term(loadFirst(x + c, n));
-    if (kStore) storeFirst(out + c, e, n);
-    lanes[j] = add(lanes[j], dropLane(keepFirst(e, n, 0.0f), drop));
+    Vec e[1] = {clamp(loadFirst(x + c, n))};
+    exp(e, magic);
+    if (kStore) storeFirst(out + c, e[0], n);
+    lanes[j] = add(lanes[j], dropLane(keepFirst(e[0], n, 0.0f), drop));
   }
 };
 
@@ -146,7 +162,6 @@ SMOOTHLOSS_INLINE double expSum(const float* x, float* out, size_t n, size_t ski
   const float magic = kRoundToInteger + static_cast<float>(127.0 - scale.k);
   const float floor = static_cast<float>((scale.k - 127.0) * kLn2);  // e_c = 0 from here down
   ExpVisitor<kStore> visitor{x, out, set1(scale.shift), set1(floor), set1(magic), {}};
-  for (Vec& lane : visitor.lanes) lane = set1(0.0f);
   forEachVec(n, skip, visitor);
   return sumLanes(visitor.lanes);
 }
@@ -159,8 +174,12 @@ struct GradientVisitor {
   Vec offset;
 
   SMOOTHLOSS_INLINE Vec term(Vec e, Vec factor) const { return fma(e, scale, kUniform ? offset : mul(offset, factor)); }
-  SMOOTHLOSS_INLINE void full(size_t, size_t c) {
-    store(gradient + c, term(load(gradient + c), kUniform ? offset : load(smoothing + c)));
+  template <size_t... J>
+  SMOOTHLOSS_INLINE void group(size_t c, std::index_sequence<J...>) {
+    constexpr size_t kWidth = Vec::kWidth;
+    (store(gradient + c + J * kWidth,
+           term(load(gradient + c + J * kWidth), kUniform ? offset : load(smoothing + c + J * kWidth))),
+     ...);
   }
   SMOOTHLOSS_INLINE void part(size_t, size_t c, size_t n, size_t) {
     const Vec factor = kUniform ? offset : loadFirst(smoothing + c, n);
@@ -189,7 +208,7 @@ inline double undefinedRow(float* gradient, size_t n) {
   return static_cast<double>(kNaN);
 }
 
-// One row that takes part: its gradient, and its loss, not yet times rowWeight.
+// One row that takes part, on its way through the three steps below.
 //
 // With e_k as in RowScale, S = Σ e_k and E = Σ_{k≠y} e_k (the target's own e_y is kept apart, in double):
 //
@@ -200,90 +219,139 @@ inline double undefinedRow(float* gradient, size_t n) {
 //
 // Label smoothing: Szegedy et al. 2016, arXiv:1512.00567; the identity with class weights is PyTorch's.
 // Leaving y out of E keeps 1 − p_y = E/S and small losses exact where p_y is near 1.
-inline double crossEntropyRow(const CrossEntropyBatch& batch, size_t row, size_t y, double upstream) {
+struct Row {
+  size_t index;
+  size_t target;
+  double own;
+  double mass;
+  double others;      // Σ_{k≠y} v_k
+  double below;       // Σ_{k≠y} v_k (x_k − max)
+  double expSums;     // E
+  double logTarget;   // ln e_y
+  double logMaximum;  // ln e_max
+  bool defined;       // no NaN or +Infinity among the logits, and not −Infinity alone
+  float multiplier;   // of e_k in the gradient
+  float offset;       // of v_k in the gradient
+  float targetGradient;
+};
+
+// Reads the row's logits; where a gradient is asked for, writes all e_k to it.
+SMOOTHLOSS_INLINE void scanRow(const CrossEntropyBatch& batch, Row& row) {
   const size_t classes = batch.classes;
-  const float* x = batch.logits + row * batch.rowStride;
-  float* gradient = batch.gradient ? batch.gradient + row * batch.rowStride : nullptr;
+  const size_t y = row.target;
+  const float* x = batch.logits + row.index * batch.rowStride;
+  float* gradient = batch.gradient ? batch.gradient + row.index * batch.rowStride : nullptr;
   const float* smoothing = batch.smoothing;
 
-  const double epsilon = batch.epsilons ? static_cast<double>(batch.epsilons[row]) : batch.epsilon;
+  const double epsilon = batch.epsilons ? static_cast<double>(batch.epsilons[row.index]) : batch.epsilon;
   const double weight = batch.weight ? static_cast<double>(batch.weight[y]) : 1.0;
   const double prior = batch.prior ? static_cast<double>(batch.prior[y]) : 1.0;
   const double factor = smoothing ? static_cast<double>(smoothing[y]) : 1.0;
-  double own = (1.0 - epsilon) * weight;
-  double mass = 0.0;
-  double others = 0.0;  // Σ_{k≠y} v_k
+  row.own = (1.0 - epsilon) * weight;
+  row.mass = 0.0;
+  row.others = 0.0;
   if (epsilon > 0.0) {
-    mass = epsilon / (batch.others ? without(batch.priorTotal, y, prior) : batch.priorTotal.sum);
-    others = without(batch.smoothingTotal, y, factor);
-    if (!batch.others) own += mass * factor;
+    row.mass = epsilon / (batch.others ? without(batch.priorTotal, y, prior) : batch.priorTotal.sum);
+    row.others = without(batch.smoothingTotal, y, factor);
+    if (!batch.others) row.own += row.mass * factor;
   }
 
-  const float maximum = rowMax(x, classes);
-  if (maximum == kInfinity || maximum == -kInfinity) return undefinedRow(gradient, classes);
+  row.below = 0.0;
+  row.expSums = 0.0;
+  const float maximum = rowMax(x, classes, EachVec());
+  row.defined = maximum != kInfinity && maximum != -kInfinity;
+  if (!row.defined) return;
   const RowScale scale(maximum);
-  const float xTarget = x[y];
-  double below = 0.0;    // Σ_{k≠y} v_k (x_k − max)
-  double expSums = 0.0;  // E
+  row.logTarget = scale.log(x[y]);
+  row.logMaximum = scale.log(maximum);
   for (size_t c = 0; c < classes; c += kBlock) {
     const size_t n = classes - c < kBlock ? classes - c : kBlock;
-    if (mass > 0.0) {
-      below += smoothing ? smoothingSum<false>(x + c, smoothing + c, n, y - c, scale.maximum)
-                         : smoothingSum<true>(x + c, nullptr, n, y - c, scale.maximum);
+    if (row.mass > 0.0) {
+      row.below += smoothing ? smoothingSum<false>(x + c, smoothing + c, n, y - c, maximum)
+                             : smoothingSum<true>(x + c, nullptr, n, y - c, maximum);
     }
-    expSums +=
+    row.expSums +=
         gradient ? expSum<true>(x + c, gradient + c, n, y - c, scale) : expSum<false>(x + c, nullptr, n, y - c, scale);
   }
-
-  const double logTarget = scale.log(xTarget);
-  const double expTarget = exp(logTarget);
-  const double sum = expSums + expTarget;
-  if (sum != sum) return undefinedRow(gradient, classes);
-
-  double nll;          // −ln p_y
-  double lseAboveMax;  // lse − max
-  if (expSums <= 0.4 * expTarget) {
-    nll = log1p(expSums / expTarget);
-    lseAboveMax = nll + (logTarget - scale.log(scale.maximum));
-  } else {
-    const double logSum = log(sum);
-    nll = logSum - logTarget;
-    lseAboveMax = logSum - scale.log(scale.maximum);
-  }
-  double loss = own > 0.0 ? own * nll : 0.0;
-  if (mass > 0.0) loss += mass * (others * lseAboveMax - below);
-
-  if (gradient) {
-    const double rest = mass * others;
-    const double total = own + rest;
-    const float multiplier = static_cast<float>(upstream * total / sum);
-    const float offset = static_cast<float>(-(upstream * mass));
-    if (smoothing) {
-      finishGradient<false>(gradient, smoothing, classes, multiplier, offset);
-    } else {
-      finishGradient<true>(gradient, nullptr, classes, multiplier, offset);
-    }
-    gradient[y] = static_cast<float>(upstream * ((expTarget / sum) * rest - (expSums / sum) * own));
-  }
-  return loss;
 }
 
+// Returns the row's loss, not yet times its weight, and finds the numbers for its gradient.
+SMOOTHLOSS_INLINE double solveRow(Row& row, double upstream) {
+  const double expTarget = exp(row.logTarget);
+  const double sum = row.expSums + expTarget;
+  row.defined = row.defined && sum == sum;
+  if (!row.defined) return static_cast<double>(kNaN);
+
+  // −ln p_y = ln(sum / e_y), and lse − max = ln(sum / e_max).
+  const bool relative = row.expSums <= 0.4 * expTarget;
+  const double logarithm = logSum(row.expSums, expTarget, relative);
+  const double nll = relative ? logarithm : logarithm - row.logTarget;
+  const double lseAboveMax = logarithm + (relative ? row.logTarget - row.logMaximum : -row.logMaximum);
+
+  const double rest = row.mass * row.others;
+  const double reciprocal = upstream / sum;
+  row.multiplier = static_cast<float>((row.own + rest) * reciprocal);
+  row.offset = static_cast<float>(-(upstream * row.mass));
+  row.targetGradient = static_cast<float>((expTarget * rest - row.expSums * row.own) * reciprocal + 0.0);
+
+  const double loss = row.own > 0.0 ? row.own * nll : 0.0;
+  return row.mass > 0.0 ? loss + row.mass * (row.others * lseAboveMax - row.below) : loss;
+}
+
+// Turns the e_k in the gradient into the gradient.
+SMOOTHLOSS_INLINE void finishRow(const CrossEntropyBatch& batch, const Row& row) {
+  float* gradient = batch.gradient + row.index * batch.rowStride;
+  if (!row.defined) {
+    fillRow(gradient, batch.classes, kNaN);
+    return;
+  }
+  if (batch.smoothing) {
+    finishGradient<false>(gradient, batch.smoothing, batch.classes, row.multiplier, row.offset);
+  } else {
+    finishGradient<true>(gradient, nullptr, batch.classes, row.multiplier, row.offset);
+  }
+  gradient[row.target] = row.targetGradient;
+}
+
+// Short rows go through each step together, kTile at most: the step between has long chains of dependent operations in
+// double, which overlap with those of other rows (32 × 10: TODO). Long rows go alone, to stay in the cache.
+constexpr size_t kTile = 16;
+constexpr size_t kTileElements = 4096;
+
 double crossEntropy(const CrossEntropyBatch& batch, size_t begin, size_t end) {
+  Row rows[kTile];
+  const size_t tile = batch.classes >= kTileElements           ? 1
+                      : batch.classes <= kTileElements / kTile ? kTile
+                                                               : kTileElements / batch.classes;
   double numerator = 0.0;
-  for (size_t row = begin; row < end; ++row) {
-    const size_t y = static_cast<size_t>(static_cast<uint32_t>(batch.targets[row]));
-    double loss = 0.0;
-    if (y < batch.classes) {
-      const double rowWeight = batch.rowWeight ? static_cast<double>(batch.rowWeight[row]) : 1.0;
-      double upstream = batch.gradientScale * rowWeight;
-      if (batch.gradientScales) upstream *= static_cast<double>(batch.gradientScales[row]);
-      loss = crossEntropyRow(batch, row, y, upstream);
-      loss = rowWeight == 0.0 && loss == loss ? 0.0 : rowWeight * loss;
-    } else if (batch.gradient) {
-      fillRow(batch.gradient + row * batch.rowStride, batch.classes, 0.0f);
+  for (size_t first = begin; first < end; first += tile) {
+    const size_t last = end - first < tile ? end : first + tile;
+    size_t count = 0;
+    for (size_t index = first; index < last; ++index) {
+      const size_t y = static_cast<size_t>(static_cast<uint32_t>(batch.targets[index]));
+      if (y < batch.classes) {
+        Row& row = rows[count++];
+        row.index = index;
+        row.target = y;
+        scanRow(batch, row);
+      } else {
+        if (batch.gradient) fillRow(batch.gradient + index * batch.rowStride, batch.classes, 0.0f);
+        if (batch.losses) batch.losses[index] = 0.0f;
+      }
     }
-    if (batch.losses) batch.losses[row] = static_cast<float>(loss);
-    numerator += loss;
+    for (size_t i = 0; i < count; ++i) {
+      const size_t index = rows[i].index;
+      const double weight = batch.rowWeight ? static_cast<double>(batch.rowWeight[index]) : 1.0;
+      double upstream = batch.gradientScale * weight;
+      if (batch.gradientScales) upstream *= static_cast<double>(batch.gradientScales[index]);
+      double loss = solveRow(rows[i], upstream);
+      loss = weight == 0.0 && loss == loss ? 0.0 : weight * loss;
+      if (batch.losses) batch.losses[index] = static_cast<float>(loss);
+      numerator += loss;
+    }
+    if (batch.gradient) {
+      for (size_t i = 0; i < count; ++i) finishRow(batch, rows[i]);
+    }
   }
   return numerator;
 }

@@ -6,29 +6,32 @@ constexpr float kLog2E = 0x1.715476p0f;
 constexpr float kLn2High = 0x1.62e43p-1f;
 constexpr float kLn2Low = -0x1.05c61p-29f;
 
+// Of e^r on [−ln2/2, ln2/2], the highest first: minimax for the relative error with the last two fixed at 1, 3.1e-9
+// before rounding.
+constexpr float kExp[] = {0x1.6a4ce4p-10f, 0x1.123988p-7f, 0x1.5558bp-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1.0f, 1.0f};
+
 // e^x · 2^−k with k from `magic` = 1.5·2^23 + 127 − k, for x in [(k − 127)·ln 2, (k + 127)·ln 2] and |x|, |k| ≤ 2^20:
 // at most 0.74 units in the last place off (test/math.test.ts), 0 where round(x · log2 e) = k − 127; NaN for NaN.
 //
 // e^x = 2^n · e^r with n = round(x · log2 e) and r = x − n · ln 2 in [−ln2/2, ln2/2], reduced in two steps (Cody and
 // Waite); n · kLn2High is exact here. The magic number leaves n + 127 − k in the low bits of the sum, which shifted
-// left by 23 are the float 2^(n − k), or 0.
-SMOOTHLOSS_INLINE Vec exp(Vec x, Vec magic) {
-  const Vec sum = fma(x, set1(kLog2E), magic);
-  const Vec n = sub(sum, magic);
-  Vec r = fma(n, set1(-kLn2High), x);
-  r = fma(n, set1(-kLn2Low), r);
-  // Minimax for the relative error with the first two coefficients fixed at 1: 3.1e-9 before rounding.
-  Vec p = set1(0x1.6a4ce4p-10f);
-  p = fma(p, r, set1(0x1.123988p-7f));
-  p = fma(p, r, set1(0x1.5558bp-5f));
-  p = fma(p, r, set1(0x1.555492p-3f));
-  p = fma(p, r, set1(0x1.fffffcp-2f));
-  p = fma(p, r, set1(1.0f));
-  p = fma(p, r, set1(1.0f));
-  return mul(p, shiftToExponent(sum));
+// left by 23 are the float 2^(n − k), or 0. Several vectors go step by step together: one alone would wait for each
+// result.
+template <size_t N>
+SMOOTHLOSS_INLINE void exp(Vec (&x)[N], Vec magic) {
+  Vec sum[N], p[N];
+  for (size_t i = 0; i < N; ++i) sum[i] = fma(x[i], set1(kLog2E), magic);
+  for (size_t i = 0; i < N; ++i) x[i] = fma(sub(sum[i], magic), set1(-kLn2High), x[i]);
+  for (size_t i = 0; i < N; ++i) x[i] = fma(sub(sum[i], magic), set1(-kLn2Low), x[i]);
+  for (size_t i = 0; i < N; ++i) p[i] = fma(set1(kExp[0]), x[i], set1(kExp[1]));
+  for (size_t k = 2; k < sizeof kExp / sizeof *kExp; ++k) {
+    for (size_t i = 0; i < N; ++i) p[i] = fma(p[i], x[i], set1(kExp[k]));
+  }
+  for (size_t i = 0; i < N; ++i) x[i] = mul(p[i], shiftToExponent(sum[i]));
 }
 
-// The functions in double take one number a row. Multiplication and addition only: JavaScript has no fma for double.
+// The functions in double take one number a row. Multiplication and addition only, since JavaScript has no fma for
+// double; polynomials by halves (Estrin), since a row waits for them.
 
 constexpr double kRoundToIntegerDouble = 0x1.8p52;
 constexpr double kLog2EDouble = 0x1.71547652b82fep0;
@@ -57,42 +60,35 @@ SMOOTHLOSS_INLINE double exp(double x) {
   const double n = roundToInteger(x * kLog2EDouble);
   const double r = (x - n * kLn2HighDouble) - n * kLn2LowDouble;
   // (e^r − 1 − r) / r², interpolated at Chebyshev nodes: 1.7e-17 relative to e^r.
-  double p = 0x1.af38a9b0ec855p-26;
-  p = p * r + 0x1.289185613a3d6p-22;
-  p = p * r + 0x1.71de0dae63bb3p-19;
-  p = p * r + 0x1.a019b90d2ae7ap-16;
-  p = p * r + 0x1.a01a01a7c41d5p-13;
-  p = p * r + 0x1.6c16c1788bd90p-10;
-  p = p * r + 0x1.11111111109b3p-7;
-  p = p * r + 0x1.5555555553d63p-5;
-  p = p * r + 0x1.5555555555556p-3;
-  p = p * r + 0.5;
-  return (1.0 + (r + r * r * p)) * fromBits(static_cast<uint64_t>(static_cast<int64_t>(n) + 1023) << 52);
+  const double r2 = r * r;
+  const double r4 = r2 * r2;
+  const double p0 = (0.5 + 0x1.5555555555556p-3 * r) + (0x1.5555555553d63p-5 + 0x1.11111111109b3p-7 * r) * r2;
+  const double p4 =
+      (0x1.6c16c1788bd90p-10 + 0x1.a01a01a7c41d5p-13 * r) + (0x1.a019b90d2ae7ap-16 + 0x1.71de0dae63bb3p-19 * r) * r2;
+  const double p8 = 0x1.289185613a3d6p-22 + 0x1.af38a9b0ec855p-26 * r;
+  const double p = p0 + (p4 + p8 * r4) * r4;
+  return (1.0 + (r + r2 * p)) * fromBits(static_cast<uint64_t>(static_cast<int64_t>(n) + 1023) << 52);
 }
 
 // ln((1 + s) / (1 − s)) for |s| ≤ 0.1716 = (√2 − 1)/(√2 + 1): 2s + s³·Q(s²), 4.4e-18 relative before rounding.
 SMOOTHLOSS_INLINE double logRatio(double s) {
   const double z = s * s;
-  double q = 0x1.2b59b70ebb6cfp-3;
-  q = q * z + 0x1.39fe42e9d446ap-3;
-  q = q * z + 0x1.7462b58e44074p-3;
-  q = q * z + 0x1.c71c62e26212dp-3;
-  q = q * z + 0x1.2492492df3ba9p-2;
-  q = q * z + 0x1.99999999952ccp-2;
-  q = q * z + 0x1.5555555555558p-1;
-  return 2.0 * s + s * z * q;
+  const double z2 = z * z;
+  const double q0 =
+      (0x1.5555555555558p-1 + 0x1.99999999952ccp-2 * z) + (0x1.2492492df3ba9p-2 + 0x1.c71c62e26212dp-3 * z) * z2;
+  const double q4 = (0x1.7462b58e44074p-3 + 0x1.39fe42e9d446ap-3 * z) + 0x1.2b59b70ebb6cfp-3 * z2;
+  return 2.0 * s + s * z * (q0 + q4 * (z2 * z2));
 }
 
-// ln x for normal x > 0, within 1.5 units in the last place; NaN for NaN.
-SMOOTHLOSS_INLINE double log(double x) {
-  if (x != x) return x;
-  // x = m · 2^k with m in [√½, √2): subtracting √½'s bits makes the exponent field k.
-  const uint64_t offset = bitsOf(x) - 0x3fe6a09e667f3bcdu;
-  const int64_t k = static_cast<int64_t>(offset) >> 52;
-  const double m = fromBits(bitsOf(x) - (static_cast<uint64_t>(k) << 52));
-  const double n = static_cast<double>(k);
-  return n * kLn2HighDouble + (n * kLn2LowDouble + logRatio((m - 1.0) / (m + 1.0)));
+// ln(a/b + 1) if `relative`, for 0 ≤ a ≤ 0.4·b, to full relative precision however small a/b is; ln(a + b) if not, for
+// a + b a normal number. Within 2 units in the last place; NaN for NaN. One division and one polynomial for both: a
+// branch would often be mispredicted.
+SMOOTHLOSS_INLINE double logSum(double a, double b, bool relative) {
+  const double sum = a + b;
+  // sum = m · 2^k with m in [√½, √2): subtracting √½'s bits makes the exponent field k.
+  const int64_t k = static_cast<int64_t>(bitsOf(sum) - 0x3fe6a09e667f3bcdu) >> 52;
+  const double m = fromBits(bitsOf(sum) - (static_cast<uint64_t>(k) << 52));
+  const double n = relative ? 0.0 : static_cast<double>(k);
+  const double s = (relative ? a : m - 1.0) / (relative ? a + 2.0 * b : m + 1.0);
+  return n * kLn2HighDouble + (n * kLn2LowDouble + logRatio(s));
 }
-
-// ln(1 + x) for x in [0, 0.41], within 2 units in the last place, however small x is.
-SMOOTHLOSS_INLINE double log1p(double x) { return logRatio(x / (2.0 + x)); }

@@ -49,6 +49,7 @@ SMOOTHLOSS_INLINE Vec shiftToExponent(Vec a) {
   return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.v), 23))};
 }
 
+SMOOTHLOSS_INLINE float maxLane(Vec a) { return vmaxvq_f32(a.v); }
 SMOOTHLOSS_INLINE double sumLanes(const Vec (&lanes)[8]) {
   const float32x4_t low = vaddq_f32(vaddq_f32(lanes[0].v, lanes[4].v), vaddq_f32(lanes[2].v, lanes[6].v));
   const float32x4_t high = vaddq_f32(vaddq_f32(lanes[1].v, lanes[5].v), vaddq_f32(lanes[3].v, lanes[7].v));

@@ -27,27 +27,37 @@ SMOOTHLOSS_INLINE Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
 
 // a·b + c with one rounding. AArch64 has the instruction. The x86-64 baseline does not, and calling the C library's
 // fmaf for each element is slow, so it is made from doubles: a·b is exact, the sum rounds once to 53 bits, and rounding
-// that to float is right unless it lies exactly between two floats. Then 2·sum − r is the other float, and the error of
-// the sum tells which of the two is nearer (lib/js/math.ts does the same).
+// that to float is right unless it lies exactly between two floats (lib/js/math.ts does the same). The test for that
+// looks at the bits a float drops: comparing floats would be a branch that the CPU cannot predict.
 #if defined(SMOOTHLOSS_ARM64) && !defined(_MSC_VER)
 SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }
 #else
+// 2·sum − r is the other float that sum may lie between; the error of sum tells which of the two is nearer.
+SMOOTHLOSS_NOINLINE float roundHalfway(double product, double addend, double sum) {
+  const float r = static_cast<float>(sum);
+  const double mirrored = sum + (sum - static_cast<double>(r));
+  const float other = static_cast<float>(mirrored);
+  if (static_cast<double>(other) != mirrored || other == r) return r;
+  const double part = sum - product;
+  const double error = (product - (sum - part)) + (addend - part);
+  if (error == 0.0) return r;
+  if (r - r != 0.0f) {  // rounded to infinity: halfway to it, the error can still bring the result back
+    const bool halfway = sum == 0x1.ffffffp127 || sum == -0x1.ffffffp127;
+    if (!halfway || (error > 0.0) == (r > 0.0f)) return r;
+    return r > 0.0f ? 0x1.fffffep127f : -0x1.fffffep127f;
+  }
+  return (error > 0.0) == (r > other) ? r : other;
+}
 SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) {
   const double product = static_cast<double>(a.v) * static_cast<double>(b.v);
   const double addend = static_cast<double>(c.v);
   const double sum = product + addend;
-  const float r = static_cast<float>(sum);
-  const double mirrored = sum + (sum - static_cast<double>(r));
-  const float other = static_cast<float>(mirrored);
-  if (static_cast<double>(other) != mirrored || other == r) return {r};
-  const double part = sum - product;
-  const double error = (product - (sum - part)) + (addend - part);
-  if (error == 0.0) return {r};
-  if (r - r != 0.0f) {  // rounded to infinity: halfway to it, the error can still bring the result back
-    const bool halfway = sum == 0x1.ffffffp127 || sum == -0x1.ffffffp127;
-    return {halfway && (error > 0.0) != (r > 0.0f) ? (r > 0.0f ? 0x1.fffffep127f : -0x1.fffffep127f) : r};
-  }
-  return {(error > 0.0) == (r > other) ? r : other};
+  uint64_t bits;
+  std::memcpy(&bits, &sum, sizeof bits);
+  const bool halfway = (bits & 0x1fffffff) == 0x10000000;
+  const bool subnormal = (bits << 1 >> 53) < 1023 - 126;  // as a float: other bits are dropped
+  if (halfway || subnormal) return {roundHalfway(product, addend, sum)};
+  return {static_cast<float>(sum)};
 }
 #endif
 
@@ -63,6 +73,8 @@ SMOOTHLOSS_INLINE Vec shiftToExponent(Vec a) {
   return {result};
 }
 
+// The largest lane; none is NaN.
+SMOOTHLOSS_INLINE float maxLane(Vec a) { return a.v; }
 // Σ of the kLanes virtual lanes through one fixed tree: 32 → 8 in float, 8 → 1 in double, halves onto each other.
 SMOOTHLOSS_INLINE double sumLanes(const Vec (&lanes)[32]) {
   double eight[8];

@@ -2,7 +2,7 @@
 // what is rounded to float and when, and the formulas are explained there.
 
 import { type CrossEntropyBatch, type Kernels, ROW_CHUNK, type Total } from '../batch.js';
-import { exp, exp32, fma, LN2, log, log1p, ROUND_TO_INTEGER, roundLog2 } from './math.js';
+import { exp, exp32, fma, LN2, logSum, ROUND_TO_INTEGER, roundLog2 } from './math.js';
 
 const fround = Math.fround;
 
@@ -12,6 +12,9 @@ const SHIFT_ABOVE = 2 ** 20;
 
 // The virtual lanes of the sum at hand. A Float32Array rounds what is stored to float, as the float addition does.
 const lanes = new Float32Array(LANES);
+
+// The exponentials of the block at hand, where no gradient takes them.
+const block = new Float32Array(BLOCK);
 
 function sumLanes(): number {
   const eight = (i: number) =>
@@ -83,12 +86,12 @@ function expSum(
 ): number {
   const magic = ROUND_TO_INTEGER + (127 - k);
   const floor = fround((k - 127) * LN2);
+  const exps = out ?? block;
+  const first = out === null ? 0 : start;
+  exp32(x, start, end, shift, floor, magic, exps, first);
   lanes.fill(0);
-  for (let i = start; i < end; i++) {
-    const shifted = fround(x[i] - shift);
-    const e = exp32(floor > shifted ? floor : shifted, magic);
-    if (out !== null) out[i] = e;
-    if (i !== skip) lanes[(i - start) % LANES] += e;
+  for (let i = start, j = first; i < end; i++, j++) {
+    if (i !== skip) lanes[(i - start) % LANES] += exps[j];
   }
   return sumLanes();
 }
@@ -119,6 +122,7 @@ function undefinedRow(gradient: Float32Array | null, start: number, end: number)
   return NaN;
 }
 
+// scanRow, solveRow and finishRow of the native kernels, for one row after the other.
 function crossEntropyRow(batch: CrossEntropyBatch, row: number, y: number, upstream: number): number {
   const { logits: x, gradient, smoothing, classes } = batch;
   const start = row * batch.rowStride;
@@ -157,33 +161,26 @@ function crossEntropyRow(batch: CrossEntropyBatch, row: number, y: number, upstr
   const sum = expSums + expTarget;
   if (Number.isNaN(sum)) return undefinedRow(gradient, start, end);
 
-  let nll: number;
-  let lseAboveMax: number;
-  if (expSums <= 0.4 * expTarget) {
-    nll = log1p(expSums / expTarget);
-    lseAboveMax = nll + (logTarget - logMaximum);
-  } else {
-    const logSum = log(sum);
-    nll = logSum - logTarget;
-    lseAboveMax = logSum - logMaximum;
-  }
-  let loss = own > 0 ? own * nll : 0;
-  if (mass > 0) loss += mass * (others * lseAboveMax - below);
+  const relative = expSums <= 0.4 * expTarget;
+  const logarithm = logSum(expSums, expTarget, relative);
+  const nll = relative ? logarithm : logarithm - logTarget;
+  const lseAboveMax = logarithm + (relative ? logTarget - logMaximum : -logMaximum);
 
   if (gradient !== null) {
     const rest = mass * others;
-    const total = own + rest;
+    const reciprocal = upstream / sum;
     finishGradient(
       gradient,
       start,
       end,
       smoothing,
-      fround((upstream * total) / sum),
+      fround((own + rest) * reciprocal),
       fround(-(upstream * mass)),
     );
-    gradient[target] = upstream * ((expTarget / sum) * rest - (expSums / sum) * own);
+    gradient[target] = (expTarget * rest - expSums * own) * reciprocal + 0;
   }
-  return loss;
+  const loss = own > 0 ? own * nll : 0;
+  return mass > 0 ? loss + mass * (others * lseAboveMax - below) : loss;
 }
 
 function crossEntropyRows(batch: CrossEntropyBatch, begin: number, end: number): number {

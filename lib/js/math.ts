@@ -3,6 +3,11 @@
 
 const fround = Math.fround;
 
+// For the bits of a double.
+const double = new Float64Array(1);
+const words = new Uint32Array(double.buffer);
+const [LOW, HIGH] = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
+
 /**
  * The float a·b + c of floats, rounded once: what the fma instruction computes. a·b is exact in double and the sum rounds
  * to 53 bits; rounding that to float is right unless it lies exactly between two floats. Then 2·sum − r is the other one.
@@ -25,7 +30,7 @@ function roundHalfway(product: number, c: number, sum: number, r: number, other:
     const halfway = Math.abs(sum) === 2 ** 128 - 2 ** 103;
     return halfway && error > 0 !== r > 0 ? Math.sign(r) * (2 ** 128 - 2 ** 104) : r;
   }
-  return error > 0 === r > other ? r : other;
+  return error > 0 === other > r ? other : r;
 }
 
 export const ROUND_TO_INTEGER = 12582912; // 1.5·2^23: the float grid here has spacing 1
@@ -36,30 +41,101 @@ const LN2_LOW = -1.9046542121259336e-9;
 // 2^(i − 127), 0 for i = 0: what shifting i to the exponent bits gives.
 const EXPONENT = Float32Array.from({ length: 256 }, (_, i) => (i === 0 ? 0 : 2 ** (i - 127)));
 
+// Of e^r, the highest power first; the last two are 1.
+const P6 = 0.0013820661697536707;
+const P5 = 0.008368674665689468;
+const P4 = 0.04166826605796814;
+const P3 = 0.1666652113199234;
+const P2 = 0.4999999403953552;
+
 /** The float e^x · 2^−k from the float x and magic = 1.5·2^23 + 127 − k. */
-export function exp32(x: number, magic: number): number {
+function exp32ByFma(x: number, magic: number): number {
   const sum = fma(x, LOG2_E, magic);
   const n = sum - magic;
-  // Both products and differences are exact in double (|n| ≤ 2^21), so plain rounding is what fma does.
   const r = fround(x - n * LN2_HIGH - n * LN2_LOW);
-  let p = fma(0.0013820661697536707, r, 0.008368674665689468);
-  p = fma(p, r, 0.04166826605796814);
-  p = fma(p, r, 0.1666652113199234);
-  p = fma(p, r, 0.4999999403953552);
-  p = fma(p, r, 1);
-  p = fma(p, r, 1);
-  return fround(p * EXPONENT[(sum - ROUND_TO_INTEGER) & 255]);
+  const p = fma(fma(fma(fma(P6, r, P5), r, P4), r, P3), r, P2);
+  return fround(fma(fma(p, r, 1), r, 1) * EXPONENT[(sum - ROUND_TO_INTEGER) & 255]);
+}
+
+// The bits of a double that a float drops, and what they are if the double lies halfway between two floats.
+const DROPPED = 0x1fffffff;
+const HALFWAY = 0x10000000;
+
+/**
+ * e^max(x − shift, floor) · 2^−k, floats all, of the elements [start, end) of x into `to` from `first` on, which may be
+ * where they are.
+ *
+ * exp32ByFma with plain rounding in place of fma, unless a sum lies halfway: none is subnormal here, so the bits that
+ * rounding drops tell. One loop without a call, since V8 stops inlining at some size and each call would then take longer
+ * than its arithmetic. n · LN2_HIGH, n · LN2_LOW and both differences are exact in double (|n| ≤ 2^21).
+ */
+export function exp32(
+  from: Float32Array,
+  start: number,
+  end: number,
+  shift: number,
+  floor: number,
+  magic: number,
+  to: Float32Array,
+  first: number,
+): void {
+  for (let i = start, j = first; i < end; i++, j++) {
+    const shifted = fround(from[i] - shift);
+    const x = floor > shifted ? floor : shifted;
+    let sum: number;
+    sum = x * LOG2_E + magic;
+    double[0] = sum;
+    if ((words[LOW] & DROPPED) === HALFWAY) {
+      to[j] = exp32ByFma(x, magic);
+      continue;
+    }
+    const scaled = fround(sum);
+    const n = scaled - magic;
+    const r = fround(x - n * LN2_HIGH - n * LN2_LOW);
+    sum = P6 * r + P5;
+    double[0] = sum;
+    if ((words[LOW] & DROPPED) === HALFWAY) {
+      to[j] = exp32ByFma(x, magic);
+      continue;
+    }
+    sum = fround(sum) * r + P4;
+    double[0] = sum;
+    if ((words[LOW] & DROPPED) === HALFWAY) {
+      to[j] = exp32ByFma(x, magic);
+      continue;
+    }
+    sum = fround(sum) * r + P3;
+    double[0] = sum;
+    if ((words[LOW] & DROPPED) === HALFWAY) {
+      to[j] = exp32ByFma(x, magic);
+      continue;
+    }
+    sum = fround(sum) * r + P2;
+    double[0] = sum;
+    if ((words[LOW] & DROPPED) === HALFWAY) {
+      to[j] = exp32ByFma(x, magic);
+      continue;
+    }
+    sum = fround(sum) * r + 1;
+    double[0] = sum;
+    if ((words[LOW] & DROPPED) === HALFWAY) {
+      to[j] = exp32ByFma(x, magic);
+      continue;
+    }
+    sum = fround(sum) * r + 1;
+    double[0] = sum;
+    if ((words[LOW] & DROPPED) === HALFWAY) {
+      to[j] = exp32ByFma(x, magic);
+      continue;
+    }
+    to[j] = fround(sum) * EXPONENT[(scaled - ROUND_TO_INTEGER) & 255];
+  }
 }
 
 const LOG2_E_DOUBLE = 1.4426950408889634;
 export const LN2 = 0.6931471805599453;
 const LN2_HIGH_DOUBLE = 0.6931471803691238;
 const LN2_LOW_DOUBLE = 1.9082149292705877e-10;
-
-// For the bits of a double.
-const double = new Float64Array(1);
-const words = new Uint32Array(double.buffer);
-const [LOW, HIGH] = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
 
 const ROUND_TO_INTEGER_DOUBLE = 6755399441055744; // 1.5·2^52
 
@@ -79,46 +155,41 @@ export function exp(x: number): number {
   if (Number.isNaN(x)) return x;
   const n = roundLog2(x);
   const r = x - n * LN2_HIGH_DOUBLE - n * LN2_LOW_DOUBLE;
-  let p = 2.510038549551032e-8;
-  p = p * r + 2.7620088445409746e-7;
-  p = p * r + 2.7557268459997064e-6;
-  p = p * r + 2.4801521295954376e-5;
-  p = p * r + 0.00019841269863053618;
-  p = p * r + 0.0013888888917213717;
-  p = p * r + 0.008333333333330062;
-  p = p * r + 0.04166666666662413;
-  p = p * r + 0.16666666666666669;
-  p = p * r + 0.5;
+  const r2 = r * r;
+  const r4 = r2 * r2;
+  const p0 = 0.5 + 0.16666666666666669 * r + (0.04166666666662413 + 0.008333333333330062 * r) * r2;
+  const p4 =
+    0.0013888888917213717 +
+    0.00019841269863053618 * r +
+    (2.4801521295954376e-5 + 2.7557268459997064e-6 * r) * r2;
+  const p8 = 2.7620088445409746e-7 + 2.510038549551032e-8 * r;
+  const p = p0 + (p4 + p8 * r4) * r4;
   words[LOW] = 0;
   words[HIGH] = (n + 1023) << 20;
-  return (1 + (r + r * r * p)) * double[0];
+  return (1 + (r + r2 * p)) * double[0];
 }
 
 // ln((1 + s) / (1 − s)) for |s| ≤ (√2 − 1)/(√2 + 1).
 function logRatio(s: number): number {
   const z = s * s;
-  let q = 0.146167211663331;
-  q = q * z + 0.15331699634637924;
-  q = q * z + 0.18182889786158152;
-  q = q * z + 0.2222221112572326;
-  q = q * z + 0.28571428626031065;
-  q = q * z + 0.3999999999989938;
-  q = q * z + 0.666666666666667;
-  return 2 * s + s * z * q;
+  const z2 = z * z;
+  const q0 = 0.666666666666667 + 0.3999999999989938 * z + (0.28571428626031065 + 0.2222221112572326 * z) * z2;
+  const q4 = 0.18182889786158152 + 0.15331699634637924 * z + 0.146167211663331 * z2;
+  return 2 * s + s * z * (q0 + q4 * (z2 * z2));
 }
 
-/** ln x for normal x > 0, within 1.5 units in the last place; NaN for NaN. */
-export function log(x: number): number {
-  if (Number.isNaN(x)) return x;
-  // x = m · 2^k with m in [√½, √2): subtracting √½'s bits makes the exponent field k.
-  double[0] = x;
+/**
+ * ln(a/b + 1) if `relative`, for 0 ≤ a ≤ 0.4·b, to full relative precision however small a/b is; ln(a + b) if not, for
+ * a + b a normal number. Within 2 units in the last place; NaN for NaN.
+ */
+export function logSum(a: number, b: number, relative: boolean): number {
+  const sum = a + b;
+  // sum = m · 2^k with m in [√½, √2): subtracting √½'s bits makes the exponent field k.
+  double[0] = sum;
   const k = (words[HIGH] - 0x3fe6a09e - (words[LOW] < 0x667f3bcd ? 1 : 0)) >> 20;
   words[HIGH] -= k << 20;
   const m = double[0];
-  return k * LN2_HIGH_DOUBLE + (k * LN2_LOW_DOUBLE + logRatio((m - 1) / (m + 1)));
-}
-
-/** ln(1 + x) for x in [0, 0.41], within 2 units in the last place, however small x is. */
-export function log1p(x: number): number {
-  return logRatio(x / (2 + x));
+  const n = relative ? 0 : k;
+  const s = (relative ? a : m - 1) / (relative ? a + 2 * b : m + 1);
+  return n * LN2_HIGH_DOUBLE + (n * LN2_LOW_DOUBLE + logRatio(s));
 }
