@@ -1,0 +1,162 @@
+// @ts-check
+// Trains a small next-token model on a text, without and with label smoothing: see README.md.
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { backend, crossEntropy, loadBackend } from 'smoothloss';
+import { drawChart } from './train/chart.mjs';
+import { prepareCorpus } from './train/corpus.mjs';
+import { evaluate } from './train/evaluate.mjs';
+import { Model } from './train/model.mjs';
+import { readOptions, readText, UserError } from './train/options.mjs';
+import { trainingProgress } from './train/progress.mjs';
+import { generator, shuffle } from './train/random.mjs';
+import { count, printResults, printTimes } from './train/tables.mjs';
+
+/** @typedef {NonNullable<ReturnType<typeof readOptions>>} Options */
+/** @typedef {ReturnType<typeof prepareCorpus>} Corpus */
+/** @typedef {typeof crossEntropy} CrossEntropy */
+
+const CHECKPOINTS = 10;
+
+/**
+ * Trains one model. Its own arithmetic is the same whatever the backend, and `crossEntropy` gives the same
+ * bits on every backend: so the weights come out the same, to the last bit.
+ * @param {string} name
+ * @param {Corpus} corpus
+ * @param {Options} options
+ * @param {{ labelSmoothing: number, crossEntropy: CrossEntropy }} loss
+ * @param {(step: number, model: Model) => void} [checkpoint] called ten times in the course of the training
+ */
+function train(name, { classes, training }, options, { labelSmoothing, crossEntropy }, checkpoint) {
+  const { batch, steps, rate, seed } = options;
+  const model = new Model({ ...options, vocabulary: classes }, seed);
+  const random = generator(seed + 1);
+  const order = training.positions.slice();
+  const targets = new Uint16Array(batch);
+  const logits = new Float32Array(batch * classes);
+  const progress = trainingProgress(name, steps, batch);
+  let next = order.length;
+  let lossTime = 0;
+  let trainingTime = 0;
+
+  for (let step = 1; step <= steps; step++) {
+    if (next + batch > order.length) {
+      shuffle(order, random);
+      next = 0;
+    }
+    const stepStarted = performance.now();
+    const positions = order.subarray(next, next + batch);
+    next += batch;
+    for (let row = 0; row < batch; row++) targets[row] = training.tokens[positions[row]];
+
+    model.forward(training.tokens, positions, logits);
+
+    // The gradient takes the place of the logits, so that a step allocates nothing.
+    const lossStarted = performance.now();
+    const { loss } = crossEntropy(logits, targets, {
+      classes,
+      labelSmoothing,
+      reduction: 'mean',
+      gradient: logits,
+    });
+    lossTime += performance.now() - lossStarted;
+
+    model.backward(logits);
+    model.update(rate * (1 - (0.9 * (step - 1)) / steps));
+
+    trainingTime += performance.now() - stepStarted;
+    progress.update(step, loss, trainingTime);
+    if (!Number.isFinite(loss)) {
+      progress.stop();
+      throw new UserError(`the loss is ${loss} in step ${step}: try a smaller --rate`);
+    }
+    if (step % Math.ceil(steps / CHECKPOINTS) === 0 || step === steps) checkpoint?.(step, model);
+  }
+  progress.stop();
+  return { model, lossTime };
+}
+
+/** @param {Options} options */
+async function main(options) {
+  const { epsilon, steps, batch, out } = options;
+  const chosen = options.backend ? backendNamed(options.backend) : { ...backend, crossEntropy };
+  const corpus = prepareCorpus(readText(options.file), options);
+  const { classes, training, seen, heldOut } = corpus;
+  console.log(`text     ${basename(options.file)}`);
+  console.log(`tokens   ${count(training.tokens.length)} to train on, of ${count(classes)} kinds`);
+  const slower = `: ${chosen.reason ?? 'as asked for'}; the loss takes longer, and is the same`;
+  console.log(`backend  ${chosen.name}${chosen.name === 'js' ? slower : ''}`);
+
+  // The same model twice: trained on the labels as they are, and on smoothed ones.
+  const runs = [0, epsilon].map((labelSmoothing) => {
+    /** @type {{ step: number, training: number, heldOut: number }[]} */
+    const curve = [];
+    const loss = { labelSmoothing, crossEntropy: chosen.crossEntropy };
+    const { model, lossTime } = train(`ε = ${labelSmoothing}`, corpus, options, loss, (step, model) => {
+      const [a, b] = [seen, heldOut].map((part) => evaluate(model, chosen.crossEntropy, part).loss);
+      curve.push({ step, training: a, heldOut: b });
+    });
+    const result = evaluate(model, chosen.crossEntropy, heldOut);
+    return { epsilon: labelSmoothing, model, lossTime, curve, result };
+  });
+
+  // The second of them again with the JavaScript backend, which must arrive at the same bits.
+  const { model, lossTime } = runs[1];
+  const trained = [{ backend: chosen.name, model, lossTime }];
+  if (chosen.name !== 'js') {
+    const loss = { labelSmoothing: epsilon, crossEntropy: backendNamed('js').crossEntropy };
+    trained.push({ backend: 'js', ...train(`ε = ${epsilon}, js`, corpus, options, loss) });
+  }
+
+  printResults(runs, heldOut.positions.length);
+  printTimes(
+    `ε = ${epsilon}, ${count(steps)} steps of ${count(batch)} × ${count(classes)} logits`,
+    trained.map(({ model, ...run }) => ({ ...run, fingerprint: fingerprint(model) })),
+    steps * batch * classes,
+  );
+  writeFileSync(out, await drawChart(runs));
+  console.log(`${out} holds the loss curves and the reliability diagram.`);
+  compareBits(trained);
+}
+
+/** @param {string} name */
+function backendNamed(name) {
+  try {
+    const { crossEntropy } = loadBackend(/** @type {Parameters<typeof loadBackend>[0]} */ (name));
+    return { name, reason: undefined, crossEntropy };
+  } catch (error) {
+    throw new UserError(`backend ${name}: ${/** @type {Error} */ (error).message}`);
+  }
+}
+
+/** @param {Model} model */
+function fingerprint({ weights }) {
+  return createHash('sha256').update(new Uint8Array(weights.buffer)).digest('hex');
+}
+
+/** @param {{ backend: string, model: Model }[]} trained */
+function compareBits([chosen, reference]) {
+  if (!reference) {
+    console.log('This was the js backend already: there is no other model to compare with.');
+    return;
+  }
+  const [a, b] = [chosen, reference].map(({ model }) => new Uint32Array(model.weights.buffer));
+  const different = a.reduce((sum, bits, i) => sum + (bits === b[i] ? 0 : 1), 0);
+  const all = `${count(a.length)} weights`;
+  if (different > 0) {
+    throw new UserError(
+      `${count(different)} of ${all} differ in their bits between ${chosen.backend} and js`,
+    );
+  }
+  console.log(`All ${all} are the same to the last bit with ${chosen.backend} and with js.`);
+}
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options) await main(options);
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  console.error(`train: ${error.message}`);
+  process.exitCode = 1;
+}
