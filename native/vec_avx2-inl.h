@@ -50,8 +50,18 @@ SMOOTHLOSS_INLINE Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec zeroWhereZero(Vec a, Vec x) {
   return {_mm256_andnot_ps(_mm256_cmp_ps(x.v, _mm256_setzero_ps(), _CMP_EQ_OQ), a.v)};
 }
-SMOOTHLOSS_INLINE Vec shiftToExponent(Vec a) {
-  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.v), 23))};
+SMOOTHLOSS_INLINE Vec lookup(const float (&table)[8], Vec index) {
+  return {_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), _mm256_castps_si256(index.v))};
+}
+SMOOTHLOSS_INLINE Vec exponent(Vec a) {
+  const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(a.v), 20);
+  return {_mm256_castsi256_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(0x7f800000)))};
+}
+
+SMOOTHLOSS_INLINE void prefetch(const float* p, size_t ahead) {
+  const char* line = reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + ahead);
+  _mm_prefetch(line, _MM_HINT_T0);
+  _mm_prefetch(line + 64, _MM_HINT_T0);
 }
 
 SMOOTHLOSS_INLINE float maxLane(Vec a) {

@@ -45,8 +45,22 @@ SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v
 SMOOTHLOSS_INLINE Vec max(Vec a, Vec b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
 
 SMOOTHLOSS_INLINE Vec zeroWhereZero(Vec a, Vec x) { return clearWhere(vceqzq_f32(x.v), a); }
-SMOOTHLOSS_INLINE Vec shiftToExponent(Vec a) {
-  return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.v), 23))};
+SMOOTHLOSS_INLINE Vec lookup(const float (&table)[8], Vec index) {
+  const uint8x16x2_t bytes = {{vreinterpretq_u8_f32(vld1q_f32(table)), vreinterpretq_u8_f32(vld1q_f32(table + 4))}};
+  // The four bytes of entry i are 4i to 4i + 3.
+  const uint32x4_t entry = vandq_u32(vreinterpretq_u32_f32(index.v), vdupq_n_u32(7));
+  const uint32x4_t byte = vmlaq_n_u32(vdupq_n_u32(0x03020100), entry, 0x04040404);
+  return {vreinterpretq_f32_u8(vqtbl2q_u8(bytes, vreinterpretq_u8_u32(byte)))};
+}
+SMOOTHLOSS_INLINE Vec exponent(Vec a) {
+  const uint32x4_t shifted = vshlq_n_u32(vreinterpretq_u32_f32(a.v), 20);
+  return {vreinterpretq_f32_u32(vandq_u32(shifted, vdupq_n_u32(0x7f800000)))};
+}
+
+SMOOTHLOSS_INLINE void prefetch(const float* p, size_t ahead) {
+  const char* line = reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + ahead);
+  __builtin_prefetch(line);
+  __builtin_prefetch(line + 64);
 }
 
 SMOOTHLOSS_INLINE float maxLane(Vec a) { return vmaxvq_f32(a.v); }

@@ -63,15 +63,23 @@ SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) {
 
 // a, but +0 where x is zero.
 SMOOTHLOSS_INLINE Vec zeroWhereZero(Vec a, Vec x) { return {x.v == 0.0f ? 0.0f : a.v}; }
-// The bits of a, shifted left by 23: the low eight become the exponent.
-SMOOTHLOSS_INLINE Vec shiftToExponent(Vec a) {
+SMOOTHLOSS_INLINE uint32_t bitsOf(float x) {
   uint32_t bits;
-  std::memcpy(&bits, &a.v, sizeof bits);
-  bits <<= 23;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+// The entry that the lowest three bits of each lane tell.
+SMOOTHLOSS_INLINE Vec lookup(const float (&table)[8], Vec index) { return {table[bitsOf(index.v) & 7]}; }
+// The float 2^(b − 127), 0 for b = 0, from bits 3 to 10 of each lane, b.
+SMOOTHLOSS_INLINE Vec exponent(Vec a) {
+  const uint32_t bits = bitsOf(a.v) << 20 & 0x7f800000;
   float result;
   std::memcpy(&result, &bits, sizeof result);
   return {result};
 }
+
+// Asks for the kLanes floats `ahead` bytes beyond p, if the CPU takes such hints. There need not be any.
+SMOOTHLOSS_INLINE void prefetch(const float*, size_t) {}
 
 // The largest lane; none is NaN.
 SMOOTHLOSS_INLINE float maxLane(Vec a) { return a.v; }

@@ -2,7 +2,7 @@
 // what is rounded to float and when, and the formulas are explained there.
 
 import { type CrossEntropyBatch, type Kernels, ROW_CHUNK, type Total } from '../batch.js';
-import { exp, exp32, fma, LN2, logSum, ROUND_TO_INTEGER, roundLog2 } from './math.js';
+import { exp, exp32, fma, LN2, logSum, ROUND_TO_EIGHTH, roundLog2 } from './math.js';
 
 const fround = Math.fround;
 
@@ -84,7 +84,7 @@ function expSum(
   shift: number,
   k: number,
 ): number {
-  const magic = ROUND_TO_INTEGER + (127 - k);
+  const magic = ROUND_TO_EIGHTH + (127 - k);
   const floor = fround((k - 127) * LN2);
   const exps = out ?? block;
   const first = out === null ? 0 : start;

@@ -33,28 +33,31 @@ function roundHalfway(product: number, c: number, sum: number, r: number, other:
   return error > 0 === other > r ? other : r;
 }
 
-export const ROUND_TO_INTEGER = 12582912; // 1.5·2^23: the float grid here has spacing 1
+export const ROUND_TO_EIGHTH = 1572864; // 1.5·2^20: the float grid here has spacing 1/8
 const LOG2_E = 1.4426950216293335;
 const LN2_HIGH = 0.6931471824645996;
 const LN2_LOW = -1.9046542121259336e-9;
+const P3 = 0.16666871309280396;
+const P2 = 0.5000646114349365;
 
-// 2^(i − 127), 0 for i = 0: what shifting i to the exponent bits gives.
-const EXPONENT = Float32Array.from({ length: 256 }, (_, i) => (i === 0 ? 0 : 2 ** (i - 127)));
+// kEighths of the native kernels: 2^(i/8).
+const EIGHTHS = [
+  1, 1.0905077457427979, 1.1892070770263672, 1.2968395948410034, 1.4142135381698608, 1.5422108173370361,
+  1.6817928552627563, 1.8340080976486206,
+];
+// Entry 8·b + i is 2^(b − 127) · EIGHTHS[i], and 0 for b = 0.
+const POWERS = Float32Array.from({ length: 2048 }, (_, i) =>
+  i < 8 ? 0 : 2 ** ((i >> 3) - 127) * EIGHTHS[i & 7],
+);
 
-// Of e^r, the highest power first; the last two are 1.
-const P6 = 0.0013820661697536707;
-const P5 = 0.008368674665689468;
-const P4 = 0.04166826605796814;
-const P3 = 0.1666652113199234;
-const P2 = 0.4999999403953552;
-
-/** The float e^x · 2^−k from the float x and magic = 1.5·2^23 + 127 − k. */
+/** The float e^x · 2^−k from the float x and magic = 1.5·2^20 + 127 − k. */
 function exp32ByFma(x: number, magic: number): number {
   const sum = fma(x, LOG2_E, magic);
   const n = sum - magic;
   const r = fround(x - n * LN2_HIGH - n * LN2_LOW);
-  const p = fma(fma(fma(fma(P6, r, P5), r, P4), r, P3), r, P2);
-  return fround(fma(fma(p, r, 1), r, 1) * EXPONENT[(sum - ROUND_TO_INTEGER) & 255]);
+  const p = fma(fma(P3, r, P2), fround(r * r), r);
+  const power = POWERS[((sum - ROUND_TO_EIGHTH) * 8) & 2047];
+  return fma(p, power, power);
 }
 
 // The bits of a double that a float drops, and what they are if the double lies halfway between two floats.
@@ -62,12 +65,13 @@ const DROPPED = 0x1fffffff;
 const HALFWAY = 0x10000000;
 
 /**
- * e^max(x − shift, floor) · 2^−k, floats all, of the elements [start, end) of x into `to` from `first` on, which may be
- * where they are.
+ * e^max(x − shift, floor) · 2^−k, floats all, of the elements [start, end) of `from` into `to` from `first` on, which may
+ * be where they are.
  *
- * exp32ByFma with plain rounding in place of fma, unless a sum lies halfway: none is subnormal here, so the bits that
- * rounding drops tell. One loop without a call, since V8 stops inlining at some size and each call would then take longer
- * than its arithmetic. n · LN2_HIGH, n · LN2_LOW and both differences are exact in double (|n| ≤ 2^21).
+ * exp32ByFma with plain rounding in place of fma, unless a sum lies halfway; the bits that rounding drops tell, since no
+ * sum is subnormal, but the last below the lowest power. One loop without a call, since V8 stops inlining at some size
+ * and each call would then take longer than its arithmetic. n · LN2_HIGH, n · LN2_LOW and both differences are exact in
+ * double (|n| ≤ 2^21).
  */
 export function exp32(
   from: Float32Array,
@@ -92,43 +96,27 @@ export function exp32(
     const scaled = fround(sum);
     const n = scaled - magic;
     const r = fround(x - n * LN2_HIGH - n * LN2_LOW);
-    sum = P6 * r + P5;
+    sum = P3 * r + P2;
     double[0] = sum;
     if ((words[LOW] & DROPPED) === HALFWAY) {
       to[j] = exp32ByFma(x, magic);
       continue;
     }
-    sum = fround(sum) * r + P4;
+    sum = fround(sum) * fround(r * r) + r;
     double[0] = sum;
     if ((words[LOW] & DROPPED) === HALFWAY) {
       to[j] = exp32ByFma(x, magic);
       continue;
     }
-    sum = fround(sum) * r + P3;
+    const index = ((scaled - ROUND_TO_EIGHTH) * 8) & 2047;
+    const power = POWERS[index];
+    sum = fround(sum) * power + power;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
+    if ((words[LOW] & DROPPED) === HALFWAY || index === 8) {
       to[j] = exp32ByFma(x, magic);
       continue;
     }
-    sum = fround(sum) * r + P2;
-    double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[j] = exp32ByFma(x, magic);
-      continue;
-    }
-    sum = fround(sum) * r + 1;
-    double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[j] = exp32ByFma(x, magic);
-      continue;
-    }
-    sum = fround(sum) * r + 1;
-    double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[j] = exp32ByFma(x, magic);
-      continue;
-    }
-    to[j] = fround(sum) * EXPONENT[(scaled - ROUND_TO_INTEGER) & 255];
+    to[j] = sum;
   }
 }
 

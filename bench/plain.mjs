@@ -1,0 +1,41 @@
+// @ts-check
+
+/**
+ * Label-smoothed cross entropy as one would write it in JavaScript: Math.exp, three loops a row, doubles throughout.
+ *
+ * @param {Float32Array} logits
+ * @param {Int32Array} targets
+ * @param {number} classes
+ * @param {number} epsilon
+ * @param {Float32Array} gradient of the mean, written
+ * @returns {number} the mean loss
+ */
+export function plainCrossEntropy(logits, targets, classes, epsilon, gradient) {
+  const rows = targets.length;
+  const smoothing = epsilon / classes;
+  let total = 0;
+  for (let row = 0; row < rows; row++) {
+    const start = row * classes;
+    const end = start + classes;
+    let max = -Infinity;
+    for (let i = start; i < end; i++) {
+      if (logits[i] > max) max = logits[i];
+    }
+    let sum = 0;
+    let sumBelow = 0;
+    for (let i = start; i < end; i++) {
+      const below = logits[i] - max;
+      const e = Math.exp(below);
+      gradient[i] = e;
+      sum += e;
+      sumBelow += below;
+    }
+    const logSum = Math.log(sum);
+    const target = start + targets[row];
+    const nll = logSum - (logits[target] - max);
+    total += (1 - epsilon) * nll + epsilon * (logSum - sumBelow / classes);
+    for (let i = start; i < end; i++) gradient[i] = (gradient[i] / sum - smoothing) / rows;
+    gradient[target] -= (1 - epsilon) / rows;
+  }
+  return total / rows;
+}
