@@ -6,6 +6,7 @@
 import { arenaFor } from './arena.js';
 import type { CrossEntropyBatch, Total } from './batch.js';
 import { coded, describe, rangeError, typeError } from './errors.js';
+import { bufferOf, byteLengthOf, byteOffsetOf, lengthOf, type TypedArray, typeOf } from './typed-arrays.js';
 import type { CrossEntropyOptions, IndexArray } from './types.js';
 
 /** A call ready for a backend, and what its result needs beside the numerator. */
@@ -51,75 +52,71 @@ const INDEX_ARRAYS = new Set([
 const INDEX_ARRAY =
   'an Int8Array, Int16Array, Int32Array, Uint8Array, Uint16Array, Uint32Array, BigInt64Array or BigUint64Array';
 
-// The name of a typed array's type, undefined for anything else: the getter that all of them inherit, which holds for
-// arrays of another realm (vm contexts, test runners) too and cannot be shadowed.
-const typedArrayTag = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Int8Array.prototype),
-  Symbol.toStringTag,
-)?.get as (this: unknown) => string | undefined;
-
-function isTyped(value: unknown, type: string): boolean {
-  return typedArrayTag.call(value) === type;
-}
-
-function isDetached(array: ArrayBufferView): boolean {
-  if (array.byteLength > 0) return false;
+function isDetached(array: TypedArray): boolean {
+  if (byteLengthOf(array) > 0) return false;
   try {
-    new Uint8Array(array.buffer);
+    new Uint8Array(bufferOf(array));
     return false;
   } catch {
     return true;
   }
 }
 
-function wrongArray(name: string, value: unknown, expected: string): TypeError {
-  const hint =
-    Array.isArray(value) && /^an? \w+Array/.test(expected)
-      ? ` (${/\w+Array/.exec(expected)?.[0]}.from(${name}) makes one)`
-      : '';
-  return typeError(name, value, expected + hint);
-}
-
-function attached<A extends ArrayBufferView>(name: string, array: A): A {
-  if (!isDetached(array)) return array;
-  return fail(
-    coded(
-      new TypeError(`${name} is ${describe(array)} whose buffer is detached: must be attached`),
-      'ERR_INVALID_ARG_TYPE',
-    ),
+function rejectDetached(name: string, array: TypedArray): void {
+  if (!isDetached(array)) return;
+  throw coded(
+    new TypeError(`${name} is ${describe(array)} whose buffer is detached: must be attached`),
+    'ERR_INVALID_ARG_TYPE',
   );
 }
 
-function fail(error: Error): never {
-  throw error;
+/** Rejects what is not an array of that type; `expected` is for the message, if more than that will do. */
+function arrayOf<A extends TypedArray>(type: string, name: string, value: unknown, expected?: string): A {
+  if (typeOf(value) === type) return value as A;
+  throw expected === undefined
+    ? wrongArray(name, value, `a ${type}`, type)
+    : typeError(name, value, expected);
 }
 
-function float32Array(name: string, value: unknown): Float32Array {
-  if (!isTyped(value, 'Float32Array')) throw wrongArray(name, value, 'a Float32Array');
-  return value as Float32Array;
+function wrongArray(name: string, value: unknown, expected: string, type: string): TypeError {
+  return typeError(
+    name,
+    value,
+    Array.isArray(value) ? `${expected} (${type}.from(${name}) makes one)` : expected,
+  );
 }
 
-function checkLength(name: string, array: { length: number } & ArrayBufferView, length: number, of: string) {
-  if (array.length === length) {
-    if (length === 0) attached(name, array);
-    return;
-  }
-  attached(name, array);
+function checkLength(name: string, array: TypedArray, length: number, of: string): void {
+  const actual = lengthOf(array);
+  if (actual === 0) rejectDetached(name, array);
+  if (actual === length) return;
   throw coded(
-    new RangeError(`${name} has length ${array.length}: must have ${of} = ${length}`),
+    new RangeError(`${name} has length ${actual}: must have ${of} = ${length}`),
     'ERR_LENGTH_MISMATCH',
   );
 }
 
-/** A Float32Array of finite numbers ≥ 0, one for each row or class. */
-function checkFactors(name: string, array: Float32Array, length: number, of: string): void {
-  checkLength(name, array, length, of);
+/** Checks that each number is in [low, high]. */
+function checkRange(name: string, array: Float32Array, low: number, high: number, expected: string): void {
+  const length = lengthOf(array);
   for (let i = 0; i < length; i++) {
-    const factor = array[i];
-    if (!(factor >= 0 && factor <= MAX_FLOAT)) {
-      throw rangeError(`${name}[${i}]`, factor, 'a finite number, at least 0');
-    }
+    if (!(array[i] >= low && array[i] <= high)) throw rangeError(`${name}[${i}]`, array[i], expected);
   }
+}
+
+function anyAboveZero(array: Float32Array): boolean {
+  const length = lengthOf(array);
+  for (let i = 0; i < length; i++) if (array[i] > 0) return true;
+  return false;
+}
+
+/** A Float32Array of finite numbers ≥ 0, one for each row or class; null if there is none. */
+function factors(name: string, value: unknown, length: number, of: string): Float32Array | null {
+  if (value === undefined) return null;
+  const array = arrayOf<Float32Array>('Float32Array', name, value);
+  checkLength(name, array, length, of);
+  checkRange(name, array, 0, MAX_FLOAT, 'a finite number, at least 0');
+  return array;
 }
 
 function oneOf<T extends string>(name: string, value: unknown, fallback: T, ...others: T[]): T {
@@ -129,15 +126,22 @@ function oneOf<T extends string>(name: string, value: unknown, fallback: T, ...o
   throw typeof value === 'string' ? rangeError(name, value, expected) : typeError(name, value, expected);
 }
 
-/** An integer or a list of integers, as a list of its own. */
+function integer(name: string, value: unknown, low: number, high: number, expected: string): number {
+  if (typeof value !== 'number') throw typeError(name, value, expected);
+  if (!(Number.isInteger(value) && value >= low && value <= high)) throw rangeError(name, value, expected);
+  return value;
+}
+
+/** An integer or a list of integers, as a list of its own; `expected` says what each must be. */
 function integers(name: string, value: unknown, low: number, high: number, expected: string): number[] {
-  const list = Array.isArray(value) ? [...value] : [value];
-  list.forEach((item, i) => {
-    const where = Array.isArray(value) ? `${name}[${i}]` : name;
-    if (typeof item !== 'number') throw typeError(where, item, expected);
-    if (!(Number.isInteger(item) && item >= low && item <= high)) throw rangeError(where, item, expected);
-  });
-  return list;
+  return Array.isArray(value)
+    ? Array.from(value, (item, i) => integer(`${name}[${i}]`, item, low, high, expected))
+    : [integer(name, value, low, high, `${expected}, or an array of them`)];
+}
+
+/** An array or a view, which has no options. */
+function isList(value: object): boolean {
+  return Array.isArray(value) || ArrayBuffer.isView(value);
 }
 
 function rejectUnknown(what: string, options: object, known: readonly string[]): void {
@@ -154,13 +158,11 @@ function rejectUnknown(what: string, options: object, known: readonly string[]):
   }
 }
 
-const bytesOverlap = (a: ArrayBufferView, b: ArrayBufferView) =>
-  a.buffer === b.buffer &&
-  a.byteOffset < b.byteOffset + b.byteLength &&
-  b.byteOffset < a.byteOffset + a.byteLength;
-
-function rejectOverlap(gradient: Float32Array, name: string, other: ArrayBufferView | null): void {
-  if (other === null || !bytesOverlap(gradient, other)) return;
+function rejectOverlap(gradient: Float32Array, name: string, other: TypedArray | null): void {
+  if (other === null || bufferOf(gradient) !== bufferOf(other)) return;
+  const start = byteOffsetOf(gradient);
+  const otherStart = byteOffsetOf(other);
+  if (start >= otherStart + byteLengthOf(other) || otherStart >= start + byteLengthOf(gradient)) return;
   const exception = name === 'logits' ? ' (to work in place, pass the very same elements)' : '';
   throw coded(
     new RangeError(`gradient overlaps ${name} in memory: must be apart from it${exception}`),
@@ -170,16 +172,20 @@ function rejectOverlap(gradient: Float32Array, name: string, other: ArrayBufferV
 
 /** As Total is defined, of an array that is known to be ≥ 0. */
 function totalOf(array: Float32Array): Total {
+  const length = lengthOf(array);
   let top = 0;
-  for (let i = 1; i < array.length; i++) if (array[i] > array[top]) top = i;
+  for (let i = 1; i < length; i++) if (array[i] > array[top]) top = i;
   let rest = 0;
-  for (let i = 0; i < array.length; i++) if (i !== top) rest += array[i];
+  for (let i = 0; i < length; i++) if (i !== top) rest += array[i];
   return { sum: rest + array[top], rest, top };
 }
 
 function totalOfOnes(length: number): Total {
   return { sum: length, rest: length - 1, top: -1 };
 }
+
+/** Where nothing is smoothed. */
+const NONE: Total = { sum: 0, rest: 0, top: -1 };
 
 // The prior of the last call that had `exclude` and no prior of its own.
 let lastPrior = new Float32Array(0);
@@ -199,9 +205,9 @@ function uniformPrior(classes: number, exclude: number[]): Float32Array {
 }
 
 /** weight · prior, in float. */
-function product(weight: Float32Array, prior: Float32Array): Float32Array {
-  const result = new Float32Array(weight.length);
-  for (let i = 0; i < result.length; i++) {
+function product(weight: Float32Array, prior: Float32Array, classes: number): Float32Array {
+  const result = new Float32Array(classes);
+  for (let i = 0; i < classes; i++) {
     result[i] = weight[i] * prior[i];
     if (result[i] === Infinity) {
       throw rangeError(`weight[${i}] · prior[${i}]`, weight[i] * prior[i], 'within the range of float32');
@@ -215,9 +221,9 @@ const [LOW, HIGH] = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [0, 1] :
 
 /** A function from a row to its target; NaN for a BigInt beyond ±2^53. */
 function targetReader(targets: IndexArray): ArrayLike<number> | ((row: number) => number) {
-  const type = typedArrayTag.call(targets);
+  const type = typeOf(targets);
   if (type !== 'BigInt64Array' && type !== 'BigUint64Array') return targets as ArrayLike<number>;
-  const words = new Int32Array(targets.buffer, targets.byteOffset, 2 * targets.length);
+  const words = new Int32Array(bufferOf(targets), byteOffsetOf(targets), 2 * lengthOf(targets));
   const signed = type === 'BigInt64Array';
   return (row) => {
     const high = signed ? words[2 * row + HIGH] : words[2 * row + HIGH] >>> 0;
@@ -225,246 +231,264 @@ function targetReader(targets: IndexArray): ArrayLike<number> | ((row: number) =
   };
 }
 
-/** Checks a call of crossEntropy and fills in its defaults. */
-export function prepareCrossEntropy(logits: unknown, targets: unknown, options: unknown): Prepared {
-  if (typeof options !== 'object' || options === null) {
-    throw typeError('options', options, 'an object that holds at least classes');
-  }
-  rejectUnknown('options', options, OPTIONS);
-  const {
-    classes,
-    labelSmoothing,
-    weight,
-    rowWeight,
-    ignoreIndex,
-    mask,
-    reduction: givenReduction,
-    normalizer: givenNormalizer,
-    whenEmpty: givenWhenEmpty,
-    gradient: givenGradient,
-    gradientScale: givenGradientScale,
-    rowStride: givenRowStride,
-  } = options as Record<keyof CrossEntropyOptions, unknown>;
+/** Each option read once: a getter could give another value the second time. Inherited ones count. */
+function readOnce(options: CrossEntropyOptions): Record<keyof CrossEntropyOptions, unknown> {
+  return {
+    classes: options.classes,
+    labelSmoothing: options.labelSmoothing,
+    weight: options.weight,
+    rowWeight: options.rowWeight,
+    ignoreIndex: options.ignoreIndex,
+    mask: options.mask,
+    reduction: options.reduction,
+    normalizer: options.normalizer,
+    whenEmpty: options.whenEmpty,
+    gradient: options.gradient,
+    gradientScale: options.gradientScale,
+    rowStride: options.rowStride,
+  };
+}
 
-  const classesExpected = 'an integer from 1 to 2^31 - 1';
-  if (typeof classes !== 'number') throw typeError('classes', classes, classesExpected);
-  if (!(Number.isInteger(classes) && classes >= 1 && classes <= MAX_CLASSES)) {
-    throw rangeError('classes', classes, classesExpected);
-  }
-  const rowStride = givenRowStride === undefined ? classes : givenRowStride;
-  if (typeof rowStride !== 'number') throw typeError('rowStride', rowStride, 'an integer');
-  if (!(Number.isSafeInteger(rowStride) && rowStride >= classes)) {
-    throw rangeError('rowStride', rowStride, `an integer, at least classes = ${classes}`);
-  }
-  const reduction = oneOf('reduction', givenReduction, 'mean', 'sum', 'none');
-  const whenEmpty = oneOf('whenEmpty', givenWhenEmpty, 'nan', 'zero', 'error');
-  let normalizer: 'weight' | 'rows' | 'all' | number;
-  if (typeof givenNormalizer === 'number') {
-    if (!(givenNormalizer > 0 && givenNormalizer < Infinity)) {
-      throw rangeError(
-        'normalizer',
-        givenNormalizer,
-        "a finite number above 0, or 'weight', 'rows' or 'all'",
-      );
-    }
-    normalizer = givenNormalizer;
-  } else {
-    normalizer = oneOf('normalizer', givenNormalizer, 'weight', 'rows', 'all');
-  }
+/** Where smoothing mass goes, as the caller said it. */
+interface Smoothing {
+  /** What the caller calls ε. */
+  name: string;
+  epsilon: number;
+  epsilons: Float32Array | null;
+  others: boolean;
+  exclude: number[];
+  prior: unknown;
+}
 
-  const ignored =
-    ignoreIndex === undefined
-      ? [-100]
-      : integers('ignoreIndex', ignoreIndex, -(2 ** 53), 2 ** 53, 'an integer, or an array of integers');
-
-  let epsilon: unknown = labelSmoothing ?? 0;
-  let epsilonName = 'labelSmoothing';
-  let others = false;
-  let exclude: number[] = [];
-  let givenPrior: unknown;
-  if (labelSmoothing === null) throw typeError('labelSmoothing', null, 'a number in [0, 1] or an object');
-  if (typeof labelSmoothing === 'object') {
-    rejectUnknown('labelSmoothing', labelSmoothing, SMOOTHING_OPTIONS);
-    const smoothing = labelSmoothing as Record<'epsilon' | 'over' | 'exclude' | 'prior', unknown>;
-    epsilonName = 'labelSmoothing.epsilon';
-    epsilon = smoothing.epsilon;
-    others = oneOf('labelSmoothing.over', smoothing.over, 'all', 'others') === 'others';
-    givenPrior = smoothing.prior;
-    const excluded = smoothing.exclude;
-    if (excluded !== undefined) {
-      const expected = `an integer in [0, ${classes}), or an array of them`;
-      exclude = integers('labelSmoothing.exclude', excluded, 0, classes - 1, expected);
+function readSmoothing(given: unknown, classes: number): Smoothing {
+  const smoothing: Smoothing = {
+    name: 'labelSmoothing',
+    epsilon: 0,
+    epsilons: null,
+    others: false,
+    exclude: [],
+    prior: undefined,
+  };
+  if (given === undefined) return smoothing;
+  let epsilon: unknown = given;
+  if (typeof given === 'object' && given !== null && !isList(given)) {
+    rejectUnknown('labelSmoothing', given, SMOOTHING_OPTIONS);
+    const object = given as Record<'epsilon' | 'over' | 'exclude' | 'prior', unknown>;
+    smoothing.name = 'labelSmoothing.epsilon';
+    epsilon = object.epsilon;
+    smoothing.others = oneOf('labelSmoothing.over', object.over, 'all', 'others') === 'others';
+    smoothing.prior = object.prior;
+    const { exclude } = object;
+    if (exclude !== undefined) {
+      const expected = `an integer in [0, ${classes})`;
+      smoothing.exclude = integers('labelSmoothing.exclude', exclude, 0, classes - 1, expected);
     }
   }
-  const epsilonExpected =
-    epsilonName === 'labelSmoothing'
-      ? 'a number in [0, 1] or an object'
-      : 'a number in [0, 1] or a Float32Array of them';
-  let epsilons: Float32Array | null = null;
   if (typeof epsilon === 'number') {
-    if (!(epsilon >= 0 && epsilon <= 1)) throw rangeError(epsilonName, epsilon, 'in [0, 1]');
+    if (!(epsilon >= 0 && epsilon <= 1)) throw rangeError(smoothing.name, epsilon, 'in [0, 1]');
+    smoothing.epsilon = epsilon;
+  } else if (epsilon === given) {
+    throw typeError(smoothing.name, epsilon, 'a number in [0, 1] or an object');
   } else {
-    if (!isTyped(epsilon, 'Float32Array') || epsilonName === 'labelSmoothing') {
-      throw typeError(epsilonName, epsilon, epsilonExpected);
-    }
-    epsilons = epsilon as Float32Array;
-    epsilon = 0;
+    const expected = 'a number in [0, 1] or a Float32Array of them';
+    smoothing.epsilons = arrayOf<Float32Array>('Float32Array', smoothing.name, epsilon, expected);
   }
+  return smoothing;
+}
 
-  let gradientScales: Float32Array | null = null;
-  let gradientScale = 1;
-  if (typeof givenGradientScale === 'number') {
-    if (!(Math.abs(givenGradientScale) <= MAX_FLOAT)) {
-      throw rangeError('gradientScale', givenGradientScale, 'a finite number');
-    }
-    gradientScale = givenGradientScale;
-  } else if (givenGradientScale !== undefined) {
-    const expected =
-      reduction === 'none'
-        ? 'a number or a Float32Array'
-        : "a number (one per row goes with reduction 'none' only)";
-    if (reduction !== 'none' || !isTyped(givenGradientScale, 'Float32Array')) {
-      throw typeError('gradientScale', givenGradientScale, expected);
-    }
-    gradientScales = givenGradientScale as Float32Array;
+function readNormalizer(given: unknown): 'weight' | 'rows' | 'all' | number {
+  const expected = "a finite number above 0, or 'weight', 'rows' or 'all'";
+  if (given === undefined) return 'weight';
+  if (given === 'weight' || given === 'rows' || given === 'all') return given;
+  if (typeof given === 'number' && given > 0 && given < Infinity) return given;
+  throw typeof given === 'number' || typeof given === 'string'
+    ? rangeError('normalizer', given, expected)
+    : typeError('normalizer', given, expected);
+}
+
+/** A number for all rows, or one per row. */
+function readGradientScale(given: unknown, reduction: string): number | Float32Array {
+  if (given === undefined) return 1;
+  if (typeof given === 'number') {
+    if (Math.abs(given) <= MAX_FLOAT) return given;
+    throw rangeError('gradientScale', given, 'a finite number, within the range of float32');
   }
+  if (reduction === 'none') {
+    return arrayOf<Float32Array>('Float32Array', 'gradientScale', given, 'a number or a Float32Array');
+  }
+  throw typeError('gradientScale', given, "a number (one per row goes with reduction 'none' only)");
+}
 
-  // From here on no code of the caller's runs.
-  const x = float32Array('logits', logits);
-  if (!INDEX_ARRAYS.has(typedArrayTag.call(targets) as string))
-    throw wrongArray('targets', targets, INDEX_ARRAY);
-  const indices = targets as IndexArray;
-  const total = indices.length;
-  if (total === 0) attached('targets', indices);
-  const least = total === 0 ? 0 : (total - 1) * rowStride + classes;
-  if (rowStride === classes || total === 0) {
-    checkLength('logits', x, least, total === 0 ? 'no elements, as targets,' : 'targets.length · classes');
-  } else if (!(x.length >= least && x.length <= total * rowStride)) {
-    attached('logits', x);
+function checkLogits(logits: Float32Array, rows: number, classes: number, rowStride: number): void {
+  const length = lengthOf(logits);
+  const least = rows === 0 ? 0 : (rows - 1) * rowStride + classes;
+  if (rowStride === classes || rows === 0) {
+    checkLength(
+      'logits',
+      logits,
+      least,
+      `targets.length · ${rowStride === classes ? 'classes' : 'rowStride'}`,
+    );
+  } else if (length < least || length > rows * rowStride) {
+    rejectDetached('logits', logits);
+    const most = `targets.length · rowStride = ${rows * rowStride}`;
     throw coded(
       new RangeError(
-        `logits has length ${x.length}: must have targets.length · rowStride = ${total * rowStride}, or down to ${least} without the end of the last row`,
+        `logits has length ${length}: must have ${most}, or down to ${least} without the end of the last row`,
       ),
       'ERR_LENGTH_MISMATCH',
     );
   }
+}
 
-  if (weight !== undefined) checkFactors('weight', float32Array('weight', weight), classes, 'classes');
-  if (rowWeight !== undefined) {
-    checkFactors('rowWeight', float32Array('rowWeight', rowWeight), total, 'targets.length');
+/** What the kernels need to know of the smoothing distribution: see CrossEntropyBatch. */
+function smoothingVectors(
+  classes: number,
+  weight: Float32Array | null,
+  givenPrior: Float32Array | null,
+  exclude: number[],
+): Pick<CrossEntropyBatch, 'prior' | 'smoothing' | 'priorTotal' | 'smoothingTotal'> {
+  let prior = givenPrior;
+  if (exclude.length > 0) {
+    if (prior === null) {
+      prior = uniformPrior(classes, exclude);
+    } else {
+      prior = new Float32Array(prior);
+      for (const c of exclude) prior[c] = 0;
+    }
   }
-  if (givenPrior !== undefined) {
-    checkFactors(
-      'labelSmoothing.prior',
-      float32Array('labelSmoothing.prior', givenPrior),
-      classes,
-      'classes',
+  const priorTotal = prior === null ? totalOfOnes(classes) : totalOf(prior);
+  if (!(priorTotal.sum > 0)) {
+    const remedy =
+      givenPrior === null
+        ? 'exclude must not hold all of them'
+        : 'prior must be above 0 for a class that is not excluded';
+    throw coded(
+      new RangeError(`labelSmoothing leaves no class to smooth towards: ${remedy}`),
+      'ERR_OUT_OF_RANGE',
     );
   }
-  if (mask !== undefined) {
-    if (!isTyped(mask, 'Uint8Array')) throw wrongArray('mask', mask, 'a Uint8Array');
-    checkLength('mask', mask as Uint8Array, total, 'targets.length');
+  const smoothing = weight !== null && prior !== null ? product(weight, prior, classes) : (weight ?? prior);
+  const smoothingTotal = smoothing === prior ? priorTotal : totalOf(smoothing as Float32Array);
+  return { prior, smoothing, priorTotal, smoothingTotal };
+}
+
+/** With `over: 'others'`: rejects a row whose target is the only class that could get the smoothing mass. */
+function rejectNowhere(row: number, y: number, prior: Float32Array | null, total: Total): void {
+  const left = y === total.top ? total.rest : total.sum - (prior === null ? 1 : prior[y]);
+  if (left > 0) return;
+  throw coded(
+    new RangeError(
+      `targets[${row}] is ${y}: labelSmoothing.over 'others' leaves no other class to smooth towards`,
+    ),
+    'ERR_OUT_OF_RANGE',
+  );
+}
+
+/** Checks a call of crossEntropy and fills in its defaults. */
+export function prepareCrossEntropy(logits: unknown, targets: unknown, options: unknown): Prepared {
+  if (typeof options !== 'object' || options === null || isList(options)) {
+    throw typeError('options', options, 'an object that holds at least classes');
   }
-  let smooths = (epsilon as number) > 0;
+  rejectUnknown('options', options, OPTIONS);
+  const given = readOnce(options as CrossEntropyOptions);
+
+  const classes = integer('classes', given.classes, 1, MAX_CLASSES, 'an integer from 1 to 2^31 - 1');
+  const rowStride =
+    given.rowStride === undefined
+      ? classes
+      : integer(
+          'rowStride',
+          given.rowStride,
+          classes,
+          Number.MAX_SAFE_INTEGER,
+          `an integer, at least classes = ${classes}`,
+        );
+  const reduction = oneOf('reduction', given.reduction, 'mean', 'sum', 'none');
+  const whenEmpty = oneOf('whenEmpty', given.whenEmpty, 'nan', 'zero', 'error');
+  const normalizer = readNormalizer(given.normalizer);
+  const ignored =
+    given.ignoreIndex === undefined
+      ? [-100]
+      : integers('ignoreIndex', given.ignoreIndex, -(2 ** 53), 2 ** 53, 'an integer');
+  const { name, epsilon, epsilons, others, exclude, prior } = readSmoothing(given.labelSmoothing, classes);
+  const scale = readGradientScale(given.gradientScale, reduction);
+
+  // From here on no code of the caller's runs.
+  const x = arrayOf<Float32Array>('Float32Array', 'logits', logits);
+  if (!INDEX_ARRAYS.has(typeOf(targets) as string))
+    throw wrongArray('targets', targets, INDEX_ARRAY, 'Int32Array');
+  const indices = targets as IndexArray;
+  const total = lengthOf(indices);
+  if (total === 0) rejectDetached('targets', indices);
+  checkLogits(x, total, classes, rowStride);
+  const weight = factors('weight', given.weight, classes, 'classes');
+  const rowWeight = factors('rowWeight', given.rowWeight, total, 'targets.length');
+  const ownPrior = factors('labelSmoothing.prior', prior, classes, 'classes');
+  const mask = given.mask === undefined ? null : arrayOf<Uint8Array>('Uint8Array', 'mask', given.mask);
+  if (mask !== null) checkLength('mask', mask, total, 'targets.length');
   if (epsilons !== null) {
-    checkLength(epsilonName, epsilons, total, 'targets.length');
-    for (let row = 0; row < total; row++) {
-      const one = epsilons[row];
-      if (!(one >= 0 && one <= 1)) throw rangeError(`${epsilonName}[${row}]`, one, 'in [0, 1]');
-      if (one > 0) smooths = true;
-    }
+    checkLength(name, epsilons, total, 'targets.length');
+    checkRange(name, epsilons, 0, 1, 'in [0, 1]');
   }
+  const gradientScales = typeof scale === 'number' ? null : scale;
   if (gradientScales !== null) {
     checkLength('gradientScale', gradientScales, total, 'targets.length');
-    for (let row = 0; row < total; row++) {
-      const scale = gradientScales[row];
-      if (!(Math.abs(scale) <= MAX_FLOAT))
-        throw rangeError(`gradientScale[${row}]`, scale, 'a finite number');
-    }
+    checkRange('gradientScale', gradientScales, -MAX_FLOAT, MAX_FLOAT, 'a finite number');
   }
 
   let gradient: Float32Array | null = null;
-  if (givenGradient !== undefined && typeof givenGradient !== 'boolean') {
-    if (!isTyped(givenGradient, 'Float32Array')) {
-      throw wrongArray('gradient', givenGradient, 'true, false or a Float32Array');
-    }
-    gradient = givenGradient as Float32Array;
-    checkLength('gradient', gradient, x.length, 'logits.length');
-    const inPlace = gradient === x || (gradient.buffer === x.buffer && gradient.byteOffset === x.byteOffset);
+  if (given.gradient !== undefined && typeof given.gradient !== 'boolean') {
+    const expected = 'true, false or a Float32Array';
+    gradient = arrayOf<Float32Array>('Float32Array', 'gradient', given.gradient, expected);
+    checkLength('gradient', gradient, lengthOf(x), 'logits.length');
+    const inPlace = bufferOf(gradient) === bufferOf(x) && byteOffsetOf(gradient) === byteOffsetOf(x);
     if (!inPlace) rejectOverlap(gradient, 'logits', x);
     rejectOverlap(gradient, 'targets', indices);
-    rejectOverlap(gradient, 'weight', (weight as Float32Array | undefined) ?? null);
-    rejectOverlap(gradient, 'rowWeight', (rowWeight as Float32Array | undefined) ?? null);
-    rejectOverlap(gradient, 'mask', (mask as Uint8Array | undefined) ?? null);
-    rejectOverlap(gradient, epsilonName, epsilons);
-    rejectOverlap(gradient, 'labelSmoothing.prior', (givenPrior as Float32Array | undefined) ?? null);
+    rejectOverlap(gradient, 'weight', weight);
+    rejectOverlap(gradient, 'rowWeight', rowWeight);
+    rejectOverlap(gradient, 'mask', mask);
+    rejectOverlap(gradient, name, epsilons);
+    rejectOverlap(gradient, 'labelSmoothing.prior', ownPrior);
     rejectOverlap(gradient, 'gradientScale', gradientScales);
   }
 
-  const weights = (weight as Float32Array | undefined) ?? null;
-  const rowWeights = (rowWeight as Float32Array | undefined) ?? null;
-  let prior: Float32Array | null = null;
-  let smoothing: Float32Array | null = null;
-  let priorTotal = totalOfOnes(classes);
-  let smoothingTotal = priorTotal;
-  if (smooths) {
-    if (givenPrior !== undefined) {
-      prior = givenPrior as Float32Array;
-      if (exclude.length > 0) {
-        prior = prior.slice();
-        for (const c of exclude) prior[c] = 0;
-      }
-    } else if (exclude.length > 0) {
-      prior = uniformPrior(classes, exclude);
-    }
-    if (prior !== null) priorTotal = totalOf(prior);
-    if (!(priorTotal.sum > 0)) {
-      throw coded(
-        new RangeError(
-          `labelSmoothing leaves no class to smooth towards: ${givenPrior === undefined ? 'exclude must not hold all of them' : 'prior must be above 0 for a class that is not excluded'}`,
-        ),
-        'ERR_OUT_OF_RANGE',
-      );
-    }
-    smoothing = weights !== null && prior !== null ? product(weights, prior) : (weights ?? prior);
-    smoothingTotal = smoothing === null ? priorTotal : smoothing === prior ? priorTotal : totalOf(smoothing);
-  }
+  const smooths = epsilons === null ? epsilon > 0 : anyAboveZero(epsilons);
+  const vectors = smooths
+    ? smoothingVectors(classes, weight, ownPrior, exclude)
+    : { prior: null, smoothing: null, priorTotal: NONE, smoothingTotal: NONE };
 
   // The targets, copied to where the kernels expect them, and the mean's denominator with them.
   const classOf = arenaFor(total).targets;
   const reader = targetReader(indices);
-  const maskArray = mask as Uint8Array | undefined;
   const single = ignored.length === 1 ? ignored[0] : NaN;
   const several = ignored.length > 1 ? ignored : null;
   let rows = 0;
   let weighed = 0;
   for (let row = 0; row < total; row++) {
     const y = typeof reader === 'function' ? reader(row) : reader[row];
-    if ((maskArray !== undefined && maskArray[row] === 0) || y === single || several?.includes(y)) {
+    if ((mask !== null && mask[row] === 0) || y === single || several?.includes(y)) {
       classOf[row] = -1;
       continue;
     }
     if (!(y >= 0 && y < classes)) {
-      throw rangeError(
-        `targets[${row}]`,
-        indices[row],
-        `an integer in [0, ${classes})${ignored.length > 0 ? ` or ignoreIndex ${ignored.join(', ')}` : ''}`,
-      );
+      const or = ignored.length > 0 ? ` or ignoreIndex ${ignored.join(', ')}` : '';
+      throw rangeError(`targets[${row}]`, indices[row], `an integer in [0, ${classes})${or}`);
     }
-    if (others && smooths) rejectNowhere(row, y, epsilons === null ? 1 : epsilons[row], prior, priorTotal);
+    if (others && (epsilons === null ? epsilon : epsilons[row]) > 0) {
+      rejectNowhere(row, y, vectors.prior, vectors.priorTotal);
+    }
     classOf[row] = y;
     rows++;
-    weighed += (rowWeights === null ? 1 : rowWeights[row]) * (weights === null ? 1 : weights[y]);
+    weighed += (rowWeight === null ? 1 : rowWeight[row]) * (weight === null ? 1 : weight[y]);
   }
 
-  const denominator =
-    normalizer === 'weight'
-      ? weighed
-      : normalizer === 'rows'
-        ? rows
-        : normalizer === 'all'
-          ? total
-          : normalizer;
+  let denominator: number;
+  if (normalizer === 'weight') denominator = weighed;
+  else if (normalizer === 'rows') denominator = rows;
+  else if (normalizer === 'all') denominator = total;
+  else denominator = normalizer;
+  let gradientScale = typeof scale === 'number' ? scale : 1;
   if (reduction === 'mean') {
     if (denominator === 0 && whenEmpty === 'error') {
       throw coded(
@@ -474,7 +498,6 @@ export function prepareCrossEntropy(logits: unknown, targets: unknown, options: 
     }
     gradientScale = denominator === 0 ? 0 : gradientScale / denominator;
   }
-  if (givenGradient === true) gradient = new Float32Array(x.length);
 
   return {
     batch: {
@@ -483,42 +506,20 @@ export function prepareCrossEntropy(logits: unknown, targets: unknown, options: 
       rowStride,
       targets: classOf,
       logits: x,
-      gradient,
+      gradient: given.gradient === true ? new Float32Array(lengthOf(x)) : gradient,
       losses: reduction === 'none' ? new Float32Array(total) : null,
-      weight: weights,
-      prior,
-      smoothing,
-      rowWeight: rowWeights,
+      weight,
+      rowWeight,
       epsilons,
       gradientScales,
-      epsilon: epsilon as number,
+      epsilon,
       gradientScale,
       others,
-      priorTotal,
-      smoothingTotal,
+      ...vectors,
     },
     reduction,
     denominator,
     rows,
     empty: whenEmpty === 'zero' ? 0 : NaN,
   };
-}
-
-/** With `over: 'others'`: a row whose target is the only class that could get the smoothing mass. */
-function rejectNowhere(
-  row: number,
-  y: number,
-  epsilon: number,
-  prior: Float32Array | null,
-  total: Total,
-): void {
-  const left = y === total.top ? total.rest : total.sum - (prior === null ? 1 : prior[y]);
-  if (epsilon > 0 && !(left > 0)) {
-    throw coded(
-      new RangeError(
-        `targets[${row}] is ${y}: labelSmoothing.over 'others' leaves no other class to smooth towards`,
-      ),
-      'ERR_OUT_OF_RANGE',
-    );
-  }
 }

@@ -1,5 +1,7 @@
 // Errors that name the argument, what it is, what it must be.
 
+import { lengthOf, typeOf } from './typed-arrays.js';
+
 export type ErrorCode =
   | 'ERR_INVALID_ARG_TYPE'
   | 'ERR_OUT_OF_RANGE'
@@ -9,11 +11,8 @@ export type ErrorCode =
 
 /** What a value is, in the words of a message: `a Float32Array of length 3`, `NaN`, `"mean"`. */
 export function describe(value: unknown): string {
-  if (ArrayBuffer.isView(value)) {
-    const name = value.constructor?.name ?? 'typed array';
-    const length = 'length' in value ? value.length : value.byteLength;
-    return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name} of length ${length}`;
-  }
+  const type = typeOf(value);
+  if (type !== undefined) return `${type.startsWith('I') ? 'an' : 'a'} ${type} of length ${lengthOf(value)}`;
   if (Array.isArray(value)) return `an array of length ${value.length}`;
   switch (typeof value) {
     case 'string':
@@ -23,7 +22,7 @@ export function describe(value: unknown): string {
     case 'function':
       return 'a function';
     case 'object':
-      return value === null ? 'null' : 'an object';
+      return value === null ? 'null' : ArrayBuffer.isView(value) ? 'a DataView' : 'an object';
     default:
       return Object.is(value, -0) ? '-0' : String(value);
   }

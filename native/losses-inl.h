@@ -20,25 +20,23 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 // Visits the vectors of columns [0, n): visit.group(c) takes kVecs of them from column c on; where there are fewer
-// columns, or the group holds `skip`, visit.part(j, c, n, lane) takes n lanes of vector j at column c, `lane` being
-// that of `skip` (if it is none of these, a number beyond them).
+// columns, or the group holds `skip`, visit.part(j, c, left, lane) takes vector j at column c, with `left` columns from
+// there to the end, and `lane` that of `skip` (if it is none of these, a number beyond them).
 template <typename Visitor, size_t... J>
-SMOOTHLOSS_INLINE void visitParts(Visitor& visitor, size_t c, size_t n, size_t skip, std::index_sequence<J...>) {
+SMOOTHLOSS_INLINE void visitParts(Visitor& visitor, size_t c, size_t left, size_t skip, std::index_sequence<J...>) {
   constexpr size_t kWidth = Vec::kWidth;
-  ((c + J * kWidth < n ? visitor.part(J, c + J * kWidth, n - c - J * kWidth < kWidth ? n - c - J * kWidth : kWidth,
-                                      skip - c - J * kWidth)
-                       : void()),
-   ...);
+  ((left > J * kWidth ? visitor.part(J, c + J * kWidth, left - J * kWidth, skip - c - J * kWidth) : void()), ...);
 }
 template <typename Visitor>
 SMOOTHLOSS_INLINE void forEachVec(size_t n, size_t skip, Visitor& visitor) {
+  if (n < kLanes) return visitParts(visitor, 0, n, skip, EachVec());  // 8 % faster at 32 × 10
   const size_t full = n - n % kLanes;
   size_t stop = skip < full ? skip - skip % kLanes : full;
   size_t c = 0;
   do {
     for (; c < stop; c += kLanes) visitor.group(c, EachVec());
     if (c < n) {
-      visitParts(visitor, c, n, skip, EachVec());
+      visitParts(visitor, c, n - c, skip, EachVec());
       c += kLanes;
     }
     stop = full;
@@ -53,8 +51,8 @@ struct MaxVisitor {
   SMOOTHLOSS_INLINE void group(size_t c, std::index_sequence<J...>) {
     ((lanes[J] = max(load(x + c + J * Vec::kWidth), lanes[J])), ...);
   }
-  SMOOTHLOSS_INLINE void part(size_t j, size_t c, size_t n, size_t) {
-    lanes[j] = max(keepFirst(loadFirst(x + c, n), n, -kInfinity), lanes[j]);
+  SMOOTHLOSS_INLINE void part(size_t j, size_t c, size_t left, size_t) {
+    lanes[j] = max(keepFirst(loadFirst(x + c, left), left, -kInfinity), lanes[j]);
   }
 };
 
@@ -85,9 +83,9 @@ struct SmoothingVisitor {
     ((lanes[J] = add(lanes[J], term(load(x + c + J * kWidth), kUniform ? maximum : load(smoothing + c + J * kWidth)))),
      ...);
   }
-  SMOOTHLOSS_INLINE void part(size_t j, size_t c, size_t n, size_t drop) {
-    const Vec factor = kUniform ? maximum : loadFirst(smoothing + c, n);
-    lanes[j] = add(lanes[j], dropLane(keepFirst(term(loadFirst(x + c, n), factor), n, 0.0f), drop));
+  SMOOTHLOSS_INLINE void part(size_t j, size_t c, size_t left, size_t drop) {
+    const Vec factor = kUniform ? maximum : loadFirst(smoothing + c, left);
+    lanes[j] = add(lanes[j], dropLane(keepFirst(term(loadFirst(x + c, left), factor), left, 0.0f), drop));
   }
 };
 
@@ -150,11 +148,11 @@ struct ExpVisitor {
     if (kStore) (store(out + c + J * Vec::kWidth, e[J]), ...);
     ((lanes[J] = add(lanes[J], e[J])), ...);
   }
-  SMOOTHLOSS_INLINE void part(size_t j, size_t c, size_t n, size_t drop) {
-    Vec e[1] = {clamp(loadFirst(x + c, n))};
+  SMOOTHLOSS_INLINE void part(size_t j, size_t c, size_t left, size_t drop) {
+    Vec e[1] = {clamp(loadFirst(x + c, left))};
     exp(e, magic);
-    if (kStore) storeFirst(out + c, e[0], n);
-    lanes[j] = add(lanes[j], dropLane(keepFirst(e[0], n, 0.0f), drop));
+    if (kStore) storeFirst(out + c, e[0], left);
+    lanes[j] = add(lanes[j], dropLane(keepFirst(e[0], left, 0.0f), drop));
   }
 };
 
@@ -185,9 +183,9 @@ struct GradientVisitor {
            term(load(gradient + c + J * kWidth), kUniform ? offset : load(smoothing + c + J * kWidth))),
      ...);
   }
-  SMOOTHLOSS_INLINE void part(size_t, size_t c, size_t n, size_t) {
-    const Vec factor = kUniform ? offset : loadFirst(smoothing + c, n);
-    storeFirst(gradient + c, term(loadFirst(gradient + c, n), factor), n);
+  SMOOTHLOSS_INLINE void part(size_t, size_t c, size_t left, size_t) {
+    const Vec factor = kUniform ? offset : loadFirst(smoothing + c, left);
+    storeFirst(gradient + c, term(loadFirst(gradient + c, left), factor), left);
   }
 };
 

@@ -17,7 +17,7 @@ SMOOTHLOSS_INLINE __m256i firstLanes(size_t n) {
 SMOOTHLOSS_INLINE Vec loadFirst(const float* p, size_t n) { return {_mm256_maskload_ps(p, firstLanes(n))}; }
 // By halves: a masked store takes tens of cycles on AMD's processors.
 SMOOTHLOSS_INLINE void storeFirst(float* p, Vec a, size_t n) {
-  if (n == 8) return store(p, a);
+  if (n >= 8) return store(p, a);
   __m128 left = _mm256_castps256_ps128(a.v);
   if (n & 4) {
     _mm_storeu_ps(p, left);

@@ -10,7 +10,7 @@ SMOOTHLOSS_INLINE Vec set1(float x) { return {x}; }
 SMOOTHLOSS_INLINE Vec load(const float* p) { return {*p}; }
 SMOOTHLOSS_INLINE void store(float* p, Vec a) { *p = a.v; }
 
-// The first n lanes of memory, 1 ≤ n ≤ kWidth, and no byte beyond them; what the other lanes load is unspecified.
+// The first n lanes of memory, n ≥ 1, all if n ≥ kWidth, and no byte beyond them; what other lanes load is unspecified.
 SMOOTHLOSS_INLINE Vec loadFirst(const float* p, size_t) { return {*p}; }
 SMOOTHLOSS_INLINE void storeFirst(float* p, Vec a, size_t) { *p = a.v; }
 

@@ -117,8 +117,13 @@ function without(total: Total, index: number, value: number): number {
   return index === total.top ? total.rest : total.sum - value;
 }
 
+function fillRow(gradient: Float32Array | null, start: number, end: number, value: number): void {
+  if (gradient === null) return;
+  for (let i = start; i < end; i++) gradient[i] = value;
+}
+
 function undefinedRow(gradient: Float32Array | null, start: number, end: number): number {
-  gradient?.fill(NaN, start, end);
+  fillRow(gradient, start, end, NaN);
   return NaN;
 }
 
@@ -194,9 +199,9 @@ function crossEntropyRows(batch: CrossEntropyBatch, begin: number, end: number):
       if (batch.gradientScales !== null) upstream *= batch.gradientScales[row];
       loss = crossEntropyRow(batch, row, y, upstream);
       loss = rowWeight === 0 && !Number.isNaN(loss) ? 0 : rowWeight * loss;
-    } else if (batch.gradient !== null) {
+    } else {
       const start = row * batch.rowStride;
-      batch.gradient.fill(0, start, start + batch.classes);
+      fillRow(batch.gradient, start, start + batch.classes, 0);
     }
     if (batch.losses !== null) batch.losses[row] = loss;
     numerator += loss;
