@@ -1,9 +1,8 @@
 // Which backends there are, and which one the package uses.
 
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Kernels } from './batch.js';
-import { describe } from './errors.js';
+import { rangeError } from './errors.js';
 import { kernels as jsKernels } from './js/losses.js';
 import { type Addon, nativeKernels } from './native.js';
 import type { Backend, BackendName } from './types.js';
@@ -33,7 +32,7 @@ function loadAddon(): Native {
     return { addon: require(file) as Addon };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { reason: `the native binary ${file} does not load: ${message}`, broken: existsSync(file) };
+    return { reason: `the native binary ${file} does not load: ${message}`, broken: true };
   }
 }
 
@@ -60,36 +59,37 @@ function kernelsOf(name: BackendName): Kernels {
 /** The backend of that name, or an error that says why there is none. `asked` is who asked for it. */
 export function load(name: unknown, asked: string): Loaded {
   if (!NAMES.includes(name as BackendName)) {
-    throw Object.assign(
-      new RangeError(
-        `${asked} is ${describe(name)}: must be one of ${NAMES.map((n) => `'${n}'`).join(', ')}`,
-      ),
-      { code: 'ERR_OUT_OF_RANGE' },
-    );
+    throw rangeError(asked, name, `one of ${NAMES.map((known) => `'${known}'`).join(', ')}`);
   }
   if (!available.includes(name as BackendName)) {
     const why = native.reason ?? `this machine (${process.platform}-${process.arch}) does not run it`;
     throw Object.assign(
-      new Error(`${asked} is '${name}', but ${why}; available here: ${available.join(', ')}`),
+      new Error(
+        `${asked} is "${name}", but ${why}: must be one of those available here, ${available.join(', ')}`,
+      ),
       { code: 'ERR_BACKEND_UNAVAILABLE' },
     );
   }
-  const backend: Backend = Object.freeze({ name: name as BackendName, threads: 1 });
-  return { backend, kernels: kernelsOf(backend.name) };
+  return bind(name as BackendName);
+}
+
+function bind(name: BackendName, reason?: string): Loaded {
+  const backend: Backend = Object.freeze({ name, threads: 1, ...(reason === undefined ? {} : { reason }) });
+  return { backend, kernels: kernelsOf(name) };
 }
 
 function choose(): Loaded {
   const wanted = process.env.SMOOTHLOSS_BACKEND;
-  if (wanted !== undefined && wanted !== '') return load(wanted, 'SMOOTHLOSS_BACKEND');
+  if (wanted !== undefined && wanted !== '') {
+    const loaded = load(wanted, 'SMOOTHLOSS_BACKEND');
+    return loaded.backend.name === 'js' ? bind('js', 'SMOOTHLOSS_BACKEND asks for it') : loaded;
+  }
   if (native.broken) {
     process.emitWarning(`${native.reason}; smoothloss computes in JavaScript, slower`, {
       code: 'SMOOTHLOSS_NATIVE_BROKEN',
     });
   }
-  const best = available[0];
-  if (best !== 'js') return load(best, 'the backend');
-  const backend = Object.freeze({ name: best, threads: 1, reason: native.reason ?? 'no native backend' });
-  return { backend, kernels: kernelsOf(best) };
+  return bind(available[0], native.reason);
 }
 
 /** What the package uses. */

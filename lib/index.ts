@@ -82,5 +82,5 @@ export const crossEntropy: CrossEntropy = functions.crossEntropy;
  * @throws {Error} ERR_BACKEND_UNAVAILABLE: it does not run here; the message says why.
  */
 export function loadBackend(name: BackendName): Functions {
-  return bind(load(name, 'name'));
+  return bind(load(name, 'the backend'));
 }

@@ -154,7 +154,7 @@ export interface Backend {
   readonly name: BackendName;
   /** The number of threads it computes with. */
   readonly threads: number;
-  /** Why the JavaScript backend was chosen although nobody asked for it. */
+  /** Why the package does not use a native backend; not there if it does. */
   readonly reason?: string;
 }
 
