@@ -204,6 +204,18 @@ function uniformPrior(classes: number, exclude: number[]): Float32Array {
   return lastPrior;
 }
 
+/** The prior, or if its numbers are extreme, times a power of two: it will be normalised, and products must not vanish. */
+function scaled(prior: Float32Array): Float32Array {
+  const length = lengthOf(prior);
+  let largest = 0;
+  for (let i = 0; i < length; i++) if (prior[i] > largest) largest = prior[i];
+  if (largest === 0 || (largest >= 2 ** -32 && largest <= 2 ** 32)) return prior;
+  const factor = 2 ** -Math.floor(Math.log2(largest));
+  const result = new Float32Array(length);
+  for (let i = 0; i < length; i++) result[i] = prior[i] * factor;
+  return result;
+}
+
 /** weight · prior, in float. */
 function product(weight: Float32Array, prior: Float32Array, classes: number): Float32Array {
   const result = new Float32Array(classes);
@@ -357,6 +369,7 @@ function smoothingVectors(
       for (const c of exclude) prior[c] = 0;
     }
   }
+  if (prior !== null) prior = scaled(prior);
   const priorTotal = prior === null ? totalOfOnes(classes) : totalOf(prior);
   if (!(priorTotal.sum > 0)) {
     const remedy =

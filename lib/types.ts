@@ -116,7 +116,7 @@ export interface Gradient {
   gradient: Float32Array;
 }
 
-type Scalar = { reduction?: 'mean' | 'sum' | undefined };
+type Scalar = { reduction?: 'mean' | 'sum' | undefined; gradientScale?: number | undefined };
 type PerRow = { reduction: 'none' };
 type WithGradient = { gradient: true | Float32Array };
 type WithoutGradient = { gradient?: false | undefined };
@@ -132,6 +132,11 @@ export interface CrossEntropy {
   (
     logits: Logits,
     targets: Targets,
+    options: CrossEntropyOptions & Scalar,
+  ): Totals & Loss & Partial<Gradient>;
+  (
+    logits: Logits,
+    targets: Targets,
     options: CrossEntropyOptions & PerRow & WithGradient,
   ): Totals & Losses & Gradient;
   (
@@ -139,6 +144,11 @@ export interface CrossEntropy {
     targets: Targets,
     options: CrossEntropyOptions & PerRow & WithoutGradient,
   ): Totals & Losses;
+  (
+    logits: Logits,
+    targets: Targets,
+    options: CrossEntropyOptions & PerRow,
+  ): Totals & Losses & Partial<Gradient>;
   (
     logits: Logits,
     targets: Targets,

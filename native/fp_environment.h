@@ -40,7 +40,7 @@ class DefaultFpEnvironment {
     return mode;
   }
   static void write(uint64_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
-#else  // no such switch is known for other processors
+#else  // other processors and compilers keep the mode they have
   static constexpr uint64_t kDefault = 0;
   static uint64_t read() { return kDefault; }
   static void write(uint64_t) {}

@@ -1,5 +1,6 @@
 // The kernels for x86-64 with AVX2 and FMA.
 
+#include <cfloat>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -1,5 +1,6 @@
 // The kernels for AArch64, where NEON is always there.
 
+#include <cfloat>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -1,5 +1,6 @@
 // The kernels for any CPU.
 
+#include <cfloat>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

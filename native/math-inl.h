@@ -1,6 +1,8 @@
 // The elementary functions, out of operations that IEEE 754 defines to the last bit, so that every backend returns the
 // same bits. Include after a vec_*-inl.h, in a backend's unnamed namespace. lib/js/math.ts mirrors this file.
 
+static_assert(FLT_EVAL_METHOD == 0, "float and double arithmetic must round each result to its own type");
+
 constexpr float kRoundToEighth = 0x1.8p20f;  // 1.5·2^20: the float grid here has spacing 1/8
 constexpr float kLog2E = 0x1.715476p0f;
 constexpr float kLn2High = 0x1.62e43p-1f;
@@ -10,7 +12,7 @@ constexpr float kLn2Low = -0x1.05c61p-29f;
 constexpr float kEighths[8] = {0x1p0f,        0x1.172b84p0f, 0x1.306fep0f,  0x1.4bfdaep0f,
                                0x1.6a09e6p0f, 0x1.8ace54p0f, 0x1.ae89fap0f, 0x1.d5818ep0f};
 
-// e^x · 2^−k with k from `magic` = 1.5·2^20 + 127 − k, for x in [(k − 127)·ln 2, (k + 127)·ln 2] and |x|, |k| ≤ 2^20:
+// e^x · 2^−k with k from `magic` = 1.5·2^20 + 127 − k, for x in [(k − 127)·ln 2, (k + 127)·ln 2] and |x|, |k| < 2^20:
 // at most 1.3 units in the last place off (test/math.test.ts), 0 where x · log2 e rounds to less than k − 126; NaN for
 // NaN.
 //

@@ -59,8 +59,13 @@ SMOOTHLOSS_INLINE Vec exponent(Vec a) {
 
 SMOOTHLOSS_INLINE void prefetch(const float* p, size_t ahead) {
   const char* line = reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + ahead);
+#if defined(_MSC_VER) && !defined(__clang__)
+  __prefetch(line);
+  __prefetch(line + 64);
+#else
   __builtin_prefetch(line);
   __builtin_prefetch(line + 64);
+#endif
 }
 
 SMOOTHLOSS_INLINE float maxLane(Vec a) { return vmaxvq_f32(a.v); }

@@ -1,5 +1,5 @@
-// Every loss in JavaScript. Mirrors native/losses-inl.h function by function, operation by operation: the order of sums,
-// what is rounded to float and when, and the formulas are explained there.
+// Every loss in JavaScript. Mirrors native/losses-inl.h operation by operation: the order of sums, what is rounded to float
+// and when, and the formulas are explained there.
 
 import { type CrossEntropyBatch, type Kernels, ROW_CHUNK, type Total } from '../batch.js';
 import { exp, exp32, fma, LN2, logSum, ROUND_TO_EIGHTH, roundLog2 } from './math.js';
@@ -7,8 +7,9 @@ import { exp, exp32, fma, LN2, logSum, ROUND_TO_EIGHTH, roundLog2 } from './math
 const fround = Math.fround;
 
 const LANES = 32;
-const BLOCK = 1024;
-const SHIFT_ABOVE = 2 ** 20;
+const BLOCK = 512;
+const SHIFT_ABOVE = 2 ** 19;
+const LARGEST = 2 ** 128 - 2 ** 104;
 
 // The virtual lanes of the sum at hand. A Float32Array rounds what is stored to float, as the float addition does.
 const lanes = new Float32Array(LANES);
@@ -122,6 +123,10 @@ function fillRow(gradient: Float32Array | null, start: number, end: number, valu
   for (let i = start; i < end; i++) gradient[i] = value;
 }
 
+function toFloat(x: number): number {
+  return fround(x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : x);
+}
+
 function undefinedRow(gradient: Float32Array | null, start: number, end: number): number {
   fillRow(gradient, start, end, NaN);
   return NaN;
@@ -136,14 +141,14 @@ function crossEntropyRow(batch: CrossEntropyBatch, row: number, y: number, upstr
   const epsilon = batch.epsilons === null ? batch.epsilon : batch.epsilons[row];
   const weight = batch.weight === null ? 1 : batch.weight[y];
   const prior = batch.prior === null ? 1 : batch.prior[y];
-  const factor = smoothing === null ? 1 : smoothing[y];
+  const ownFactor = smoothing === null ? 1 : smoothing[y];
   let own = (1 - epsilon) * weight;
   let mass = 0;
   let others = 0;
   if (epsilon > 0) {
     mass = epsilon / (batch.others ? without(batch.priorTotal, y, prior) : batch.priorTotal.sum);
-    others = without(batch.smoothingTotal, y, factor);
-    if (!batch.others) own += mass * factor;
+    others = without(batch.smoothingTotal, y, ownFactor);
+    if (!batch.others) own += mass * ownFactor;
   }
 
   const maximum = rowMax(x, start, end);
@@ -169,20 +174,16 @@ function crossEntropyRow(batch: CrossEntropyBatch, row: number, y: number, upstr
   const relative = expSums <= 0.4 * expTarget;
   const logarithm = logSum(expSums, expTarget, relative);
   const nll = relative ? logarithm : logarithm - logTarget;
-  const lseAboveMax = logarithm + (relative ? logTarget - logMaximum : -logMaximum);
+  let lseAboveMax = logarithm + (relative ? logTarget - logMaximum : -logMaximum);
+  if (lseAboveMax < 0) lseAboveMax = 0;
 
   if (gradient !== null) {
     const rest = mass * others;
-    const reciprocal = upstream / sum;
-    finishGradient(
-      gradient,
-      start,
-      end,
-      smoothing,
-      fround((own + rest) * reciprocal),
-      fround(-(upstream * mass)),
-    );
-    gradient[target] = (expTarget * rest - expSums * own) * reciprocal + 0;
+    const factor = upstream > 1e300 ? 1e300 : upstream < -1e300 ? -1e300 : upstream;
+    const reciprocal = factor / sum;
+    const multiplier = toFloat((own + rest) * reciprocal);
+    finishGradient(gradient, start, end, smoothing, multiplier, toFloat(-(factor * mass)));
+    gradient[target] = toFloat((expTarget * rest - expSums * own) * reciprocal + 0);
   }
   const loss = own > 0 ? own * nll : 0;
   return mass > 0 ? loss + mass * (others * lseAboveMax - below) : loss;
