@@ -509,7 +509,8 @@ export function prepareCrossEntropy(logits: unknown, targets: unknown, options: 
         'ERR_EMPTY',
       );
     }
-    gradientScale = denominator === 0 ? 0 : gradientScale / denominator;
+    // Finite, so that a row with weight 0 has gradient 0: a double holds more than any gradient needs.
+    gradientScale = denominator === 0 ? 0 : Math.max(-1e300, Math.min(1e300, gradientScale / denominator));
   }
 
   return {
