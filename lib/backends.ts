@@ -29,7 +29,9 @@ function loadAddon(): Native {
     return { reason: `no native binary for ${process.platform}-${process.arch} was found` };
   }
   try {
-    return { addon: require(file) as Addon };
+    const addon: Partial<Addon> = require(file);
+    if (!Array.isArray(addon.backends)) throw new Error('it is another addon');
+    return { addon: addon as Addon };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { reason: `the native binary ${file} does not load: ${message}`, broken: true };

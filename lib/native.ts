@@ -1,13 +1,13 @@
 // The native backends: hands a batch to the addon.
 
-import { type Arena, arenaFor } from './arena.js';
+import { arenaFor } from './arena.js';
 import type { CrossEntropyBatch, Kernels } from './batch.js';
 
 /** What native/addon.cc exports. */
 export interface Addon {
   readonly backends: readonly NativeBackend[];
-  setArena(buffer: ArrayBuffer): void;
   crossEntropy(
+    arena: ArrayBuffer,
     logits: Float32Array,
     gradient: Float32Array | null,
     losses: Float32Array | null,
@@ -28,28 +28,23 @@ const NUMERATOR = 14;
 /** The kernels of one of the addon's backends. */
 export function nativeKernels(addon: Addon, name: NativeBackend): Kernels {
   const index = addon.backends.indexOf(name);
-  let shared: Arena | undefined;
   return {
     crossEntropy(batch: CrossEntropyBatch): number {
       const { logits, gradient, losses, weight, prior, smoothing, rowWeight, epsilons, gradientScales } =
         batch;
-      const arena = arenaFor(batch.rows);
-      if (arena !== shared) {
-        addon.setArena(arena.buffer);
-        shared = arena;
-      }
-      const { slots } = arena;
+      const { buffer, slots } = arenaFor(batch.rows);
       slots[0] = index;
+      // A bit for each argument that is an array.
       slots[1] =
-        1 |
-        (gradient === null ? 0 : 2) |
-        (losses === null ? 0 : 4) |
-        (weight === null ? 0 : 8) |
-        (prior === null ? 0 : 16) |
-        (smoothing === null ? 0 : 32) |
-        (rowWeight === null ? 0 : 64) |
-        (epsilons === null ? 0 : 128) |
-        (gradientScales === null ? 0 : 256);
+        2 |
+        (gradient === null ? 0 : 4) |
+        (losses === null ? 0 : 8) |
+        (weight === null ? 0 : 16) |
+        (prior === null ? 0 : 32) |
+        (smoothing === null ? 0 : 64) |
+        (rowWeight === null ? 0 : 128) |
+        (epsilons === null ? 0 : 256) |
+        (gradientScales === null ? 0 : 512);
       slots[2] = batch.rows;
       slots[3] = batch.classes;
       slots[4] = batch.rowStride;
@@ -63,6 +58,7 @@ export function nativeKernels(addon: Addon, name: NativeBackend): Kernels {
       slots[12] = batch.smoothingTotal.rest;
       slots[13] = batch.smoothingTotal.top;
       addon.crossEntropy(
+        buffer,
         logits,
         gradient,
         losses,

@@ -1,9 +1,9 @@
 // The Node-API edge: unwraps typed arrays and calls a kernel, once a batch. Nothing numeric, and no checks but those
 // that memory safety needs: lib/arguments.ts has made the others, with better messages.
 //
-// A call must cost little beside a small batch, so the numbers of a batch and its targets are not passed as arguments.
-// They stand in one ArrayBuffer, the arena, which lib/native.ts fills and whose address is looked up once; only the
-// caller's arrays are unwrapped each time, through node_api.h itself, since node-addon-api's TypedArray asks for more.
+// A call must cost little beside a small batch, so the numbers of a batch and its targets are not passed as arguments
+// of their own: they stand in one ArrayBuffer, the arena, which lib/native.ts fills. Arrays are unwrapped through
+// node_api.h itself, since node-addon-api's TypedArray asks for more than is needed. Nothing is kept from call to call.
 
 #include <napi.h>
 
@@ -42,6 +42,7 @@ constexpr size_t kTargetsOffset = 128;
 static_assert(kSlots * sizeof(double) <= kTargetsOffset, "the numbers must fit before the targets");
 
 enum Argument : size_t {
+  kArena,
   kLogits,
   kGradient,
   kLosses,
@@ -52,13 +53,6 @@ enum Argument : size_t {
   kEpsilons,
   kGradientScales,
   kArguments
-};
-
-// One for each environment (main thread, worker).
-struct Instance {
-  Napi::Reference<Napi::ArrayBuffer> arena;  // keeps it alive
-  unsigned char* data = nullptr;
-  size_t bytes = 0;
 };
 
 // An exact non-negative integer, or SIZE_MAX.
@@ -86,32 +80,20 @@ float* unwrap(napi_env env, napi_value value, size_t length) {
   return length == 0 ? &none : static_cast<float*>(data);
 }
 
-void adoptArena(const Napi::CallbackInfo& info) {
-  auto* instance = info.Env().GetInstanceData<Instance>();
-  if (instance == nullptr || info.Length() < 1 || !info[0].IsArrayBuffer()) {
-    fail(info.Env(), "setArena needs an ArrayBuffer");
-    return;
-  }
-  auto arena = info[0].As<Napi::ArrayBuffer>();
-  if (arena.ByteLength() < kTargetsOffset) {
-    fail(info.Env(), "the arena is too small");
-    return;
-  }
-  instance->arena = Napi::Persistent(arena);
-  instance->data = static_cast<unsigned char*>(arena.Data());
-  instance->bytes = arena.ByteLength();
-}
-
 napi_value crossEntropy(napi_env env, napi_callback_info info) {
   napi_value arguments[kArguments];
   size_t count = kArguments;
+  if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok) return nullptr;
   void* data = nullptr;
-  if (napi_get_cb_info(env, info, &count, arguments, nullptr, &data) != napi_ok) return nullptr;
-  auto* instance = static_cast<Instance*>(data);
-  if (instance->data == nullptr || count < kArguments) return fail(env, "setArena comes first, then all arguments");
+  size_t bytes = 0;
+  if (count < kArguments || napi_get_arraybuffer_info(env, arguments[kArena], &data, &bytes) != napi_ok ||
+      bytes < kTargetsOffset) {
+    return fail(env, "crossEntropy needs an arena and all its arrays");
+  }
+  auto* arena = static_cast<unsigned char*>(data);
 
   double slots[kSlots];
-  std::memcpy(slots, instance->data, sizeof slots);
+  std::memcpy(slots, arena, sizeof slots);
   const size_t backend = toSize(slots[kBackend]);
   const size_t arrays = toSize(slots[kArrays]);
   CrossEntropyBatch batch{};
@@ -123,14 +105,14 @@ napi_value crossEntropy(napi_env env, napi_callback_info info) {
   batch.others = slots[kOthers] != 0.0;
   batch.priorTotal = {slots[kPriorSum], slots[kPriorRest], slots[kPriorTop]};
   batch.smoothingTotal = {slots[kSmoothingSum], slots[kSmoothingRest], slots[kSmoothingTop]};
-  batch.targets = reinterpret_cast<const int32_t*>(instance->data + kTargetsOffset);
+  batch.targets = reinterpret_cast<const int32_t*>(arena + kTargetsOffset);
 
   const Kernels* kernels = nullptr;
   for (size_t i = 0; smoothloss::availableKernels()[i] != nullptr; ++i) {
     if (i == backend) kernels = smoothloss::availableKernels()[i];
   }
   if (kernels == nullptr) return fail(env, "no such backend");
-  if (batch.rows > (instance->bytes - kTargetsOffset) / sizeof(int32_t)) return fail(env, "more rows than targets");
+  if (batch.rows > (bytes - kTargetsOffset) / sizeof(int32_t)) return fail(env, "more rows than targets");
   if (batch.classes == 0 || batch.classes > INT32_MAX || batch.rowStride < batch.classes) {
     return fail(env, "classes or rowStride is out of range");
   }
@@ -141,27 +123,23 @@ napi_value crossEntropy(napi_env env, napi_callback_info info) {
     elements = (batch.rows - 1) * batch.rowStride + batch.classes;
   }
 
-  const struct {
-    const float** field;
-    size_t length;
-  } inputs[kArguments] = {
-      {&batch.logits, elements},      {nullptr, elements},           {nullptr, batch.rows},
-      {&batch.weight, batch.classes}, {&batch.prior, batch.classes}, {&batch.smoothing, batch.classes},
-      {&batch.rowWeight, batch.rows}, {&batch.epsilons, batch.rows}, {&batch.gradientScales, batch.rows},
+  bool sound = true;
+  const auto array = [&](Argument argument, size_t length) -> float* {
+    if ((arrays >> argument & 1) == 0) return nullptr;
+    float* floats = unwrap(env, arguments[argument], length);
+    sound = sound && floats != nullptr;
+    return floats;
   };
-  for (size_t i = 0; i < kArguments; ++i) {
-    if ((arrays >> i & 1) == 0) continue;
-    float* array = unwrap(env, arguments[i], inputs[i].length);
-    if (array == nullptr) return fail(env, "an array is not a Float32Array of the length it must have");
-    if (i == kGradient) {
-      batch.gradient = array;
-    } else if (i == kLosses) {
-      batch.losses = array;
-    } else {
-      *inputs[i].field = array;
-    }
-  }
-  if (batch.logits == nullptr) return fail(env, "logits are missing");
+  batch.logits = array(kLogits, elements);
+  batch.gradient = array(kGradient, elements);
+  batch.losses = array(kLosses, batch.rows);
+  batch.weight = array(kWeight, batch.classes);
+  batch.prior = array(kPrior, batch.classes);
+  batch.smoothing = array(kSmoothing, batch.classes);
+  batch.rowWeight = array(kRowWeight, batch.rows);
+  batch.epsilons = array(kEpsilons, batch.rows);
+  batch.gradientScales = array(kGradientScales, batch.rows);
+  if (!sound || batch.logits == nullptr) return fail(env, "an array is not a Float32Array of the length it must have");
 
   double numerator = 0.0;
   {
@@ -172,22 +150,18 @@ napi_value crossEntropy(napi_env env, napi_callback_info info) {
       numerator += kernels->crossEntropy(batch, begin, end);
     }
   }
-  std::memcpy(instance->data + kNumerator * sizeof(double), &numerator, sizeof numerator);
+  std::memcpy(arena + kNumerator * sizeof(double), &numerator, sizeof numerator);
   return nullptr;
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  auto* instance = new Instance;
-  env.SetInstanceData(instance);  // deleted with the environment
-
   auto backends = Napi::Array::New(env);
   for (uint32_t i = 0; smoothloss::availableKernels()[i] != nullptr; ++i) {
     backends[i] = smoothloss::availableKernels()[i]->name;
   }
   exports["backends"] = backends;
-  exports["setArena"] = Napi::Function::New(env, adoptArena, "setArena");
   napi_value function;
-  if (napi_create_function(env, "crossEntropy", NAPI_AUTO_LENGTH, crossEntropy, instance, &function) == napi_ok) {
+  if (napi_create_function(env, "crossEntropy", NAPI_AUTO_LENGTH, crossEntropy, nullptr, &function) == napi_ok) {
     exports["crossEntropy"] = Napi::Value(env, function);
   }
   return exports;

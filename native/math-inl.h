@@ -13,7 +13,7 @@ constexpr float kEighths[8] = {0x1p0f,        0x1.172b84p0f, 0x1.306fep0f,  0x1.
                                0x1.6a09e6p0f, 0x1.8ace54p0f, 0x1.ae89fap0f, 0x1.d5818ep0f};
 
 // e^x · 2^−k with k from `magic` = 1.5·2^20 + 127 − k, for x in [(k − 127)·ln 2, (k + 127)·ln 2] and |x|, |k| < 2^20:
-// at most 1.3 units in the last place off (test/math.test.ts), 0 where x · log2 e rounds to less than k − 126; NaN for
+// at most 1.4 units in the last place off (test/math.test.ts), 0 where x · log2 e rounds to less than k − 126; NaN for
 // NaN.
 //
 // e^x = 2^n · e^r with n = x · log2 e rounded to an eighth and r = x − n · ln 2 in [−ln2/16, ln2/16], reduced in two
@@ -59,7 +59,7 @@ SMOOTHLOSS_INLINE double fromBits(uint64_t bits) {
 // round(x) for |x| < 2^51.
 SMOOTHLOSS_INLINE double roundToInteger(double x) { return (x + kRoundToIntegerDouble) - kRoundToIntegerDouble; }
 
-// e^x for x ≤ 700, within 1 unit in the last place; 0 below −700; NaN for NaN.
+// e^x for x ≤ 700, within 1.2 units in the last place; 0 below −700; NaN for NaN.
 SMOOTHLOSS_INLINE double exp(double x) {
   if (x < -700.0) return 0.0;
   if (x != x) return x;
@@ -87,7 +87,7 @@ SMOOTHLOSS_INLINE double logRatio(double s) {
 }
 
 // ln(a/b + 1) if `relative`, for 0 ≤ a ≤ 0.4·b, to full relative precision however small a/b is; ln(a + b) if not, for
-// a + b a normal number. Within 2 units in the last place; NaN for NaN. One division and one polynomial for both: a
+// a + b a normal number. Within 2 units in the last place. One division and one polynomial for both: a
 // branch would often be mispredicted.
 SMOOTHLOSS_INLINE double logSum(double a, double b, bool relative) {
   const double sum = a + b;

@@ -137,7 +137,7 @@ export function roundLog2(x: number): number {
   return roundToInteger(x * LOG2_E_DOUBLE);
 }
 
-/** e^x for x ≤ 700, within 1 unit in the last place; 0 below −700; NaN for NaN. */
+/** e^x for x ≤ 700, within 1.2 units in the last place; 0 below −700; NaN for NaN. */
 export function exp(x: number): number {
   if (x < -700) return 0;
   if (Number.isNaN(x)) return x;
@@ -168,7 +168,7 @@ function logRatio(s: number): number {
 
 /**
  * ln(a/b + 1) if `relative`, for 0 ≤ a ≤ 0.4·b, to full relative precision however small a/b is; ln(a + b) if not, for
- * a + b a normal number. Within 2 units in the last place; NaN for NaN.
+ * a + b a normal number. Within 2 units in the last place.
  */
 export function logSum(a: number, b: number, relative: boolean): number {
   const sum = a + b;
