@@ -12,9 +12,9 @@ constexpr float kLn2Low = -0x1.05c61p-29f;
 constexpr float kEighths[8] = {0x1p0f,        0x1.172b84p0f, 0x1.306fep0f,  0x1.4bfdaep0f,
                                0x1.6a09e6p0f, 0x1.8ace54p0f, 0x1.ae89fap0f, 0x1.d5818ep0f};
 
-// e^x · 2^−k with k from `magic` = 1.5·2^20 + 127 − k, for x in [(k − 127)·ln 2, (k + 127)·ln 2] and |x|, |k| < 2^20:
-// at most 1.4 units in the last place off (test/math.test.ts), 0 where x · log2 e rounds to less than k − 126; NaN for
-// NaN.
+// e^x · 2^−k with k from `magic` = 1.5·2^20 + 127 − k, for x in [(k − 127)·ln 2, (k + 127)·ln 2], |x| ≤ 2^19 + 100 and
+// |k| < 2^20: at most 2.5 units in the last place off (1.4 for small |x|; test/math.test.ts), 0 where x · log2 e rounds
+// to less than k − 126; NaN for NaN.
 //
 // e^x = 2^n · e^r with n = x · log2 e rounded to an eighth and r = x − n · ln 2 in [−ln2/16, ln2/16], reduced in two
 // steps (Cody and Waite); n · kLn2High is exact here. The magic number leaves 8·(n + 127 − k) in the low bits of the

@@ -1,0 +1,12 @@
+// The promise: the same bits on every backend, aligned or not, in place or not, today and tomorrow.
+
+import { expect, it } from 'vitest';
+import { CALLS, strayHashes, tables } from './conformance/bits.js';
+import { suite } from './support/suite.js';
+
+suite(tables);
+
+it('there are 10,000 random calls and no stray hashes', () => {
+  expect(CALLS).toBe(10_000);
+  expect(strayHashes()).toEqual([]);
+});

@@ -1,0 +1,66 @@
+// Runs the tables without a test runner, for machines where one is too slow (emulators) or in the way (sanitizers):
+//
+//     npm run build:test && node build/test/conformance/run.js [table ...]
+//
+// With names, only the tables whose names contain one of them run. SMOOTHLOSS_CALLS is the number of random calls,
+// 10,000 if not given. `--update` runs the tables of bits alone and writes hashes.json anew: after a change of the kernels
+// that was meant to change bits.
+
+import { backend } from 'smoothloss';
+import '../support/expect-backends.js';
+import { backends } from './backends.js';
+import { tables as bits, strayHashes, writeHashes } from './bits.js';
+import { tables as errors } from './errors.js';
+import { tables as memory } from './memory.js';
+import { tables as onnx, file as onnxFile } from './onnx.js';
+import { tables as semantics } from './semantics.js';
+import type { Table } from './table.js';
+import { tables as values } from './values.js';
+
+const update = process.argv.includes('--update');
+const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const all: Table[] = update ? bits : [...values, ...onnx, ...semantics, ...errors, ...memory, ...bits];
+const chosen = all.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+
+console.log(
+  `Node ${process.version}, ${process.platform}-${process.arch}, backends ${backends.map((b) => b.backend.name).join(', ')} (chosen: ${backend.name})`,
+);
+if (onnxFile === undefined) console.log('without the vectors of ONNX: SMOOTHLOSS_ONNX_VECTORS is not set');
+let passed = 0;
+let failed = 0;
+for (const table of chosen) {
+  const start = performance.now();
+  let failures = 0;
+  for (const { name, run } of table.cases) {
+    try {
+      run();
+      passed++;
+    } catch (error) {
+      failures++;
+      console.log(`FAILED ${table.name}: ${name}\n    ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  failed += failures;
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(
+    `${table.name}: ${table.cases.length - failures} of ${table.cases.length} passed, ${seconds} s`,
+  );
+}
+if (update) {
+  if (failed > 0 || wanted.length > 0 || process.env.SMOOTHLOSS_CALLS !== undefined) {
+    console.log('hashes.json stays as it is: it is written only when the backends agree on all of it');
+    failed++;
+  } else {
+    writeHashes();
+    console.log('hashes.json written');
+  }
+} else if (strayHashes().length > 0 && process.env.SMOOTHLOSS_CALLS === undefined) {
+  console.log(`hashes.json has entries for no case: ${strayHashes().join(', ')}`);
+  failed++;
+}
+if (passed + failed === 0) {
+  console.log('no such table');
+  failed = 1;
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;

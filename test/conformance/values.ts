@@ -1,0 +1,325 @@
+// The values: against what PyTorch says, and against the float64 oracle where float32 is hardest.
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { CrossEntropyOptions } from 'smoothloss';
+import { classIndices, mulberry32, normals } from '../support/data.js';
+import { floats, type PlainOptions, typedOptions } from '../support/options.js';
+import { type OracleOptions, type OracleResult, oracle } from '../support/oracle.js';
+import { root } from '../support/root.js';
+import { check } from '../support/tolerance.js';
+import { backends, onEveryBackend } from './backends.js';
+import { type Case, fail, near, same, sameElements, type Table } from './table.js';
+
+interface Vector {
+  name: string;
+  options: PlainOptions;
+  logits: (number | string)[];
+  targets: number[];
+  expected: {
+    loss?: number | string;
+    losses?: (number | string)[];
+    numerator: number | string;
+    denominator: number;
+    rows: number;
+    gradient: (number | string)[];
+  };
+  kl?: { value: number; entropy: number };
+}
+
+interface Float32Error {
+  rows: number;
+  classes: number;
+  labelSmoothing: number;
+  gradientAbsolute: number;
+  lossRelative: number;
+}
+
+interface Data {
+  rows: number;
+  classes: number;
+  logitsSeed: number;
+  targetsSeed: number;
+  logitsSha256: string;
+  targetsSha256: string;
+}
+
+interface Vectors {
+  cases: Vector[];
+  pytorchFloat32Error: { data: Data[]; results: Float32Error[] };
+}
+
+export const vectors: Vectors = JSON.parse(
+  readFileSync(path.join(root, 'test/vectors/pytorch-cross-entropy.json'), 'utf8'),
+);
+
+function call(vector: Vector) {
+  const options = typedOptions(vector.options);
+  return {
+    logits: floats(vector.logits),
+    targets: Int32Array.from(vector.targets),
+    options,
+    rowStride: options.rowStride ?? options.classes,
+  };
+}
+
+/** The oracle itself has to agree with PyTorch, to double precision, or it is no oracle. */
+const oracleCases = vectors.cases.map((vector): Case => {
+  const run = () => {
+    const { logits, targets, options } = call(vector);
+    const actual = oracle(logits, targets, options);
+    const { expected } = vector;
+    const close = (is: number, should: number | string, what: string) =>
+      near(is, Number(should), 1e-13 * Math.abs(Number(should)) + 1e-15, what);
+    if (expected.loss !== undefined) close(actual.loss, expected.loss, 'loss');
+    expected.losses?.forEach((loss, r) => {
+      close(actual.losses[r], loss, `losses[${r}]`);
+    });
+    close(actual.numerator, expected.numerator, 'numerator');
+    close(actual.denominator, expected.denominator, 'denominator');
+    same(actual.rows, expected.rows, 'rows');
+    expected.gradient.forEach((g, i) => {
+      close(actual.gradient[i], g, `gradient[${i}]`);
+    });
+  };
+  return { name: vector.name, run };
+});
+
+const vectorCases = vectors.cases.flatMap((vector) =>
+  onEveryBackend(vector.name, ({ crossEntropy }) => {
+    const { logits, targets, options, rowStride } = call(vector);
+    const { expected } = vector;
+    const { units } = oracle(logits, targets, options);
+    const numbers = (values: (number | string)[]) => Float64Array.from(values, Number);
+    // The sum of losses, where there is a loss but no losses, is checked as one: losses 0 but for the first.
+    const losses = numbers(
+      expected.losses ?? vector.targets.map((_, r) => (r === 0 ? expected.numerator : 0)),
+    );
+    const actual = crossEntropy(logits, targets, { ...options, gradient: true });
+    check(
+      actual,
+      {
+        loss: Number(expected.loss ?? NaN),
+        losses,
+        gradient: numbers(expected.gradient),
+        numerator: Number(expected.numerator),
+        denominator: expected.denominator,
+        rows: expected.rows,
+        units,
+      },
+      rowStride,
+      options.classes,
+    );
+    same('losses' in actual, expected.losses !== undefined, 'whether there are losses');
+    same('loss' in actual, expected.loss !== undefined, 'whether there is a loss');
+    const without = crossEntropy(logits, targets, options);
+    same(without.numerator, actual.numerator, 'the numerator without a gradient');
+  }),
+);
+
+type Options = CrossEntropyOptions & OracleOptions;
+
+interface Call {
+  logits: Float32Array;
+  targets: Int32Array;
+  options: Options;
+}
+
+/** Calls with every reduction and compares with the oracle, which is asked once for all backends. */
+function accurate(name: string, make: () => Call): Case[] {
+  let last: { call: Call; expected: OracleResult } | undefined;
+  const prepare = () => {
+    const call = make();
+    const { logits, targets, options } = call;
+    return { call, expected: oracle(logits, targets, { ...options, reduction: 'none' }) };
+  };
+  return onEveryBackend(name, ({ crossEntropy, backend }) => {
+    last ??= prepare();
+    const { call, expected } = last;
+    if (backend === backends.at(-1)?.backend) last = undefined; // 100 MB, some of them
+    const { logits, targets, options } = call;
+    const { classes } = options;
+    const none = crossEntropy(logits, targets, { ...options, reduction: 'none', gradient: true });
+    check(none, expected, classes, classes);
+    const sum = crossEntropy(logits, targets, { ...options, reduction: 'sum', gradient: true });
+    same(sum.loss, none.numerator, 'the sum');
+    sameElements(sum.gradient ?? [], none.gradient, 'the gradient of the sum');
+    const mean = crossEntropy(logits, targets, options);
+    same(mean.loss, none.numerator / none.denominator, 'the mean');
+  });
+}
+
+const scaled = (logits: Float32Array, factor: number, offset = 0) => logits.map((x) => x * factor + offset);
+
+function accuracyCases(): Case[] {
+  const cases: Case[] = [];
+  const add = (name: string, make: () => Call) => cases.push(...accurate(name, make));
+
+  // The data of test/vectors/generate.py, and PyTorch's own float32 error on it to beat.
+  for (const data of vectors.pytorchFloat32Error.data) {
+    const { rows, classes, logitsSeed, targetsSeed } = data;
+    if (classes !== 32_000) continue; // 128,256 classes: fewer rows, below
+    for (const labelSmoothing of [0.1, 0]) {
+      add(`${rows} × ${classes}, logits 10·N(0, 1), smoothing ${labelSmoothing}`, () => {
+        const logits = normals(rows * classes, logitsSeed, 10);
+        const targets = classIndices(rows, classes, targetsSeed);
+        const sha256 = (array: Float32Array | Int32Array) => createHash('sha256').update(array).digest('hex');
+        same(sha256(logits), data.logitsSha256, 'the hash of the logits');
+        same(sha256(targets), data.targetsSha256, 'the hash of the targets');
+        return { logits, targets, options: { classes, labelSmoothing } };
+      });
+    }
+  }
+  add('2 × 128256, logits 10·N(0, 1), smoothing 0.1', () => ({
+    logits: normals(2 * 128_256, 21, 10),
+    targets: classIndices(2, 128_256, 22),
+    options: { classes: 128_256, labelSmoothing: 0.1 },
+  }));
+
+  for (const labelSmoothing of [0, 0.1, 1]) {
+    const smoothing = `smoothing ${labelSmoothing}`;
+    const rows = 16;
+    const classes = 300;
+    const targets = classIndices(rows, classes, 31);
+    const normal = normals(rows * classes, 32, 3);
+    const with_ = (logits: Float32Array) => ({ logits, targets, options: { classes, labelSmoothing } });
+    add(`logits N(0, 1)/1000, ${smoothing}`, () => with_(scaled(normal, 1 / 3000)));
+    add(`logits 100·N(0, 1), ${smoothing}`, () => with_(scaled(normal, 33)));
+    add(`offset 1e8, ${smoothing}`, () => with_(scaled(normal, 10, 1e8)));
+    add(`offset -1e8, ${smoothing}`, () => with_(scaled(normal, 10, -1e8)));
+    // The shift by the maximum sets in at 2^20.
+    for (const offset of [2 ** 20 - 8, 2 ** 20, 2 ** 20 + 8, -(2 ** 20), 1e6, -1e6, 1234.5]) {
+      add(`offset ${offset}, ${smoothing}`, () => with_(scaled(normal, 1, offset)));
+    }
+    add(`±1e38, ${smoothing}`, () => with_(normal.map((x) => (x > 3 ? 1e38 : x < -3 ? -1e38 : x))));
+    add(`the largest floats, ${smoothing}`, () => with_(normal.map((x) => x * 2 ** 124)));
+    add(`subnormal logits, ${smoothing}`, () => with_(normal.map((x) => x * 2 ** -140)));
+    add(`subnormal logits beside ordinary ones, ${smoothing}`, () =>
+      with_(normal.map((x, i) => (i % 3 === 0 ? x * 2 ** -140 : x))),
+    );
+    add(`equal logits, ${smoothing}`, () => with_(new Float32Array(rows * classes).fill(-0.7)));
+    add(`zeros of both signs, ${smoothing}`, () => with_(normal.map((x) => x * 0)));
+    // Row r is sure of its target by about 6 r, then of another class.
+    add(`confident rows, ${smoothing}`, () => {
+      const logits = normal.slice();
+      for (let r = 0; r < rows; r++) logits[r * classes + targets[r]] = 6 * r;
+      return with_(logits);
+    });
+    add(`confident and wrong, ${smoothing}`, () => {
+      const logits = normal.slice();
+      for (let r = 0; r < rows; r++) logits[r * classes + ((targets[r] + 1) % classes)] = 6 * r;
+      return with_(logits);
+    });
+    // Two classes, gaps d: the loss is log1p(e^−d) and goes down to the smallest float.
+    add(`two classes, gaps 0 to 120, ${smoothing}`, () => ({
+      logits: Float32Array.from({ length: 2 * 121 }, (_, i) => (i % 2 === 0 ? 0 : i >> 1)),
+      targets: new Int32Array(121).fill(1),
+      options: { classes: 2, labelSmoothing },
+    }));
+    add(`two classes, gaps 0 to -120, ${smoothing}`, () => ({
+      logits: Float32Array.from({ length: 2 * 121 }, (_, i) => (i % 2 === 0 ? 0 : -(i >> 1))),
+      targets: new Int32Array(121).fill(1),
+      options: { classes: 2, labelSmoothing },
+    }));
+  }
+
+  // The largest logit anywhere up to ±2^21, one other logit near where exponentials become 0 and the rest far below.
+  for (const labelSmoothing of [0, 0.1]) {
+    const rows = 4096;
+    const random = mulberry32(61);
+    add(`one large logit and others just above or below 2^-126 of it, smoothing ${labelSmoothing}`, () => {
+      const logits = new Float32Array(rows * 4);
+      for (let r = 0; r < rows; r++) {
+        const most = (random() < 0.5 ? 1 : -1) * 2 ** Math.floor(22 * random()) * (0.5 + random() / 2);
+        logits.set([most, most - 80 - 20 * random(), most - 1e4, most - 1e6 * random()], r * 4);
+      }
+      return { logits, targets: classIndices(rows, 4, 62), options: { classes: 4, labelSmoothing } };
+    });
+  }
+
+  // The same for the largest logits that are not shifted, where the reduction of exp's argument has least room.
+  add('one logit near ±2^20, the others far below', () => {
+    const rows = 16_384;
+    const random = mulberry32(63);
+    const logits = new Float32Array(rows * 3);
+    for (let r = 0; r < rows; r++) {
+      const most = (r % 2 === 0 ? 1 : -1) * 2 ** 20 * (0.5 + random() / 2);
+      logits.set([most, most - 1e5, most - 1e6], r * 3);
+    }
+    return { logits, targets: classIndices(rows, 3, 64), options: { classes: 3 } };
+  });
+
+  // All mass on one class that is not the target: the loss is log1p of what the others have, at most.
+  add('prior on the largest class, smoothing 1', () => ({
+    logits: normals(8 * 10, 41, 1).map((x, i) => (i % 10 === 3 ? 4 * Math.floor(i / 10) : x)),
+    targets: Int32Array.of(0, 1, 2, 4, 5, 6, 7, 8),
+    options: {
+      classes: 10,
+      labelSmoothing: { epsilon: 1, prior: Float32Array.of(0, 0, 0, 1, 0, 0, 0, 0, 0, 0) },
+    },
+  }));
+
+  cases.push(
+    ...onEveryBackend(
+      'no loss is below 0, however little the rounding of a sum leaves of it',
+      ({ crossEntropy }) => {
+        const rows = 1000;
+        const random = mulberry32(43);
+        const logits = new Float32Array(rows * 3);
+        for (let r = 0; r < rows; r++) {
+          const most = 100 * random() - 50;
+          logits.set([most, most - 20 - 40 * random(), most - 70], r * 3);
+        }
+        const labelSmoothing = { epsilon: 1, prior: Float32Array.of(1, 0, 0) };
+        const options = { classes: 3, labelSmoothing, reduction: 'none' } as const;
+        const { losses } = crossEntropy(logits, new Int32Array(rows).fill(1), options);
+        for (const [r, loss] of losses.entries()) if (!(loss >= 0)) fail(`losses[${r}] is ${loss}`);
+      },
+    ),
+  );
+
+  // Weights of very different sizes.
+  const uniform = mulberry32(51);
+  const spread = (length: number) => Float32Array.from({ length }, () => 2 ** (20 * uniform() - 10));
+  const weight = spread(40);
+  const rowWeight = spread(16);
+  const prior = spread(40);
+  for (const over of ['all', 'others'] as const) {
+    add(`weights, row weights and a prior from 1/1000 to 1000, over ${over}`, () => ({
+      logits: normals(16 * 40, 52, 5),
+      targets: classIndices(16, 40, 53),
+      options: { classes: 40, weight, rowWeight, labelSmoothing: { epsilon: 0.3, over, prior } },
+    }));
+  }
+  // Nearly all of the prior, and of the weights, is the row's own, and over 'others' leaves it out.
+  for (const own of [0, 1, 2, 38, 39]) {
+    for (const weighted of [false, true]) {
+      add(`over others, with a prior of 2^30 for class ${own}, the target${weighted ? ', and its weight' : ''}`, () => {
+        const few = spread(40).map((x) => x * 2 ** -20);
+        few[own] = 2 ** 30;
+        return {
+          logits: normals(40, 56, 5),
+          targets: Int32Array.of(own),
+          options: {
+            classes: 40,
+            labelSmoothing: { epsilon: 0.3, over: 'others', prior: few },
+            ...(weighted ? { weight: spread(40).map((x, k) => (k === own ? 2 ** 30 : x)) } : {}),
+          },
+        };
+      });
+    }
+  }
+  add('gradientScale 2^-16 (loss scaling), smoothing 0.1', () => ({
+    logits: normals(16 * 40, 54, 5),
+    targets: classIndices(16, 40, 55),
+    options: { classes: 40, labelSmoothing: 0.1, gradientScale: 2 ** -16 },
+  }));
+  return cases;
+}
+
+export const tables: Table[] = [
+  { name: 'the oracle agrees with PyTorch', cases: oracleCases },
+  { name: 'values made by PyTorch', cases: vectorCases },
+  { name: 'accuracy', cases: accuracyCases() },
+];

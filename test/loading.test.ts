@@ -1,0 +1,382 @@
+// The promise: the package loads everywhere, says which backend computes and why, and never falls back in silence from
+// what it was asked for.
+
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { availableBackends, type BackendName, backend, crossEntropy, loadBackend } from 'smoothloss';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { errorOf } from './conformance/table.js';
+import { runChild } from './support/child.js';
+import { requireFromRoot, root } from './support/root.js';
+
+const NAMES: BackendName[] = ['avx2', 'neon', 'scalar', 'js'];
+const available = availableBackends();
+const native = available.filter((name) => name !== 'js');
+const unavailable = NAMES.filter((name) => !available.includes(name));
+const addonFile = (requireFromRoot('node-gyp-build') as { path(directory: string): string }).path;
+
+const SAY = `
+  const smoothloss = require('smoothloss');
+  const { loss } = smoothloss.crossEntropy(Float32Array.of(1, 2, 3), Uint8Array.of(2), { classes: 3 });
+  print({ ...smoothloss.backend, available: smoothloss.availableBackends(), loss });
+`;
+const ASKED = { reason: 'SMOOTHLOSS_BACKEND asks for it' };
+const { loss } = crossEntropy(Float32Array.of(1, 2, 3), Uint8Array.of(2), { classes: 3 });
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-loading-'));
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** A directory for SMOOTHLOSS_PREBUILD, which node-gyp-build searches in place of the package's own. */
+function prebuild(
+  name: string,
+  write: (file: string) => void,
+): { SMOOTHLOSS_PREBUILD: string; file: string } {
+  const place = path.join(directory, name);
+  const file = path.join(place, 'build', 'Release', 'smoothloss.node');
+  mkdirSync(path.dirname(file), { recursive: true });
+  write(file);
+  return { SMOOTHLOSS_PREBUILD: place, file };
+}
+
+describe('the backend', () => {
+  it('is the fastest there is, with no reason to give', () => {
+    expect(native.length, 'native backends: is the addon built?').toBeGreaterThan(0);
+    expect(runChild(SAY)).toMatchObject({
+      output: { name: available[0], threads: 1, available, loss },
+      stderr: '',
+      status: 0,
+    });
+    expect(backend.reason).toBeUndefined();
+  });
+
+  it.each(available)('is %s if SMOOTHLOSS_BACKEND says so', (name) => {
+    const { output, stderr } = runChild(SAY, { SMOOTHLOSS_BACKEND: name });
+    expect(output).toEqual({ name, threads: 1, available, loss, ...(name === 'js' ? ASKED : {}) });
+    expect(stderr).toBe('');
+  });
+
+  it('is the default one if SMOOTHLOSS_BACKEND is empty', () => {
+    expect(runChild(SAY, { SMOOTHLOSS_BACKEND: '' }).output).toMatchObject({ name: available[0] });
+  });
+
+  it.each(['', 'module'])('cannot be one that nobody knows (%s)', (type) => {
+    const program = type === 'module' ? "import 'smoothloss';" : SAY;
+    const { status, stderr, output } = runChild(program, { SMOOTHLOSS_BACKEND: 'AVX2' }, type || 'commonjs');
+    expect(output).toBeUndefined();
+    expect(status).toBe(1);
+    expect(stderr).toContain(`SMOOTHLOSS_BACKEND is "AVX2": must be one of 'avx2', 'neon', 'scalar', 'js'`);
+    expect(stderr).toContain("code: 'ERR_OUT_OF_RANGE'");
+  });
+
+  it.each(unavailable)('cannot be %s, which does not run here', (name) => {
+    const { status, stderr } = runChild(SAY, { SMOOTHLOSS_BACKEND: name });
+    expect(status).toBe(1);
+    expect(stderr).toContain(
+      `SMOOTHLOSS_BACKEND is "${name}", but this machine (${process.platform}-${process.arch}) does not run it: must be one of those available here, ${available.join(', ')}`,
+    );
+    expect(stderr).toContain("code: 'ERR_BACKEND_UNAVAILABLE'");
+  });
+
+  it('cannot be changed, and neither can the list of backends', () => {
+    expect(Object.isFrozen(backend)).toBe(true);
+    availableBackends().length = 0;
+    expect(availableBackends()).toEqual(available);
+  });
+});
+
+describe('loadBackend', () => {
+  it.each(available)('gives the functions of %s', (name) => {
+    const functions = loadBackend(name);
+    expect(functions.backend).toEqual({ name, threads: 1 });
+    expect(Object.isFrozen(functions.backend)).toBe(true);
+    const result = functions.crossEntropy(Float32Array.of(1, 2, 3), Uint8Array.of(2), { classes: 3 });
+    expect(result.loss).toBe(loss);
+  });
+
+  it.each([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    ['AVX2', '"AVX2"'],
+    ['', '""'],
+    [1, '1'],
+    [['js'], 'an array of length 1'],
+  ])('refuses %s', (name, shown) => {
+    const error = errorOf(() => loadBackend(name as BackendName));
+    expect(error).toBeInstanceOf(RangeError);
+    expect(error.code).toBe('ERR_OUT_OF_RANGE');
+    expect(error.message).toBe(`the backend is ${shown}: must be one of 'avx2', 'neon', 'scalar', 'js'`);
+  });
+
+  it.each(unavailable)('refuses %s, which does not run here', (name) => {
+    const error = errorOf(() => loadBackend(name));
+    expect(error.code).toBe('ERR_BACKEND_UNAVAILABLE');
+    expect(error.message).toBe(
+      `the backend is "${name}", but this machine (${process.platform}-${process.arch}) does not run it: must be one of those available here, ${available.join(', ')}`,
+    );
+  });
+});
+
+describe('without a native binary', () => {
+  const empty = () => {
+    const place = path.join(directory, 'empty');
+    mkdirSync(place, { recursive: true });
+    return { SMOOTHLOSS_PREBUILD: place };
+  };
+  const reason = `no native binary for ${process.platform}-${process.arch} was found`;
+
+  it('JavaScript computes, says why, and does not complain', () => {
+    expect(runChild(SAY, empty())).toMatchObject({
+      output: { name: 'js', threads: 1, reason, available: ['js'], loss },
+      stderr: '',
+      status: 0,
+    });
+  });
+
+  it('JavaScript gives another reason if it was asked for', () => {
+    const { output } = runChild(SAY, { ...empty(), SMOOTHLOSS_BACKEND: 'js' });
+    expect(output).toEqual({ name: 'js', threads: 1, ...ASKED, available: ['js'], loss });
+  });
+
+  it.each(['avx2', 'neon', 'scalar'])('%s is an error', (name) => {
+    const { status, stderr } = runChild(SAY, { ...empty(), SMOOTHLOSS_BACKEND: name });
+    expect(status).toBe(1);
+    expect(stderr).toContain(
+      `SMOOTHLOSS_BACKEND is "${name}", but ${reason}: must be one of those available here, js`,
+    );
+    expect(stderr).toContain("code: 'ERR_BACKEND_UNAVAILABLE'");
+  });
+
+  it('loadBackend says the same', () => {
+    const program = `try { require('smoothloss').loadBackend('scalar') } catch ({ message, code }) { print({ message, code }) }`;
+    expect(runChild(program, empty()).output).toEqual({
+      message: `the backend is "scalar", but ${reason}: must be one of those available here, js`,
+      code: 'ERR_BACKEND_UNAVAILABLE',
+    });
+  });
+});
+
+describe('with a broken native binary', () => {
+  const broken: [string, (file: string) => void][] = [
+    ['garbage', (file) => writeFileSync(file, 'this is no shared library')],
+    ['empty', (file) => writeFileSync(file, '')],
+    ['cut off', (file) => writeFileSync(file, readFileSync(addonFile(root)).subarray(0, 100))],
+    ['a directory', (file) => mkdirSync(file)],
+    ['the addon of another package', (file) => copyFileSync(someOtherAddon(), file)],
+  ];
+
+  it.each(broken)('%s: JavaScript computes, says why, and warns once', (name, write) => {
+    const { file, ...env } = prebuild(name, write);
+    const program = `
+      const warnings = [];
+      process.on('warning', ({ name, code, message }) => warnings.push({ name, code, message }));
+      const { backend, crossEntropy, availableBackends } = require('smoothloss');
+      crossEntropy(Float32Array.of(1), Uint8Array.of(0), { classes: 1 });
+      import('smoothloss').then(({ loadBackend }) => {
+        loadBackend('js');
+        setImmediate(() => print({ ...backend, available: availableBackends(), warnings }));
+      });
+    `;
+    const { output, status, stderr } = runChild(program, env);
+    expect(status).toBe(0);
+    const { warnings, reason, ...rest } = output as { warnings: Record<string, string>[]; reason: string };
+    expect(rest).toEqual({ name: 'js', threads: 1, available: ['js'] });
+    expect(reason).toContain(`the native binary ${file} does not load: `);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatchObject({ name: 'Warning', code: 'SMOOTHLOSS_NATIVE_BROKEN' });
+    expect(warnings[0].message).toBe(`${reason}; smoothloss computes in JavaScript, slower`);
+    expect(stderr.match(/SMOOTHLOSS_NATIVE_BROKEN/g)).toHaveLength(1);
+  });
+
+  it('JavaScript that was asked for does not warn', () => {
+    const { file: _, ...env } = prebuild('garbage', broken[0][1]);
+    const { output, stderr } = runChild(SAY, { ...env, SMOOTHLOSS_BACKEND: 'js' });
+    expect(output).toEqual({ name: 'js', threads: 1, ...ASKED, available: ['js'], loss });
+    expect(stderr).toBe('');
+  });
+
+  it('a native backend is an error that says what is wrong', () => {
+    const { file, ...env } = prebuild('garbage', broken[0][1]);
+    const { status, stderr } = runChild(SAY, { ...env, SMOOTHLOSS_BACKEND: 'scalar' });
+    expect(status).toBe(1);
+    expect(stderr).toContain(`SMOOTHLOSS_BACKEND is "scalar", but the native binary ${file} does not load: `);
+    expect(stderr).toContain("code: 'ERR_BACKEND_UNAVAILABLE'");
+  });
+});
+
+/** Some addon that is not ours: a build tool's. */
+function someOtherAddon(): string {
+  const modules = path.join(root, 'node_modules');
+  const found = readdirSync(modules, { recursive: true, encoding: 'utf8' }).find((file) =>
+    file.endsWith('.node'),
+  );
+  if (found === undefined) throw new Error('node_modules holds no addon of another package');
+  return path.join(modules, found);
+}
+
+describe('modules', () => {
+  it('import and require give the same functions', () => {
+    const program = `
+      import { createRequire } from 'node:module';
+      import * as imported from 'smoothloss';
+      const required = createRequire(process.cwd() + '/x.js')('smoothloss');
+      const keys = Object.keys(required).sort();
+      print({ keys, imported: Object.keys(imported).filter((key) => key !== '__esModule').sort(), same: keys.every((key) => imported[key] === required[key]) });
+    `;
+    const keys = ['availableBackends', 'backend', 'crossEntropy', 'loadBackend'];
+    expect(runChild(program, {}, 'module').output).toEqual({ keys, imported: keys, same: true });
+  });
+
+  it('loading prints nothing, starts nothing and keeps nothing alive', () => {
+    const before = performance.now();
+    expect(runChild("require('smoothloss')")).toEqual({
+      output: undefined,
+      stderr: '',
+      status: 0,
+      signal: null,
+    });
+    expect(performance.now() - before).toBeLessThan(10_000);
+  });
+
+  // Test runners that reset modules (jest.resetModules, vitest's vmThreads) load the JavaScript again over an addon that
+  // the process has already.
+  it.each(native)(
+    'two copies of the JavaScript over one addon do not get in each other’s way (%s)',
+    (name) => {
+      const program = `
+      const load = () => {
+        for (const file of Object.keys(require.cache)) if (!file.endsWith('.node')) delete require.cache[file];
+        return require('smoothloss').loadBackend('${name}').crossEntropy;
+      };
+      const [one, two] = [load(), load()];
+      const logits = Float32Array.of(0, 1, 2, 4);
+      const losses = [];
+      for (const rows of [1, 2000, 1]) {
+        const many = new Float32Array(4 * rows).map((_, i) => logits[i % 4]);
+        for (const call of [one, two]) {
+          for (let y = 0; y < 4; y++) losses.push(call(many, new Int32Array(rows).fill(y), { classes: 4 }).loss);
+        }
+      }
+      print({ same: one === two, losses });
+    `;
+      const { output, status } = runChild(program);
+      expect(status).toBe(0);
+      const { same, losses } = output as { same: boolean; losses: number[] };
+      expect(same).toBe(false);
+      const reference = loadBackend('js').crossEntropy;
+      const logits = Float32Array.of(0, 1, 2, 4);
+      losses.forEach((loss, i) => {
+        const { loss: expected } = reference(logits, Int32Array.of(i % 4), { classes: 4 });
+        expect(Math.abs(loss - expected), `call ${i}`).toBeLessThan(1e-9);
+      });
+    },
+  );
+});
+
+describe('worker threads', () => {
+  const WORK = `
+    const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
+    const { createHash } = require('node:crypto');
+    const work = (smoothloss, seed, calls) => {
+      const hash = createHash('sha256');
+      const logits = new Float32Array(60 * 100);
+      for (let n = 0; n < calls; n++) {
+        for (let i = 0; i < logits.length; i++) logits[i] = Math.imul(i + n * 7919 + seed, 2654435761) / 2 ** 29;
+        const targets = Int32Array.from({ length: 60 }, (_, r) => (r * 31 + n) % 100);
+        const { loss, gradient } = smoothloss.crossEntropy(logits, targets, { classes: 100, labelSmoothing: 0.1, gradient: true });
+        hash.update(Float64Array.of(loss)).update(gradient);
+      }
+      return hash.digest('hex');
+    };
+  `;
+
+  it.each(available)('several compute at once, each with its own memory (%s)', (name) => {
+    const program = `${WORK}
+      const code = ${JSON.stringify(`${WORK}
+        parentPort.postMessage(work(require('smoothloss').loadBackend('${name}'), workerData, 100));
+      `)};
+      const smoothloss = require('smoothloss').loadBackend('${name}');
+      const running = [0, 1, 2, 3].map((seed) => new Promise((resolve, reject) => {
+        const worker = new Worker(code, { eval: true, workerData: seed });
+        worker.on('message', resolve).on('error', reject);
+      }));
+      const here = [0, 1, 2, 3].map((seed) => work(smoothloss, seed, 100));
+      Promise.all(running).then((there) => print({ here, there }));
+    `;
+    const { output, status, stderr } = runChild(program);
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    const { here, there } = output as { here: string[]; there: string[] };
+    expect(there).toEqual(here);
+    expect(new Set(here).size).toBe(4);
+  });
+
+  it.each(available)('one that is stopped amid a call does no harm (%s)', (name) => {
+    const program = `${WORK}
+      const code = ${JSON.stringify(`
+        const { parentPort } = require('node:worker_threads');
+        const { crossEntropy } = require('smoothloss').loadBackend('${name}');
+        const logits = new Float32Array(200 * 5000);
+        parentPort.postMessage('ready');
+        for (;;) crossEntropy(logits, new Int32Array(200), { classes: 5000, gradient: logits });
+      `)};
+      const smoothloss = require('smoothloss').loadBackend('${name}');
+      const before = work(smoothloss, 1, 20);
+      (async () => {
+        for (let n = 0; n < 8; n++) {
+          const worker = new Worker(code, { eval: true });
+          await new Promise((resolve) => worker.once('message', resolve));
+          await new Promise((resolve) => setTimeout(resolve, n));
+          await worker.terminate();
+        }
+        print({ same: work(smoothloss, 1, 20) === before });
+        // And one that still computes when the process ends.
+        new Worker(code, { eval: true }).once('message', () => process.exit(0));
+      })();
+    `;
+    expect(runChild(program)).toEqual({ output: { same: true }, stderr: '', status: 0, signal: null });
+  });
+
+  it('each can have a backend of its own', () => {
+    const program = `
+      const { Worker } = require('node:worker_threads');
+      const code = "require('node:worker_threads').parentPort.postMessage(require('smoothloss').backend.name)";
+      const names = ${JSON.stringify(available)};
+      const ask = (name) => new Promise((resolve, reject) => {
+        const env = { ...process.env, SMOOTHLOSS_BACKEND: name };
+        new Worker(code, { eval: true, env }).on('message', resolve).on('error', reject);
+      });
+      Promise.all(names.map(ask)).then((answers) => print(answers));
+    `;
+    expect(runChild(program).output).toEqual(available);
+  });
+
+  it('nothing is left behind by many that come and go', () => {
+    const program = `
+      const { Worker } = require('node:worker_threads');
+      const code = "const { crossEntropy } = require('smoothloss'); crossEntropy(new Float32Array(3e5), new Int32Array(1e5), { classes: 3 })";
+      (async () => {
+        for (let n = 0; n < 30; n++) {
+          await Promise.all([0, 1].map(() => new Promise((resolve, reject) => {
+            new Worker(code, { eval: true }).on('exit', resolve).on('error', reject);
+          })));
+        }
+        print('done');
+      })();
+    `;
+    expect(runChild(program)).toEqual({ output: 'done', stderr: '', status: 0, signal: null });
+  });
+});

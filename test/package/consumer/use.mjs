@@ -1,0 +1,21 @@
+// ESM; and `require` gives the same instance.
+
+import { createRequire } from 'node:module';
+import * as smoothloss from 'smoothloss';
+import { backend, crossEntropy } from 'smoothloss';
+import { report } from './report.cjs';
+
+const imported = { ...smoothloss };
+const required = createRequire(import.meta.url)('smoothloss');
+const names = Object.keys(required);
+if (names.length === 0) throw new Error('require gives nothing');
+for (const name of names) {
+  if (imported[name] !== required[name]) throw new Error(`import and require differ in ${name}`);
+}
+for (const name of Object.keys(imported)) {
+  if (name !== 'default' && name !== 'module.exports' && !names.includes(name)) {
+    throw new Error(`require has no ${name}`);
+  }
+}
+
+report(crossEntropy, backend);

@@ -1,0 +1,75 @@
+// TypeScript, without any @types package: the result's type holds what was asked for, and nothing else. The test compiles
+// this as CommonJS, as an ES module and for a bundler, then runs the first two.
+
+import {
+  type availableBackends,
+  type Backend,
+  type BackendName,
+  backend,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type Functions,
+  loadBackend,
+} from 'smoothloss';
+
+declare const console: { log(text: string): void };
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function same<A, B>(_: Same<A, B>): void {}
+
+const logits = new Float32Array(2 * 4);
+const targets = new Uint8Array([1, 3]);
+
+const mean = crossEntropy(logits, targets, { classes: 4 });
+same<typeof mean.loss, number>(true);
+same<keyof typeof mean, 'loss' | 'numerator' | 'denominator' | 'rows'>(true);
+// @ts-expect-error no gradient was asked for
+mean.gradient;
+// @ts-expect-error nor one loss per row
+mean.losses;
+
+const sum = crossEntropy(logits, targets, { classes: 4, reduction: 'sum', gradient: true });
+same<typeof sum.gradient, Float32Array>(true);
+same<keyof typeof sum, 'loss' | 'gradient' | 'numerator' | 'denominator' | 'rows'>(true);
+
+const none = crossEntropy(logits, targets, { classes: 4, reduction: 'none', gradient: new Float32Array(8) });
+same<typeof none.losses, Float32Array>(true);
+same<keyof typeof none, 'losses' | 'gradient' | 'numerator' | 'denominator' | 'rows'>(true);
+// @ts-expect-error reduction 'none' gives no single loss
+none.loss;
+
+const options: CrossEntropyOptions = {
+  classes: 4,
+  labelSmoothing: { epsilon: 0.1, over: 'others', exclude: [0] },
+};
+const unknown = crossEntropy(logits, targets, options);
+same<typeof unknown.loss, number | undefined>(true);
+same<typeof unknown.gradient, Float32Array | undefined>(true);
+
+same<typeof backend, Backend>(true);
+same<ReturnType<typeof availableBackends>, BackendName[]>(true);
+const js: Functions = loadBackend('js');
+
+/** What must not compile; not called. */
+export function mistakes(): void {
+  // @ts-expect-error classes must be given
+  crossEntropy(logits, targets, {});
+  // @ts-expect-error a misspelt option
+  crossEntropy(logits, targets, { classes: 4, labelSmoothin: 0.1 });
+  // @ts-expect-error logits are typed arrays
+  crossEntropy([1, 2, 3, 4], targets, { classes: 4 });
+  // @ts-expect-error targets are integers
+  crossEntropy(logits, new Float32Array(2), { classes: 4 });
+  // @ts-expect-error no such reduction
+  crossEntropy(logits, targets, { classes: 4, reduction: 'average' });
+  // @ts-expect-error no such backend
+  loadBackend('cuda');
+  // @ts-expect-error it tells, and takes no orders
+  backend.name = 'js';
+}
+
+const fromJs = js.crossEntropy(logits, targets, { classes: 4 });
+if (fromJs.loss !== mean.loss || Math.abs(mean.loss - Math.log(4)) > 1e-15) {
+  throw new Error(`the loss of 4 equal logits is ${mean.loss}`);
+}
+console.log(backend.name);

@@ -1,0 +1,12 @@
+// npm run test:package, apart from the suite: it needs the prebuilt binary of this platform (npm run prebuild).
+
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/package/tarball.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    allowOnly: false,
+  },
+});

@@ -1,0 +1,111 @@
+// Arithmetic with as many bits as it takes, in BigInt: the references for the elementary functions.
+
+/** A finite double as m · 2^e. */
+export function decompose(x: number): { m: bigint; e: number } {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, x);
+  const bits = view.getBigUint64(0);
+  const exponent = Number((bits >> 52n) & 0x7ffn);
+  const fraction = bits & 0xfffffffffffffn;
+  const m = exponent === 0 ? fraction : fraction | (1n << 52n);
+  return { m: x < 0 ? -m : m, e: Math.max(exponent, 1) - 1075 };
+}
+
+const bitLength = (x: bigint) => x.toString(2).length;
+const shift = (x: bigint, by: number) => (by >= 0 ? x << BigInt(by) : x >> BigInt(-by));
+const abs = (x: bigint) => (x < 0n ? -x : x);
+
+/** A real number: value · 2^−scale, right to about 200 bits. */
+export interface Real {
+  value: bigint;
+  scale: number;
+}
+
+/** How many units in the last place of the format (53 bits: double, 24: float) x is from the real number. */
+export function ulpsOff(x: number, { value, scale }: Real, precision: 24 | 53): number {
+  const { m, e } = decompose(x);
+  // Everything in units of 2^−s.
+  const s = Math.max(scale, -e);
+  const error = abs(shift(m, e + s) - shift(value, s - scale));
+  const exponent = bitLength(abs(value)) - 1 - scale;
+  const ulp = shift(1n, exponent - (precision - 1) + s);
+  return Number((error << 20n) / ulp) / 2 ** 20;
+}
+
+const P = 300;
+const ONE = 1n << BigInt(P);
+
+/** atanh(n/d) · 2^p for 0 ≤ n/d ≤ 1/2. */
+function atanh(n: bigint, d: bigint, p: number): bigint {
+  let power = (n << BigInt(p)) / d;
+  const square = (power * power) >> BigInt(p);
+  let sum = 0n;
+  for (let k = 1n; power !== 0n; k += 2n) {
+    sum += power / k;
+    power = (power * square) >> BigInt(p);
+  }
+  return sum;
+}
+
+const LN2 = 2n * atanh(1n, 3n, P);
+
+/** e^x for a finite double. */
+export function exactExp(x: number): Real {
+  const { m, e } = decompose(x);
+  const fixed = shift(m, e + P);
+  const n = Math.round(x / Math.LN2);
+  const r = fixed - BigInt(n) * LN2;
+  let term = ONE;
+  let sum = ONE;
+  for (let k = 1n; term !== 0n && term !== -1n; k++) {
+    term = (term * r) / (k << BigInt(P));
+    sum += term;
+  }
+  return { value: sum, scale: P - n };
+}
+
+/** ln x for a double > 0. */
+export function exactLog(x: number): Real {
+  const { m, e } = decompose(x);
+  // x = f · 2^k with f = m / 2^b in [1/2, 2): from the side on which ln f is small where x is near 1.
+  const b = bitLength(m) - (x >= 1 ? 1 : 0);
+  const k = e + b;
+  const one = 1n << BigInt(b);
+  const ratio = m >= one ? atanh(m - one, m + one, P) : -atanh(one - m, m + one, P);
+  return { value: 2n * ratio + BigInt(k) * LN2, scale: P };
+}
+
+/** ln(1 + a/b) for doubles with 0 < a ≤ b. */
+export function exactLog1p(a: number, b: number): Real {
+  const { m: ma, e: ea } = decompose(a);
+  const { m: mb, e: eb } = decompose(b);
+  const low = Math.min(ea, eb);
+  const n = shift(ma, ea - low);
+  const d = shift(mb, eb - low);
+  const scale = P + Math.max(0, bitLength(d) - bitLength(n));
+  return { value: 2n * atanh(n, n + 2n * d, scale), scale };
+}
+
+/** The float nearest to a·b + c, ties to even; the operands are finite floats. */
+export function exactFma(a: number, b: number, c: number): number {
+  const UNIT = 298; // 2^−298: the least product of floats
+  const fixed = (x: number, by: number) => {
+    const { m, e } = decompose(x);
+    return shift(m, e + by);
+  };
+  const exact = fixed(a, 149) * fixed(b, 149) + fixed(c, UNIT);
+  if (exact === 0n) {
+    // The sign of an exact 0: that of both, or + where they cancel.
+    return Object.is(a * b, -0) && Object.is(c, -0) ? -0 : 0;
+  }
+  const size = abs(exact);
+  // The last place: 24 bits, but no smaller than 2^−149.
+  const drop = BigInt(Math.max(bitLength(size) - 24, UNIT - 149));
+  let q = size >> drop;
+  const rest = size - (q << drop);
+  const half = 1n << (drop - 1n);
+  if (rest > half || (rest === half && (q & 1n) === 1n)) q++;
+  const magnitude = Number(q) * 2 ** (Number(drop) - UNIT);
+  const float = magnitude >= 2 ** 128 ? Infinity : magnitude;
+  return exact < 0n ? -float : float;
+}

@@ -1,0 +1,12 @@
+// SMOOTHLOSS_EXPECT_BACKENDS=avx2,scalar,js: the backends that must run here. A backend that has gone missing would
+// otherwise take its tests with it, and everything left would pass.
+
+import { availableBackends } from 'smoothloss';
+
+const expected = process.env.SMOOTHLOSS_EXPECT_BACKENDS;
+if (expected !== undefined && expected !== '') {
+  const found = availableBackends().join(',');
+  if (found !== expected.split(/[\s,]+/).join(',')) {
+    throw new Error(`SMOOTHLOSS_EXPECT_BACKENDS is ${expected}, but the backends here are ${found}`);
+  }
+}

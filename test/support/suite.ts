@@ -1,0 +1,11 @@
+import { describe, it } from 'vitest';
+import type { Table } from '../conformance/table.js';
+
+/** The tables of conformance/, one test for each case. */
+export function suite(tables: readonly Table[]): void {
+  for (const { name, cases } of tables) {
+    describe(name, () => {
+      for (const { name, run } of cases) it(name, run);
+    });
+  }
+}
