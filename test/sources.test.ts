@@ -83,3 +83,25 @@ describe('kernels', () => {
     );
   });
 });
+
+describe('test/conformance', () => {
+  it('every table runs in vitest and in the plain runner', () => {
+    const directory = path.join(root, 'test/conformance');
+    const tests = readdirSync(path.join(root, 'test')).filter((file) => file.endsWith('.test.ts'));
+    const all = tests.map((file) => read(`test/${file}`)).join('\n');
+    const runner = read('test/conformance/run.ts');
+    for (const file of readdirSync(directory).filter((name) => name.endsWith('.ts'))) {
+      if (!read(`test/conformance/${file}`).includes('export const tables')) continue;
+      const module = file.replace(/\.ts$/, '.js');
+      expect(runner, file).toContain(`from './${module}'`);
+      expect(all, file).toContain(`from './conformance/${module}'`);
+    }
+  });
+
+  it('no test is switched off', () => {
+    for (const file of readdirSync(path.join(root, 'test'), { recursive: true, encoding: 'utf8' })) {
+      if (!/\.(test|test-d)\.ts$|conformance.*\.ts$/.test(file) || file.endsWith('sources.test.ts')) continue;
+      expect(read(`test/${file}`), file).not.toMatch(/\.(only|skip|todo|fails|skipIf|runIf)\b/);
+    }
+  });
+});

@@ -143,7 +143,8 @@ function kindsOfMemory(): Case[] {
           const buffer = new ArrayBuffer(4096);
           const call = callWith((kind, values, name) => {
             const gradientBytes = 4 * ROWS * CLASSES;
-            if (name === 'gradient') return view(kind, buffer, before ? 1024 - gradientBytes : 1024, values.length);
+            if (name === 'gradient')
+              return view(kind, buffer, before ? 1024 - gradientBytes : 1024, values.length);
             if (name !== place) return plain(kind, values);
             const length = values.length * CONSTRUCTORS[kind].BYTES_PER_ELEMENT;
             const start = before ? 1024 : 1024 - length;

@@ -295,19 +295,22 @@ function accuracyCases(): Case[] {
   // Nearly all of the prior, and of the weights, is the row's own, and over 'others' leaves it out.
   for (const own of [0, 1, 2, 38, 39]) {
     for (const weighted of [false, true]) {
-      add(`over others, with a prior of 2^30 for class ${own}, the target${weighted ? ', and its weight' : ''}`, () => {
-        const few = spread(40).map((x) => x * 2 ** -20);
-        few[own] = 2 ** 30;
-        return {
-          logits: normals(40, 56, 5),
-          targets: Int32Array.of(own),
-          options: {
-            classes: 40,
-            labelSmoothing: { epsilon: 0.3, over: 'others', prior: few },
-            ...(weighted ? { weight: spread(40).map((x, k) => (k === own ? 2 ** 30 : x)) } : {}),
-          },
-        };
-      });
+      add(
+        `over others, with a prior of 2^30 for class ${own}, the target${weighted ? ', and its weight' : ''}`,
+        () => {
+          const few = spread(40).map((x) => x * 2 ** -20);
+          few[own] = 2 ** 30;
+          return {
+            logits: normals(40, 56, 5),
+            targets: Int32Array.of(own),
+            options: {
+              classes: 40,
+              labelSmoothing: { epsilon: 0.3, over: 'others', prior: few },
+              ...(weighted ? { weight: spread(40).map((x, k) => (k === own ? 2 ** 30 : x)) } : {}),
+            },
+          };
+        },
+      );
     }
   }
   add('gradientScale 2^-16 (loss scaling), smoothing 0.1', () => ({
