@@ -29,6 +29,8 @@ if (!process.env.npm_config_nodedir && existsSync(path.join(prefix, 'include', '
   process.env.npm_config_nodedir = prefix;
 }
 
+process.env.JOBS ??= 'max'; // for node-gyp
+
 const cross = linux && arch !== process.arch ? { arm64: 'aarch64', x64: 'x86_64' }[arch] : undefined;
 if (cross) {
   process.env.CC ??= `${cross}-linux-gnu-gcc`;

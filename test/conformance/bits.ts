@@ -365,8 +365,18 @@ function denseCases(): Case[] {
       'far from 0',
       () => {
         const { uniform } = new Random(5001);
-        const most = [1e3, -1e3, 1e5, -1e5, 524_000, -524_000, 530_000, 1_048_000, -1_048_000, 1_100_000];
-        return most.map((m) => row(m, () => m - 95 * uniform()));
+        const most = [
+          1e3,
+          1e5,
+          524_000,
+          2 ** 19 - 2 ** -5,
+          2 ** 19,
+          2 ** 19 + 2 ** -4,
+          530_000,
+          2 ** 20,
+          1_100_000,
+        ];
+        return [...most, ...most.map((m) => -m)].map((m) => row(m, () => m - 95 * uniform()));
       },
     ],
   ];

@@ -875,6 +875,23 @@ function extremes(): Case[] {
   return cases;
 }
 
+function oneAfterTheOther(): Case[] {
+  return onEveryBackend('no call remembers the options of the one before', (functions) => {
+    const excludes = [[1], [1, 2], [1], [], [2, 1], [1, 2], 1, [1, 1], [0, 2], [0], 0, undefined, [1]];
+    const calls = excludes.flatMap((exclude) =>
+      [CLASSES, 3].map((classes) => {
+        const labelSmoothing = { epsilon: 0.5, exclude };
+        const options: Options = { ...NONE, classes, labelSmoothing, rowStride: CLASSES };
+        return batch(options, { targets: Int32Array.of(0, 1, 2, 0, 1) });
+      }),
+    );
+    for (const call of calls) {
+      const expected = oracle(call.logits, call.targets, call.options as never);
+      check(run(functions, call), expected, CLASSES, call.options.classes);
+    }
+  });
+}
+
 function inputsStay(): Case[] {
   return onEveryBackend('no input is written to but logits that are the gradient', (functions) => {
     const random = new Random(99);
@@ -915,7 +932,7 @@ export const tables: Table[] = [
   { name: 'minus infinity', cases: minusInfinity() },
   { name: 'undefined rows', cases: [...undefinedRows(), ...longNaNRows()] },
   { name: 'row weights', cases: rowWeights() },
-  { name: 'what is returned', cases: [...gradients(), ...inputsStay()] },
+  { name: 'what is returned', cases: [...gradients(), ...inputsStay(), ...oneAfterTheOther()] },
   { name: 'row strides', cases: [...strides(), ...oneRowOfHugeStride()] },
   { name: 'extreme numbers', cases: extremes() },
   { name: 'ways to say the same', cases: smoothingForms() },

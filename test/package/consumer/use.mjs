@@ -12,10 +12,8 @@ if (names.length === 0) throw new Error('require gives nothing');
 for (const name of names) {
   if (imported[name] !== required[name]) throw new Error(`import and require differ in ${name}`);
 }
-for (const name of Object.keys(imported)) {
-  if (name !== 'default' && name !== 'module.exports' && !names.includes(name)) {
-    throw new Error(`require has no ${name}`);
-  }
-}
+const marks = ['default', 'module.exports', '__esModule']; // what Node adds for CommonJS
+const more = Object.keys(imported).filter((name) => !names.includes(name) && !marks.includes(name));
+if (more.length > 0) throw new Error(`require has no ${more}`);
 
 report(crossEntropy, backend);
