@@ -22,21 +22,6 @@ export interface Prepared {
 const MAX_CLASSES = 2 ** 31 - 1;
 const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 
-// What checks an option belongs to, for the message about one that is not known.
-const OPTIONS: readonly string[] = [
-  'classes',
-  'labelSmoothing',
-  'weight',
-  'rowWeight',
-  'ignoreIndex',
-  'mask',
-  'reduction',
-  'normalizer',
-  'whenEmpty',
-  'gradient',
-  'gradientScale',
-  'rowStride',
-] satisfies (keyof CrossEntropyOptions)[];
 const SMOOTHING_OPTIONS = ['epsilon', 'over', 'exclude', 'prior'];
 
 const INDEX_ARRAYS = new Set([
@@ -260,6 +245,8 @@ function readOnce(options: CrossEntropyOptions): Record<keyof CrossEntropyOption
     rowStride: options.rowStride,
   };
 }
+
+const OPTIONS: readonly string[] = Object.keys(readOnce({ classes: 1 }));
 
 /** Where smoothing mass goes, as the caller said it. */
 interface Smoothing {

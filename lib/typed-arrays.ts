@@ -1,16 +1,9 @@
 // What a typed array is, through the getters that all typed arrays inherit: they hold for arrays of another realm (vm
 // contexts, test runners) too, cannot be shadowed by properties of the caller's, and are faster than the properties.
 
-export type TypedArray =
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array;
+import type { IndexArray } from './types.js';
+
+export type TypedArray = IndexArray | Float32Array;
 
 const prototype = Object.getPrototypeOf(Int8Array.prototype);
 
