@@ -6,8 +6,9 @@
 // fixed tree into a double (sumLanes), and blocks are added in order.
 
 constexpr size_t kLanes = 32;
-constexpr size_t kBlock =
-    512;  // 16 additions a lane in float before the double takes over: 1.7e-7 off at worst (32: 5e-7)
+// 16 additions a lane in float before the double takes over. Rows of equal logits, whose rounding errors add up, are
+// then 1.7e-7 off at worst; with 32 additions, 3 % faster in cache, they were 5e-7 off.
+constexpr size_t kBlock = 512;
 constexpr size_t kVecs = kLanes / Vec::kWidth;
 
 // 0 … kVecs − 1 for fold expressions: where a loop indexed the lanes, compilers would keep them in memory.
