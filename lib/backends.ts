@@ -24,7 +24,7 @@ interface Native {
 function loadAddon(): Native {
   let file: string;
   try {
-    file = nodeGypBuild.path(ROOT);
+    file = path.resolve(nodeGypBuild.path(ROOT));
   } catch {
     return { reason: `no native binary for ${process.platform}-${process.arch} was found` };
   }

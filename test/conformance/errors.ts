@@ -944,6 +944,10 @@ const targetsRefused: Refusal[] = [
       [BigInt64Array.of(0n, 1n, -(2n ** 32n) - 100n), 2, '-4294967396n'],
       [BigInt64Array.of(0n, 1n, 2n ** 53n + 1n), 2, '9007199254740993n'],
       [BigInt64Array.of(0n, 1n, -(2n ** 63n)), 2, '-9223372036854775808n'],
+      [BigInt64Array.of(0n, 1n, 2n ** 32n + 3n), 2, '4294967299n'],
+      [BigInt64Array.of(0n, 1n, 3n - 2n ** 32n), 2, '-4294967293n'],
+      [BigUint64Array.of(0n, 1n, 2n ** 32n + 3n), 2, '4294967299n'],
+      [BigUint64Array.of(0n, 1n, 2n ** 33n + 3n), 2, '8589934595n'],
       [BigUint64Array.of(0n, 1n, 2n ** 63n), 2, '9223372036854775808n'],
       [BigUint64Array.of(0n, 1n, 2n ** 64n - 100n), 2, '18446744073709551516n'],
     ] as const

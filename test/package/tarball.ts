@@ -237,6 +237,30 @@ describe('without its binary', () => {
   });
 });
 
+describe('with a compiler and no binary', () => {
+  // node-gyp downloads Node's headers where they did not come with Node.
+  const prefix = path.join(path.dirname(process.execPath), '..');
+  const headers = existsSync(path.join(prefix, 'include', 'node', 'common.gypi'));
+
+  test('node-gyp builds one from the sources in the package', () => {
+    const { directory, prebuilds } = copyOfProject('rebuilt');
+    rmSync(prebuilds, { recursive: true });
+    const { status, stderr } = run(
+      node(
+        path.join(root, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js'),
+        'rebuild',
+        '-C',
+        path.dirname(prebuilds),
+        ...(headers ? [`--nodedir=${prefix}`] : []),
+      ),
+      directory,
+      process.env,
+    );
+    expect(status, stderr).toBe(0);
+    expect(runBare(node('use.cjs'), directory)).toEqual(runBare(node('use.cjs')));
+  });
+});
+
 describe.each([
   ['damaged', () => Buffer.from('This is no binary.')],
   ['of another processor', otherBinary],
