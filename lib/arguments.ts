@@ -20,6 +20,8 @@ export interface Prepared {
 }
 
 const MAX_CLASSES = 2 ** 31 - 1;
+/** Beyond it a double no longer tells neighbouring integers apart. */
+const MAX_INDEX = Number.MAX_SAFE_INTEGER;
 const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 
 const SMOOTHING_OPTIONS = ['epsilon', 'over', 'exclude', 'prior'];
@@ -410,7 +412,7 @@ export function prepareCrossEntropy(logits: unknown, targets: unknown, options: 
   const ignored =
     given.ignoreIndex === undefined
       ? [-100]
-      : integers('ignoreIndex', given.ignoreIndex, -(2 ** 53), 2 ** 53, 'an integer');
+      : integers('ignoreIndex', given.ignoreIndex, -MAX_INDEX, MAX_INDEX, 'an integer within ±(2^53 - 1)');
   const { name, epsilon, epsilons, others, exclude, prior } = readSmoothing(given.labelSmoothing, classes);
   const scale = readGradientScale(given.gradientScale, reduction);
 

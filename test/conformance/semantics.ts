@@ -204,6 +204,27 @@ function ignoreIndexCases(): Case[] {
         same(crossEntropy(LOGITS, targets, { classes: CLASSES, ignoreIndex }).rows, 4, 'rows');
       }
     }),
+    ...onEveryBackend('a larger ignoreIndex finds its BigInt, or is refused', ({ crossEntropy }) => {
+      for (const ignoreIndex of [
+        2 ** 53,
+        -(2 ** 53),
+        2 ** 53 + 2,
+        -(2 ** 54),
+        2 ** 62,
+        -(2 ** 63),
+        2 ** 63,
+      ]) {
+        let rows = 4;
+        try {
+          const targets = BigInt64Array.of(3n, 0n, BigInt(ignoreIndex), 2n, 4n);
+          rows = crossEntropy(LOGITS, targets, { classes: CLASSES, ignoreIndex }).rows;
+        } catch (error) {
+          const { message } = error as Error;
+          if (!message.startsWith(`ignoreIndex is ${ignoreIndex}: must be an integer`)) fail(message);
+        }
+        same(rows, 4, 'rows');
+      }
+    }),
     ...onEveryBackend('ignoreIndex up to ±(2^53 - 1) finds its BigInt', ({ crossEntropy }) => {
       for (const ignoreIndex of [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 2 ** 32, -(2 ** 32), -1]) {
         const targets = BigInt64Array.of(3n, 0n, BigInt(ignoreIndex), 2n, 4n);
