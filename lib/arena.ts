@@ -1,9 +1,10 @@
-// The memory that TypeScript and the native core share: the numbers of the batch at hand, then its targets.
+// The memory that TypeScript and the native core share: the numbers of the batch at hand, then its targets, and then their
+// second classes if they are mixed.
 
 /** Doubles before the targets; kTargetsOffset in native/addon.cc. */
-const SLOTS = 16;
-/** Rows for which memory is kept between calls: 1 MB. */
-const KEPT_ROWS = 1 << 18;
+const SLOTS = 32;
+/** Classes for which memory is kept between calls: 1 MB. */
+const KEPT = 1 << 18;
 
 export interface Arena {
   readonly buffer: ArrayBuffer;
@@ -11,18 +12,23 @@ export interface Arena {
   readonly targets: Int32Array;
 }
 
-function allocate(rows: number): Arena {
-  const buffer = new ArrayBuffer(SLOTS * 8 + rows * 4);
+function allocate(classes: number): Arena {
+  const buffer = new ArrayBuffer(SLOTS * 8 + classes * 4);
   return { buffer, slots: new Float64Array(buffer, 0, SLOTS), targets: new Int32Array(buffer, SLOTS * 8) };
 }
 
 let arena = allocate(1024);
 
-/** The arena, with room for the targets of this many rows; what it held before may be gone. */
-export function arenaFor(rows: number): Arena {
+/** The arena, with room for this many classes, one a row or two; what it held before may be gone. */
+export function arenaFor(classes: number): Arena {
   const capacity = arena.targets.length;
-  if (rows > capacity || (capacity > KEPT_ROWS && rows <= KEPT_ROWS)) {
-    arena = allocate(rows > KEPT_ROWS ? rows : Math.min(Math.max(1024, 2 * rows), KEPT_ROWS));
+  if (classes > capacity || (capacity > KEPT && classes <= KEPT)) {
+    arena = allocate(classes > KEPT ? classes : Math.min(Math.max(1024, 2 * classes), KEPT));
   }
+  return arena;
+}
+
+/** The arena as it was last asked for, with what has been written to it since. */
+export function lastArena(): Arena {
   return arena;
 }

@@ -30,7 +30,8 @@ function loadAddon(): Native {
   }
   try {
     const addon: Partial<Addon> = require(file);
-    if (!Array.isArray(addon.backends)) throw new Error('it is another addon');
+    if (!Array.isArray(addon.backends) || typeof addon.compute !== 'function')
+      throw new Error('it is another addon');
     return { addon: addon as Addon };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -1,5 +1,17 @@
 // What a backend is given: one call with every argument checked and every default filled in.
 
+/** The number types of logits and gradients, by their index in this list; Type in native/kernels.h. */
+export const TYPES = ['float32', 'float64', 'float16', 'bfloat16'] as const;
+/** The index of the type of logits, as a number that the native core takes. */
+export const FLOAT32 = 0;
+export const FLOAT64 = 1;
+export const FLOAT16 = 2;
+export const BFLOAT16 = 3;
+
+export type Floats = Float32Array | Float64Array;
+/** Logits and gradients as the kernels take them: half types as their bits. */
+export type Elements = Floats | Uint16Array;
+
 /**
  * The sum of a vector of class factors, in a form from which one class can be left out without cancellation:
  * `rest` is the sum without the largest entry, which is at index `top`.
@@ -10,43 +22,107 @@ export interface Total {
   top: number;
 }
 
-/** One checked call of crossEntropy; CrossEntropyBatch in native/kernels.h is the same, field by field. */
-export interface CrossEntropyBatch {
+/**
+ * One checked call of any of the losses; Batch in native/kernels.h is the same, field by field. A dense array has a number
+ * for each row and class, rows at a stride of its own, or, where `inner` is not 1, laid out as the logits.
+ */
+export interface Batch {
   rows: number;
   classes: number;
   /** Elements from one row to the next, at least `classes`. */
   rowStride: number;
-  /** The class of each row; -1: the row takes no part. */
-  targets: Int32Array;
-  logits: Float32Array;
+  /** Not 1: element (row, class) is at (⌊row / inner⌋ · classes + class) · inner + row mod inner. */
+  inner: number;
+  /** FLOAT32 … BFLOAT16: of logits and gradient. Arithmetic is double for FLOAT64, else float. */
+  type: number;
+  /** Logits or log-probabilities; null for smoothLabels. */
+  logits: Elements | null;
   /** Laid out as the logits, may be the logits. */
-  gradient: Float32Array | null;
-  /** rowWeight · row loss, one per row. */
-  losses: Float32Array | null;
-  /** Per class; null: ones. */
+  gradient: Elements | null;
+  /** One per row, or for losses of elements laid out as the logits; of the arithmetic's type. */
+  losses: Floats | null;
+
+  /** The class of each row; -1: the row takes no part. With dense targets 0: it does. */
+  targets: Int32Array;
+  /** The second class of each row's mixed target; null: not mixed. */
+  seconds: Int32Array | null;
+  /** The share of `targets` in a mixed target, per row; null: `lambda` for all. */
+  lambdas: Float32Array | null;
+  lambda: number;
+  /** Dense targets; null: classes. Uint8Array in bceWithLogits only. */
+  dense: Floats | Uint8Array | null;
+  denseStride: number;
+  /** Dense targets are logarithms (klDiv). */
+  logTarget: boolean;
+
+  /** Per class, or for each element in bceWithLogits (weightStride > 0); null: ones. */
   weight: Float32Array | null;
-  /** Per class, the smoothing distribution before it is normalised; null: ones. */
-  prior: Float32Array | null;
-  /** Per class, weight · prior rounded to float; null: ones. */
-  smoothing: Float32Array | null;
+  /** bceWithLogits: 0: weight is per class; else it is dense, with this stride. */
+  weightStride: number;
+  /** Per class, bceWithLogits; null: ones. */
+  posWeight: Float32Array | null;
   /** Per row; null: ones. */
   rowWeight: Float32Array | null;
+  /** bceWithLogits: dense, 0: the element takes no part; null: all do. Masks of rows are in `targets`. */
+  mask: Uint8Array | null;
+  maskStride: number;
+
+  /** Per class, the smoothing distribution before it is normalised; null: ones. */
+  prior: Float32Array | null;
+  /** Per class, weight · prior, of the arithmetic's type; null: ones. */
+  smoothing: Floats | null;
   /** Per row; null: `epsilon` for all. */
   epsilons: Float32Array | null;
-  /** Per row; null: ones. */
-  gradientScales: Float32Array | null;
   epsilon: number;
-  /** Times each row's gradient; holds 1/denominator for the mean. */
-  gradientScale: number;
   /** No smoothing mass for the row's own target. */
   others: boolean;
   priorTotal: Total;
   smoothingTotal: Total;
+  /** Σ of smoothing · ln prior, for `kl`. */
+  smoothingLog: number;
+  /** What a target is smoothed towards in bceWithLogits. */
+  toward: number;
+
+  /** Form 'kl'. */
+  kl: boolean;
+  /** Rounded to float unless the arithmetic is double, as is softcap. */
+  logitScale: number;
+  /** 0: none. */
+  softcap: number;
+  zLoss: number;
+
+  /** Per row; null: ones. */
+  gradientScales: Float32Array | null;
+  /** Times each row's gradient; holds 1/denominator for the mean. */
+  gradientScale: number;
+
+  /** Whether to add up `Sums` beyond the numerator. */
+  metrics: boolean;
+  /** One per row each, of the arithmetic's type; null: not asked for. */
+  rowLoss: Floats | null;
+  rowNll: Floats | null;
+  rowLse: Floats | null;
+  rowEntropy: Floats | null;
+  prediction: Int32Array | null;
 }
 
-/** A backend: writes gradient and losses where asked for, returns the numerator Σ rowWeight · row loss. */
+/** What a call adds up, in row order. All but the numerator are for metrics. */
+export interface Sums {
+  /** Σ rowWeight · row loss. */
+  numerator: number;
+  nll: number;
+  /** Rows, or elements of bceWithLogits, that the model gets right. */
+  correct: number;
+  entropy: number;
+  zLoss: number;
+}
+
+/** A backend: each writes gradient, losses and row results where asked for. */
 export interface Kernels {
-  crossEntropy(batch: CrossEntropyBatch): number;
+  crossEntropy(batch: Batch): Sums;
+  bceWithLogits(batch: Batch): Sums;
+  /** What is linear in the logits: nllLoss, klDiv, and smoothLabels as −gradient of it. */
+  linear(batch: Batch): Sums;
 }
 
 /** Rows are summed in chunks of this many, and chunks in order; kRowChunk in native/kernels.h. */

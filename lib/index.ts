@@ -1,51 +1,164 @@
 // The public functions.
 
-import { prepareCrossEntropy } from './arguments.js';
+import type { Prepared } from './arguments/batch.js';
+import { prepareBceWithLogits, prepareKlDiv } from './arguments/element-losses.js';
+import { prepareCrossEntropy, prepareNllLoss } from './arguments/row-losses.js';
+import { prepareSmoothLabels } from './arguments/smooth-labels.js';
 import { chosen, type Loaded, load } from './backends.js';
-import type { Backend, BackendName, CrossEntropy, Functions } from './types.js';
+import type { Floats, Sums } from './batch.js';
+import type {
+  Backend,
+  BackendName,
+  BceWithLogits,
+  CrossEntropy,
+  Functions,
+  KlDiv,
+  NllLoss,
+  SmoothLabels,
+} from './types.js';
 
 export { availableBackends } from './backends.js';
 export type {
+  ArrayOf,
   Backend,
   BackendName,
+  BatchOptions,
+  BceLabelSmoothing,
+  BceTargets,
+  BceWithLogits,
+  BceWithLogitsMetrics,
+  BceWithLogitsOptions,
+  BceWithLogitsPerRow,
+  ClassOptions,
   CrossEntropy,
+  CrossEntropyMetrics,
   CrossEntropyOptions,
+  CrossEntropyPerRow,
+  ElementNormalizer,
+  Float16ArrayIfKnown,
+  FloatsOf,
   Functions,
   Gradient,
   IndexArray,
+  KlDiv,
+  KlDivOptions,
+  KlDivPerRow,
   LabelSmoothing,
+  LogitOptions,
   Logits,
   Loss,
   Losses,
+  MeasureOptions,
+  Metrics,
+  MixedTargets,
+  NllLoss,
+  NllLossMetrics,
+  NllLossOptions,
+  NllLossPerRow,
+  Normalizer,
+  PerRow,
+  Reduction,
+  RowOptions,
+  SmoothLabels,
+  SmoothLabelsOptions,
+  SoftTargets,
   Targets,
   Totals,
 } from './types.js';
 
 interface AnyResult {
   loss?: number;
-  losses?: Float32Array;
-  gradient?: Float32Array;
+  losses?: Floats;
+  gradient?: unknown;
   numerator: number;
   denominator: number;
   rows: number;
+  metrics?: object;
+  perRow?: object;
+}
+
+// One kind of NaN: which one ∞ − ∞ makes depends on the CPU.
+function oneNaN(x: number): number {
+  return Number.isNaN(x) ? NaN : x;
+}
+
+function resultOf(prepared: Prepared, sum: number): AnyResult {
+  const numerator = oneNaN(sum);
+  const { batch, reduction, denominator, rows, gradient, perRow } = prepared;
+  const result: AnyResult = { numerator, denominator, rows };
+  if (batch.losses !== null) {
+    result.losses = batch.losses;
+  } else if (reduction === 'sum') {
+    result.loss = numerator;
+  } else {
+    result.loss = denominator === 0 ? prepared.empty : numerator / denominator;
+  }
+  if (gradient !== null) result.gradient = gradient;
+  if (perRow !== null) result.perRow = perRow;
+  return result;
 }
 
 function bind({ backend, kernels }: Loaded): Functions {
   const crossEntropy = (logits: unknown, targets: unknown, options: unknown): AnyResult => {
-    const { batch, reduction, denominator, rows, empty } = prepareCrossEntropy(logits, targets, options);
-    const numerator = kernels.crossEntropy(batch);
-    const result: AnyResult = { numerator, denominator, rows };
-    if (batch.losses !== null) {
-      result.losses = batch.losses;
-    } else if (reduction === 'sum') {
-      result.loss = numerator;
-    } else {
-      result.loss = denominator === 0 ? empty : numerator / denominator;
-    }
-    if (batch.gradient !== null) result.gradient = batch.gradient;
+    const prepared = prepareCrossEntropy(logits, targets, options);
+    const sums = kernels.crossEntropy(prepared.batch);
+    const result = resultOf(prepared, sums.numerator);
+    if (prepared.batch.metrics) result.metrics = crossEntropyMetrics(sums, prepared.parts);
     return result;
   };
-  return { backend, crossEntropy: crossEntropy as CrossEntropy };
+  const bceWithLogits = (logits: unknown, targets: unknown, options: unknown): AnyResult => {
+    const prepared = prepareBceWithLogits(logits, targets, options);
+    const sums = kernels.bceWithLogits(prepared.batch);
+    const result = resultOf(prepared, sums.numerator);
+    if (prepared.batch.metrics) result.metrics = bceWithLogitsMetrics(sums, prepared.parts);
+    return result;
+  };
+  const klDiv = (logProbs: unknown, targets: unknown, options: unknown): AnyResult => {
+    const prepared = prepareKlDiv(logProbs, targets, options);
+    return resultOf(prepared, kernels.linear(prepared.batch).numerator);
+  };
+  const nllLoss = (logProbs: unknown, targets: unknown, options: unknown): AnyResult => {
+    const prepared = prepareNllLoss(logProbs, targets, options);
+    const sums = kernels.linear(prepared.batch);
+    const result = resultOf(prepared, sums.numerator);
+    if (prepared.batch.metrics) result.metrics = nllLossMetrics(sums, prepared.parts);
+    return result;
+  };
+  const smoothLabels = (targets: unknown, options: unknown): Floats => {
+    const { batch, labels } = prepareSmoothLabels(targets, options);
+    kernels.linear(batch);
+    return labels;
+  };
+  return {
+    backend,
+    crossEntropy: crossEntropy as unknown as CrossEntropy,
+    bceWithLogits: bceWithLogits as unknown as BceWithLogits,
+    klDiv: klDiv as unknown as KlDiv,
+    nllLoss: nllLoss as unknown as NllLoss,
+    smoothLabels: smoothLabels as unknown as SmoothLabels,
+  };
+}
+
+/** The mean over `parts` rows or elements; NaN, 0 / 0, if there are none. */
+function mean(sum: number, parts: number): number {
+  return oneNaN(sum / parts);
+}
+
+function nllLossMetrics({ nll, correct }: Sums, parts: number): object {
+  return { nll: mean(nll, parts), accuracy: mean(correct, parts) };
+}
+
+function bceWithLogitsMetrics({ nll, correct, entropy }: Sums, parts: number): object {
+  return { nll: mean(nll, parts), accuracy: mean(correct, parts), entropy: mean(entropy, parts) };
+}
+
+function crossEntropyMetrics(sums: Sums, parts: number): object {
+  return {
+    nll: mean(sums.nll, parts),
+    accuracy: mean(sums.correct, parts),
+    entropy: mean(sums.entropy, parts),
+    zLoss: mean(sums.zLoss, parts),
+  };
 }
 
 const functions = bind(chosen);
@@ -56,17 +169,20 @@ export const backend: Backend = functions.backend;
 /**
  * Softmax cross entropy of a batch, with label smoothing, class and row weights, and its gradient by the logits.
  *
- * With lp = log softmax(logits), t' = (1 − ε)·one-hot(target) + ε·u and class weights w, a row's loss is
- * −Σ_k w_k t'_k lp_k, and its gradient softmax_k · Σ_j w_j t'_j − w_k t'_k. Defaults and results are those of PyTorch's
+ * With z the logits (scaled and capped, if asked for), lp = log softmax(z), t' = (1 − ε)·t + ε·u the smoothed target and w
+ * the class weights, a row's loss is −Σ_k w_k t'_k lp_k + zLoss·lse², and its gradient by z
+ * softmax_k · (Σ_j w_j t'_j + 2·zLoss·lse) − w_k t'_k. Defaults and results are those of PyTorch's
  * `torch.nn.functional.cross_entropy`; every backend returns the same bits.
  *
- * A row with NaN or +Infinity among its logits, or with nothing but −Infinity, has loss and gradient NaN. A −Infinity
- * logit has probability 0; with smoothing mass on it the loss is +Infinity (`exclude` is the way out).
+ * A row with NaN or +Infinity among its z, or with nothing but −Infinity, has loss and gradient NaN. A −Infinity logit has
+ * probability 0, and its class adds nothing where t' is 0; with target or smoothing mass on it the loss is +Infinity
+ * (`exclude` is the way out for smoothing).
  *
- * @param logits R·C unnormalised scores, row after row (see `rowStride`).
- * @param targets R class indices in [0, C), or `ignoreIndex`.
+ * @param logits R·C unnormalised scores, row after row (see `rowStride` and `inner`); half floats too (see `dtype`).
+ * @param targets R class indices in [0, C) or `ignoreIndex`; R·C probabilities; or `{ a, b, lambda }`: two classes per
+ * row, mixed.
  * @param options At least `classes`; see {@link CrossEntropyOptions}.
- * @returns `loss` (or `losses`), `numerator`, `denominator`, `rows`, and `gradient` if asked for.
+ * @returns `loss` (or `losses`), `numerator`, `denominator`, `rows`, and `gradient`, `metrics` and `perRow` if asked for.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
  * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
  * (`whenEmpty: 'error'`). Errors are thrown before anything is written.
@@ -74,6 +190,88 @@ export const backend: Backend = functions.backend;
  * const { loss, gradient } = crossEntropy(logits, targets, { classes: 1000, labelSmoothing: 0.1, gradient: true });
  */
 export const crossEntropy: CrossEntropy = functions.crossEntropy;
+
+/**
+ * Binary cross entropy of a batch, each of its R·C elements for itself, and its gradient by the logits.
+ *
+ * With z the logits (scaled and capped, if asked for), t' = (1 − ε)·t + ε·toward the smoothed target, p the class's
+ * `posWeight` and w the weight, an element's loss is w·(p·t'·ln(1 + e^−z) + (1 − t')·ln(1 + e^z)), and its gradient by z
+ * w·((1 − t')·σ(z) − p·t'·(1 − σ(z))), σ the logistic function. Defaults and results are those of PyTorch's
+ * `torch.nn.functional.binary_cross_entropy_with_logits`; every backend returns the same bits.
+ *
+ * ±Infinity logits have loss 0 where they agree with the target, else +Infinity; NaN gives NaN.
+ *
+ * @param logits R·C unnormalised scores, row after row (see `rowStride` and `inner`); half floats too (see `dtype`).
+ * @param targets R·C numbers in [0, 1] (Float32Array, Float64Array or Uint8Array; not checked), or R class indices in
+ * [0, C) or `ignoreIndex` (any other integer array), of which each stands for 1 in its class and 0 in the others.
+ * @param options At least `classes`; see {@link BceWithLogitsOptions}.
+ * @returns `loss` (or `losses`, one per element), `numerator`, `denominator`, `rows`, and `gradient`, `metrics` and
+ * `perRow` if asked for.
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
+ * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
+ * (`whenEmpty: 'error'`). Errors are thrown before anything is written.
+ * @example
+ * const { loss, gradient } = bceWithLogits(logits, labels, { classes: 80, labelSmoothing: 0.1, gradient: true });
+ */
+export const bceWithLogits: BceWithLogits = functions.bceWithLogits;
+
+/**
+ * Kullback-Leibler divergence of a batch of distributions from log-probabilities, and its gradient by the latter.
+ *
+ * An element's loss is w·t·(ln t − x), or with `logTarget` w·e^t·(t − x), and its gradient −w·t (−w·e^t); where the target
+ * is 0 (−Infinity), it adds 0, whatever x holds. Defaults and results are those of PyTorch's `torch.nn.functional.kl_div`;
+ * every backend returns the same bits.
+ *
+ * @param logProbs x, R·C natural logarithms of probabilities, row after row (see `rowStride` and `inner`); half floats too
+ * (see `dtype`).
+ * @param targets t, R·C probabilities, or their logarithms with `logTarget`; not checked.
+ * @param options At least `classes`; see {@link KlDivOptions}.
+ * @returns `loss` (or `losses`, one per element), `numerator`, `denominator`, `rows`, and `gradient` and `perRow` if asked
+ * for.
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
+ * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
+ * (`whenEmpty: 'error'`). Errors are thrown before anything is written.
+ * @example
+ * const { loss } = klDiv(studentLogProbs, teacherProbs, { classes: 1000, reduction: 'batchmean' });
+ */
+export const klDiv: KlDiv = functions.klDiv;
+
+/**
+ * Negative log likelihood of a batch, given log-probabilities, with label smoothing, and its gradient by them.
+ *
+ * With t' = (1 − ε)·t + ε·u the smoothed target and w the class weights, a row's loss is −Σ_k w_k t'_k x_k, and its
+ * gradient −w_k t'_k, whatever x holds; classes where w_k t'_k is 0 are not looked at. Without smoothing, defaults and
+ * results are those of PyTorch's `torch.nn.functional.nll_loss`; every backend returns the same bits.
+ *
+ * @param logProbs x, R·C natural logarithms of probabilities, row after row (see `rowStride` and `inner`); half floats too
+ * (see `dtype`).
+ * @param targets R class indices in [0, C) or `ignoreIndex`, or `{ a, b, lambda }`: two classes per row, mixed.
+ * @param options At least `classes`; see {@link NllLossOptions}.
+ * @returns `loss` (or `losses`), `numerator`, `denominator`, `rows`, and `gradient`, `metrics` and `perRow` if asked for.
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
+ * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
+ * (`whenEmpty: 'error'`). Errors are thrown before anything is written.
+ * @example
+ * // What OpenNMT's LabelSmoothingLoss computes.
+ * const labelSmoothing = { epsilon: 0.1, over: 'others', exclude: pad } as const;
+ * const { loss } = nllLoss(logProbs, y, { classes, labelSmoothing, ignoreIndex: pad, form: 'kl', reduction: 'sum' });
+ */
+export const nllLoss: NllLoss = functions.nllLoss;
+
+/**
+ * The target distributions of a batch after label smoothing, t' = (1 − ε)·t + ε·u: what `crossEntropy` with the same
+ * options compares the logits with.
+ *
+ * @param targets R class indices in [0, C) or `ignoreIndex`; R·C probabilities; or `{ a, b, lambda }`: two classes per
+ * row, mixed.
+ * @param options At least `classes`; see {@link SmoothLabelsOptions}.
+ * @returns R·C numbers, row after row, in a new Float32Array (Float64Array for Float64Array targets). Ignored rows are 0.
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
+ * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH.
+ * @example
+ * const labels = smoothLabels(Int32Array.of(2, 0), { classes: 4, labelSmoothing: 0.1 }); // .025 .025 .925 .025 .925 …
+ */
+export const smoothLabels: SmoothLabels = functions.smoothLabels;
 
 /**
  * The functions of the package bound to one backend, whatever the package itself uses.

@@ -1,75 +1,125 @@
 // The native backends: hands a batch to the addon.
 
-import { arenaFor } from './arena.js';
-import type { CrossEntropyBatch, Kernels } from './batch.js';
+import { lastArena } from './arena.js';
+import type { Batch, Kernels, Sums } from './batch.js';
 
 /** What native/addon.cc exports. */
 export interface Addon {
   readonly backends: readonly NativeBackend[];
-  crossEntropy(
-    arena: ArrayBuffer,
-    logits: Float32Array,
-    gradient: Float32Array | null,
-    losses: Float32Array | null,
-    weight: Float32Array | null,
-    prior: Float32Array | null,
-    smoothing: Float32Array | null,
-    rowWeight: Float32Array | null,
-    epsilons: Float32Array | null,
-    gradientScales: Float32Array | null,
-  ): void;
+  /**
+   * Computes the batch whose numbers and targets stand in the arena. The arrays come in the order of Argument in
+   * native/addon.cc, null or left out at the end if the batch has none.
+   */
+  compute(arena: ArrayBuffer, ...arrays: (ArrayBufferView | null)[]): void;
 }
 
 export type NativeBackend = 'avx2' | 'neon' | 'scalar';
 
-// The numerator's slot; the others are written in order. Slot in native/addon.cc.
-const NUMERATOR = 14;
+// Operation in native/addon.cc.
+const CROSS_ENTROPY = 0;
+const BCE_WITH_LOGITS = 1;
+const LINEAR = 2;
+
+// The bits of the arrays that few calls have: all from the fourth on.
+const RARE = ~0b1111;
+
+// The first slot that compute writes; Slot in native/addon.cc.
+const SUMS = 23;
 
 /** The kernels of one of the addon's backends. */
 export function nativeKernels(addon: Addon, name: NativeBackend): Kernels {
   const index = addon.backends.indexOf(name);
   return {
-    crossEntropy(batch: CrossEntropyBatch): number {
-      const { logits, gradient, losses, weight, prior, smoothing, rowWeight, epsilons, gradientScales } =
-        batch;
-      const { buffer, slots } = arenaFor(batch.rows);
-      slots[0] = index;
-      // A bit for each argument that is an array.
-      slots[1] =
-        2 |
-        (gradient === null ? 0 : 4) |
-        (losses === null ? 0 : 8) |
-        (weight === null ? 0 : 16) |
-        (prior === null ? 0 : 32) |
-        (smoothing === null ? 0 : 64) |
-        (rowWeight === null ? 0 : 128) |
-        (epsilons === null ? 0 : 256) |
-        (gradientScales === null ? 0 : 512);
-      slots[2] = batch.rows;
-      slots[3] = batch.classes;
-      slots[4] = batch.rowStride;
-      slots[5] = batch.epsilon;
-      slots[6] = batch.gradientScale;
-      slots[7] = batch.others ? 1 : 0;
-      slots[8] = batch.priorTotal.sum;
-      slots[9] = batch.priorTotal.rest;
-      slots[10] = batch.priorTotal.top;
-      slots[11] = batch.smoothingTotal.sum;
-      slots[12] = batch.smoothingTotal.rest;
-      slots[13] = batch.smoothingTotal.top;
-      addon.crossEntropy(
-        buffer,
-        logits,
-        gradient,
-        losses,
-        weight,
-        prior,
-        smoothing,
-        rowWeight,
-        epsilons,
-        gradientScales,
-      );
-      return slots[NUMERATOR];
-    },
+    crossEntropy: (batch) => compute(addon, index, CROSS_ENTROPY, batch),
+    bceWithLogits: (batch) => compute(addon, index, BCE_WITH_LOGITS, batch),
+    linear: (batch) => compute(addon, index, LINEAR, batch),
+  };
+}
+
+function compute(addon: Addon, backend: number, operation: number, batch: Batch): Sums {
+  const { logits, gradient, losses, weight, priorTotal, smoothingTotal } = batch;
+  const { buffer, slots } = lastArena();
+  // A bit for each array that there is, in the order of the arguments.
+  const arrays =
+    (logits === null ? 0 : 1 << 0) |
+    (gradient === null ? 0 : 1 << 1) |
+    (losses === null ? 0 : 1 << 2) |
+    (weight === null ? 0 : 1 << 3) |
+    (batch.dense === null ? 0 : 1 << 4) |
+    (batch.prior === null ? 0 : 1 << 5) |
+    (batch.smoothing === null ? 0 : 1 << 6) |
+    (batch.rowWeight === null ? 0 : 1 << 7) |
+    (batch.epsilons === null ? 0 : 1 << 8) |
+    (batch.gradientScales === null ? 0 : 1 << 9) |
+    (batch.lambdas === null ? 0 : 1 << 10) |
+    (batch.posWeight === null ? 0 : 1 << 11) |
+    (batch.mask === null ? 0 : 1 << 12) |
+    (batch.rowLoss === null ? 0 : 1 << 13) |
+    (batch.rowNll === null ? 0 : 1 << 14) |
+    (batch.rowLse === null ? 0 : 1 << 15) |
+    (batch.rowEntropy === null ? 0 : 1 << 16) |
+    (batch.prediction === null ? 0 : 1 << 17);
+  slots[0] =
+    backend |
+    (operation << 4) |
+    (batch.type << 8) |
+    (batch.seconds === null ? 0 : 1 << 12) |
+    (batch.logTarget ? 1 << 13 : 0) |
+    (batch.others ? 1 << 14 : 0) |
+    (batch.kl ? 1 << 15 : 0) |
+    (batch.metrics ? 1 << 16 : 0);
+  slots[1] = arrays;
+  slots[2] = batch.rows;
+  slots[3] = batch.classes;
+  slots[4] = batch.rowStride;
+  slots[5] = batch.inner;
+  slots[6] = batch.denseStride;
+  slots[7] = batch.weightStride;
+  slots[8] = batch.maskStride;
+  slots[9] = batch.lambda;
+  slots[10] = batch.epsilon;
+  slots[11] = batch.toward;
+  slots[12] = batch.gradientScale;
+  slots[13] = batch.logitScale;
+  slots[14] = batch.softcap;
+  slots[15] = batch.zLoss;
+  slots[16] = priorTotal.sum;
+  slots[17] = priorTotal.rest;
+  slots[18] = priorTotal.top;
+  slots[19] = smoothingTotal.sum;
+  slots[20] = smoothingTotal.rest;
+  slots[21] = smoothingTotal.top;
+  slots[22] = batch.smoothingLog;
+  if ((arrays & RARE) === 0) {
+    addon.compute(buffer, logits, gradient, losses, weight);
+  } else {
+    addon.compute(
+      buffer,
+      logits,
+      gradient,
+      losses,
+      weight,
+      batch.dense,
+      batch.prior,
+      batch.smoothing,
+      batch.rowWeight,
+      batch.epsilons,
+      batch.gradientScales,
+      batch.lambdas,
+      batch.posWeight,
+      batch.mask,
+      batch.rowLoss,
+      batch.rowNll,
+      batch.rowLse,
+      batch.rowEntropy,
+      batch.prediction,
+    );
+  }
+  return {
+    numerator: slots[SUMS],
+    nll: slots[SUMS + 1],
+    correct: slots[SUMS + 2],
+    entropy: slots[SUMS + 3],
+    zLoss: slots[SUMS + 4],
   };
 }

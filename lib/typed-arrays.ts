@@ -3,7 +3,7 @@
 
 import type { IndexArray } from './types.js';
 
-export type TypedArray = IndexArray | Float32Array;
+export type TypedArray = IndexArray | Float32Array | Float64Array;
 
 const prototype = Object.getPrototypeOf(Int8Array.prototype);
 
@@ -18,3 +18,6 @@ export const lengthOf = getter<number>('length');
 export const bufferOf = getter<ArrayBufferLike>('buffer');
 export const byteOffsetOf = getter<number>('byteOffset');
 export const byteLengthOf = getter<number>('byteLength');
+
+/** Where the runtime has Float16Array: its constructor. It stands for Uint16Array's type, which the compiler knows. */
+export const Float16 = (globalThis as { Float16Array?: Uint16ArrayConstructor }).Float16Array;

@@ -9,14 +9,58 @@ export type IndexArray =
   | BigInt64Array
   | BigUint64Array;
 
-/** Unnormalised scores, one per row and class. */
-export type Logits = Float32Array;
-
-/** What the loss compares the logits with: the index of the right class of each row. */
-export type Targets = IndexArray;
+/** The built-in Float16Array, where the compiler's `lib` knows it (esnext.float16); else `never`. */
+export type Float16ArrayIfKnown = typeof globalThis extends { Float16Array: { prototype: infer A } }
+  ? A
+  : never;
 
 /**
- * How much of the target distribution goes where: a row's target becomes (1 − ε)·one-hot + ε·u. A number is ε with u
+ * Scores or log-probabilities, one per row and class. A Uint16Array holds the bits of half floats, and option `dtype` says
+ * of which kind. Arithmetic is in double precision for a Float64Array, and for all others in float32, with sums and row
+ * totals in double precision.
+ */
+export type Logits = Float32Array | Float64Array | Uint16Array | Float16ArrayIfKnown;
+
+/** The typed array that logits are, whatever memory it is on. */
+export type ArrayOf<L extends Logits> = L extends Float32Array
+  ? Float32Array
+  : L extends Float64Array
+    ? Float64Array
+    : L extends Uint16Array
+      ? Uint16Array
+      : Float16ArrayIfKnown;
+
+/** The typed array of losses: Float64Array for Float64Array logits, Float32Array for all others. */
+export type FloatsOf<L extends Logits> = L extends Float64Array ? Float64Array : Float32Array;
+
+/**
+ * R·C numbers, row after row: a probability per row and class ("soft targets"). They are not checked, and rows need not
+ * sum to 1. They may also lie as the logits do (`rowStride`). With logits other than Float64Array they are rounded to
+ * float32.
+ */
+export type SoftTargets = Float32Array | Float64Array;
+
+/** Two classes per row, mixed: λ·onehot(a) + (1 − λ)·onehot(b), as MixUp (arXiv:1710.09412) and CutMix (arXiv:1905.04899) make. */
+export interface MixedTargets {
+  /** Length R: the first class of each row. */
+  a: IndexArray;
+  /** Length R: the second class of each row. */
+  b: IndexArray;
+  /** λ, the share of `a`, in [0, 1]: one for all rows, or one per row (length R). */
+  lambda: number | Float32Array;
+}
+
+/** What the logits are compared with: a class per row, a probability per row and class, or two classes per row, mixed. */
+export type Targets = IndexArray | SoftTargets | MixedTargets;
+
+/**
+ * Targets of `bceWithLogits`: R·C numbers in [0, 1], not checked, row after row or laid out as the logits; or a class per
+ * row, which stands for 1 in that class and 0 in all others. A Uint8Array always holds numbers per row and class.
+ */
+export type BceTargets = SoftTargets | Uint8Array | Exclude<IndexArray, Uint8Array>;
+
+/**
+ * How much of the target distribution goes where: a row's target t becomes (1 − ε)·t + ε·u. A number is ε with u
  * uniform over all classes, which is what PyTorch's `label_smoothing`, Keras and TensorFlow.js do.
  *
  * Szegedy et al. 2016, "Rethinking the Inception Architecture", arXiv:1512.00567, section 7.
@@ -28,7 +72,8 @@ export type LabelSmoothing =
       epsilon: number | Float32Array;
       /**
        * `'all'` (the default): u covers every class, the target too (Szegedy, PyTorch, Keras, TensorFlow.js, optax).
-       * `'others'`: u covers every class but the row's target, ε/(C−1) each if uniform (fairseq, Megatron).
+       * `'others'`: u covers every class but the row's target, ε/(C−1) each if uniform (fairseq, Megatron); for mixed
+       * targets, each of the two has a u of its own. Soft targets name no class, and allow only `'all'`.
        */
       over?: 'all' | 'others' | undefined;
       /**
@@ -43,54 +88,237 @@ export type LabelSmoothing =
       prior?: Float32Array | undefined;
     };
 
-/** Options of {@link CrossEntropy}. R is the number of rows (the length of the targets), C of classes. */
-export interface CrossEntropyOptions {
+/** Label smoothing of `bceWithLogits`: each target t in [0, 1] becomes (1 − ε)·t + ε·toward. A number is ε, toward ½. */
+export type BceLabelSmoothing =
+  | number
+  | {
+      /** ε in [0, 1]. */
+      epsilon: number;
+      /** In [0, 1]: ½ by default, as in Keras and TensorFlow.js; 1/C is what timm does. */
+      toward?: number | undefined;
+    };
+
+/** What becomes of the losses: see `reduction` in the options. */
+export type Reduction = 'mean' | 'sum' | 'none';
+
+/** What the function's mean divides by: see `normalizer` in the options. */
+export type Normalizer = 'weight' | 'rows' | 'all' | number;
+/** What a mean over elements divides by: see `normalizer` in the options of `bceWithLogits` and `klDiv`. */
+export type ElementNormalizer = 'elements' | 'rows' | 'weight' | 'all' | number;
+
+/** The options that every loss has. R is the number of rows, C of classes. */
+export interface BatchOptions<R = Reduction | undefined, G = boolean | Logits | undefined> {
   /** C, the number of classes: an integer from 1 to 2^31 − 1. */
   classes: number;
-  /** Label smoothing, 0 by default: see {@link LabelSmoothing}. */
-  labelSmoothing?: LabelSmoothing | undefined;
-  /** Length C, finite and ≥ 0: a weight for each class, as PyTorch's `weight`: it multiplies each class's term of the loss. */
-  weight?: Float32Array | undefined;
+  /**
+   * What a Uint16Array of logits holds, and needed with one: the bits of IEEE 754 half precision numbers (`'float16'`) or
+   * of the upper halves of float32 numbers (`'bfloat16'`). They are converted exactly, and the gradient is rounded once,
+   * to the nearest, ties to even.
+   */
+  dtype?: 'float16' | 'bfloat16' | undefined;
   /** Length R, finite and ≥ 0: a weight for each row's loss and gradient. */
   rowWeight?: Float32Array | undefined;
   /**
-   * Targets that mark a row as ignored: its loss and gradient are 0, whatever its logits hold, and it does not count in
-   * the mean. An integer or several, inside [0, C) or not; −100 by default.
-   */
-  ignoreIndex?: number | readonly number[] | undefined;
-  /** Length R: rows where it is 0 are ignored, and their targets may be anything. */
-  mask?: Uint8Array | undefined;
-  /**
    * `'mean'` (the default): `loss` is numerator / denominator. `'sum'`: `loss` is the numerator. `'none'`: `losses` holds
-   * one loss per row, and there is no `loss`.
+   * the losses one by one, and there is no `loss`.
    */
-  reduction?: 'mean' | 'sum' | 'none' | undefined;
-  /**
-   * The mean's denominator. `'weight'` (the default): Σ of rowWeight · weight[target] over the rows that take part, as in
-   * PyTorch. `'rows'`: the number of those rows. `'all'`: R, ignored rows too. A number > 0: that, for gradient
-   * accumulation and data parallel training, where the denominator is the global one.
-   */
-  normalizer?: 'weight' | 'rows' | 'all' | number | undefined;
+  reduction?: R | undefined;
   /**
    * What the mean is when its denominator is 0: `'nan'` (the default, as PyTorch), `'zero'`, or an `'error'` with code
    * ERR_EMPTY. The gradient is 0 in the first two.
    */
   whenEmpty?: 'nan' | 'zero' | 'error' | undefined;
   /**
-   * `true`: the result holds the gradient of the loss by the logits, in a new array as long as the logits. A Float32Array
-   * of that length: the gradient is written there; the logits themselves are allowed and are overwritten. With
-   * reduction `'none'` each row's gradient is that of its own loss. Elements between rows (`rowStride`) are left alone.
+   * `true`: the result holds the gradient of the loss by the logits (log-probabilities), in a new array of their type and
+   * length. An array of that type and length: the gradient is written there; the logits themselves are allowed and are
+   * overwritten. With reduction `'none'` each gradient is that of its own loss. Elements between rows (`rowStride`) are
+   * left alone.
    */
-  gradient?: boolean | Float32Array | undefined;
-  /** Multiplies the gradient, 1 by default: the upstream gradient. With reduction `'none'` also one per row (length R). */
+  gradient?: G | undefined;
+  /**
+   * Multiplies the gradient, 1 by default: the upstream gradient, finite and within the range of float32. With reduction
+   * `'none'` also one per row (length R).
+   */
   gradientScale?: number | Float32Array | undefined;
-  /** Elements from the start of one row to the next, at least C (the default): for padded vocabularies. */
+  /** Elements from the start of one row of logits to the next, at least C (the default): for padded vocabularies. */
   rowStride?: number | undefined;
+  /**
+   * An integer from 1 (the default) on: the logits are laid out [R/inner, C, inner], as images are with inner = H·W: class
+   * k of row n·inner + i is at (n·C + k)·inner + i. R must be a multiple of it, and `rowStride` must be left out.
+   */
+  inner?: number | undefined;
 }
 
-/** What every call returns. Sum `numerator` and `denominator` over micro-batches or machines, then divide, for one mean. */
+/** What there is to know of the model beside the loss. */
+export interface MeasureOptions<M = boolean | undefined, P = readonly string[] | undefined> {
+  /** `true`: the result holds `metrics`, means over what takes part. false by default. */
+  metrics?: M | undefined;
+  /** Names of what the result's `perRow` shall hold, one number per row each. */
+  perRow?: P | undefined;
+}
+
+/** The options of targets that are classes. */
+export interface ClassOptions {
+  /** Label smoothing, 0 by default: see {@link LabelSmoothing}. */
+  labelSmoothing?: LabelSmoothing | undefined;
+  /**
+   * Targets that mark a row as ignored: its loss and gradient are 0, whatever its logits hold, and it does not count in
+   * the mean. An integer or several, inside [0, C) or not; −100 by default. A row of mixed targets is ignored if one of
+   * its two is. Not with soft targets, which name no class.
+   */
+  ignoreIndex?: number | readonly number[] | undefined;
+  /** Length R: rows where it is 0 are ignored, and their targets may be anything. */
+  mask?: Uint8Array | undefined;
+}
+
+/** The options of the losses of a row. */
+export interface RowOptions {
+  /** Length C, finite and ≥ 0: a weight for each class, as PyTorch's `weight`: it multiplies each class's term of the loss. */
+  weight?: Float32Array | undefined;
+  /**
+   * `'crossEntropy'` (the default): −Σ w·t'·ln p. `'kl'`: Σ w·t'·(ln t' − ln p), which is less by the target's entropy
+   * and so 0 at a perfect fit. The gradient is the same.
+   */
+  form?: 'crossEntropy' | 'kl' | undefined;
+  /**
+   * The mean's denominator. `'weight'`: Σ of rowWeight · weight[target] over the rows that take part, the default for
+   * classes, as in PyTorch; for mixed targets the weight is λ·weight[a] + (1 − λ)·weight[b], for soft ones
+   * Σ_k weight[k]·target[k]. `'rows'`: the number of rows that take part, the default for soft targets, as in PyTorch.
+   * `'all'`: R, ignored rows too. A number > 0: that, for gradient accumulation and data parallel training, where the
+   * denominator is the global one.
+   */
+  normalizer?: Normalizer | undefined;
+}
+
+/** What is done to logits first. */
+export interface LogitOptions {
+  /**
+   * Finite and > 0, 1 by default: the loss is that of z = logitScale · logits, the inverse of a temperature. The gradient
+   * is by the logits as given. Rounded to float32 unless the logits are a Float64Array, as is `softcap`.
+   */
+  logitScale?: number | undefined;
+  /** Finite and > 0: z becomes softcap · tanh(z / softcap), as in Gemma 2 (arXiv:2408.00118). None by default. */
+  softcap?: number | undefined;
+}
+
+/** What `perRow` of `crossEntropy` may name: see {@link PerRow}. */
+export type CrossEntropyPerRow = 'loss' | 'nll' | 'lse' | 'entropy' | 'prediction';
+/** What `perRow` of `bceWithLogits` may name: sums over the row's elements, see {@link PerRow}. */
+export type BceWithLogitsPerRow = 'loss' | 'nll' | 'entropy';
+/** What `perRow` of `klDiv` may name: see {@link PerRow}. */
+export type KlDivPerRow = 'loss';
+/** What `perRow` of `nllLoss` may name: see {@link PerRow}. */
+export type NllLossPerRow = 'loss' | 'nll' | 'prediction';
+
+/**
+ * Options of {@link CrossEntropy}. R is the number of rows, C of classes. The type parameters are what decides the result's
+ * type; without them, this is every set of options.
+ */
+export interface CrossEntropyOptions<
+  R = Reduction | undefined,
+  G = boolean | Logits | undefined,
+  M = boolean | undefined,
+  P = readonly CrossEntropyPerRow[] | undefined,
+> extends BatchOptions<R, G>,
+    MeasureOptions<M, P>,
+    ClassOptions,
+    RowOptions,
+    LogitOptions {
+  /**
+   * Finite and ≥ 0, 0 by default: adds zLoss · lse² to every row's loss, with lse = ln Σ exp z, which keeps logits from
+   * drifting (PaLM, arXiv:2204.02311, section 5).
+   */
+  zLoss?: number | undefined;
+}
+
+/**
+ * Options of {@link BceWithLogits}. R is the number of rows, C of classes. The type parameters are what decides the
+ * result's type; without them, this is every set of options.
+ */
+export interface BceWithLogitsOptions<
+  R = Reduction | undefined,
+  G = boolean | Logits | undefined,
+  M = boolean | undefined,
+  P = readonly BceWithLogitsPerRow[] | undefined,
+> extends BatchOptions<R, G>,
+    MeasureOptions<M, P>,
+    LogitOptions {
+  /** Label smoothing, 0 by default: see {@link BceLabelSmoothing}. */
+  labelSmoothing?: BceLabelSmoothing | undefined;
+  /**
+   * Finite and ≥ 0: a weight for each class (length C), or for each element (R·C numbers row after row, or laid out as the
+   * logits). Of length C, it is per class.
+   */
+  weight?: Float32Array | undefined;
+  /** Length C, finite and ≥ 0: multiplies the positive term of each class's loss, as PyTorch's `pos_weight`. */
+  posWeight?: Float32Array | undefined;
+  /** Targets that mark a row as ignored, −100 by default, where targets are classes: see {@link ClassOptions}. */
+  ignoreIndex?: number | readonly number[] | undefined;
+  /**
+   * What is 0 here is ignored: rows (length R), or elements (R·C numbers row after row, or laid out as the logits). Of
+   * length R, it is per row. The targets of ignored rows may be anything.
+   */
+  mask?: Uint8Array | undefined;
+  /**
+   * The mean's denominator. `'elements'` (the default): the number of elements that take part, as in PyTorch. `'rows'`: of
+   * rows that take part, so that a row counts with the sum of its classes. `'weight'`: Σ of rowWeight · weight over the
+   * elements that take part. `'all'`: R·C. A number > 0: that.
+   */
+  normalizer?: ElementNormalizer | undefined;
+}
+
+/**
+ * Options of {@link KlDiv}. R is the number of rows, C of classes. The type parameters are what decides the result's type;
+ * without them, this is every set of options.
+ */
+export interface KlDivOptions<
+  R = Reduction | 'batchmean' | undefined,
+  G = boolean | Logits | undefined,
+  P = readonly KlDivPerRow[] | undefined,
+> extends Omit<BatchOptions<R, G>, 'reduction'>,
+    Omit<MeasureOptions<undefined, P>, 'metrics'> {
+  /** Whether the targets are logarithms of probabilities, too; false by default. */
+  logTarget?: boolean | undefined;
+  /** Length C, finite and ≥ 0: a weight for each class's term. */
+  weight?: Float32Array | undefined;
+  /** Length R: rows where it is 0 are ignored. */
+  mask?: Uint8Array | undefined;
+  /**
+   * `'mean'` (the default): `loss` is numerator / denominator, over elements unless `normalizer` says otherwise, as in
+   * PyTorch. `'batchmean'`: the numerator by the number of rows that take part, the divergence proper; allows no
+   * `normalizer`. `'sum'`: `loss` is the numerator. `'none'`: `losses` holds one loss per element, and there is no `loss`.
+   */
+  reduction?: R | undefined;
+  /**
+   * The mean's denominator. `'elements'` (the default): the number of elements in rows that take part. `'rows'`: of those
+   * rows. `'weight'`: Σ of rowWeight · weight over those elements. `'all'`: R·C. A number > 0: that.
+   */
+  normalizer?: ElementNormalizer | undefined;
+}
+
+/**
+ * Options of {@link NllLoss}. R is the number of rows, C of classes. The type parameters are what decides the result's type;
+ * without them, this is every set of options.
+ */
+export interface NllLossOptions<
+  R = Reduction | undefined,
+  G = boolean | Logits | undefined,
+  M = boolean | undefined,
+  P = readonly NllLossPerRow[] | undefined,
+> extends BatchOptions<R, G>,
+    MeasureOptions<M, P>,
+    ClassOptions,
+    RowOptions {}
+
+/** Options of {@link SmoothLabels}. R is the number of rows, C of classes. */
+export interface SmoothLabelsOptions extends ClassOptions {
+  /** C, the number of classes: an integer from 1 to 2^31 − 1. */
+  classes: number;
+}
+
+/** What every loss returns. Sum `numerator` and `denominator` over micro-batches or machines, then divide, for one mean. */
 export interface Totals {
-  /** Σ over rows of rowWeight · row loss, in double precision, whatever the reduction. */
+  /** Σ of the losses, each with its weights, in double precision, whatever the reduction. */
   numerator: number;
   /** What the mean divides by (see `normalizer`), whatever the reduction. */
   denominator: number;
@@ -98,63 +326,271 @@ export interface Totals {
   rows: number;
 }
 
-/** With reduction `'mean'` or `'sum'`. */
+/** With reduction `'mean'`, `'batchmean'` or `'sum'`. */
 export interface Loss {
   /** The loss, in double precision. */
   loss: number;
 }
 
 /** With reduction `'none'`. */
-export interface Losses {
-  /** rowWeight · row loss, one per row; 0 for ignored rows. */
-  losses: Float32Array;
+export interface Losses<A = Float32Array> {
+  /**
+   * `crossEntropy` and `nllLoss`: rowWeight · row loss, one per row. `bceWithLogits` and `klDiv`: rowWeight · loss, one per
+   * element, laid out as the logits. 0 for what is ignored, and between rows. A Float64Array for Float64Array logits.
+   */
+  losses: A;
 }
 
 /** When a gradient was asked for. */
-export interface Gradient {
+export interface Gradient<A = Float32Array> {
   /** ∂loss/∂logits, laid out as the logits: a new array, or the one that was passed as `gradient`. */
-  gradient: Float32Array;
+  gradient: A;
 }
 
-type Scalar = { reduction?: 'mean' | 'sum' | undefined; gradientScale?: number | undefined };
-type PerRow = { reduction: 'none' };
-type WithGradient = { gradient: true | Float32Array };
-type WithoutGradient = { gradient?: false | undefined };
+/** Of `nllLoss`: means over the rows that take part, weighted with nothing; NaN if there are none. */
+export interface NllLossMetrics {
+  /** Mean of −Σ t·ln p in nats, t the target before smoothing: what perplexity is the exponential of. */
+  nll: number;
+  /** Share of rows whose largest entry is that of the target, ties to the smallest index. */
+  accuracy: number;
+}
 
-/** The signature of `crossEntropy`; the result type follows from `reduction` and `gradient`. */
+/** Of `crossEntropy`: means over the rows that take part, weighted with nothing; NaN if there are none. */
+export interface CrossEntropyMetrics extends NllLossMetrics {
+  /** Mean entropy of the model's distribution, −Σ p·ln p, in nats. */
+  entropy: number;
+  /** Mean of zLoss · lse². */
+  zLoss: number;
+}
+
+/** Of `bceWithLogits`: means over the elements that take part, weighted with nothing; NaN if there are none. */
+export interface BceWithLogitsMetrics {
+  /** Mean of −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) in nats, t the target before smoothing. */
+  nll: number;
+  /** Share of elements where z > 0 and target > ½ agree. */
+  accuracy: number;
+  /** Mean entropy of σ(z), in nats. */
+  entropy: number;
+}
+
+/** When metrics were asked for. */
+export interface Metrics<T> {
+  /** Means over what took part. */
+  metrics: T;
+}
+
+/** One number per row each: what `perRow` of the result may hold. The floats are Float64Array for Float64Array logits. */
+export interface PerRow<A = Float32Array> {
+  /** rowWeight · row loss (in `bceWithLogits` and `klDiv`, summed over the row); 0 for ignored rows. */
+  loss: A;
+  /** −Σ t·ln p with the target before smoothing, without weights; 0 for ignored rows. */
+  nll: A;
+  /** ln Σ exp z; 0 for ignored rows. */
+  lse: A;
+  /** Entropy of the model's distribution in nats; 0 for ignored rows. */
+  entropy: A;
+  /** The class with the largest entry, ties to the smallest; −1 for ignored rows. */
+  prediction: Int32Array;
+}
+
+type Flat<T> = { [K in keyof T]: T[K] };
+
+type LossOf<L extends Logits, R> = [R] extends ['none']
+  ? Losses<FloatsOf<L>>
+  : [Extract<R, 'none'>] extends [never]
+    ? Loss
+    : Partial<Loss & Losses<FloatsOf<L>>>;
+
+type GradientOf<L extends Logits, G> = [G] extends [false | undefined]
+  ? unknown
+  : [Extract<G, false | undefined>] extends [never]
+    ? Gradient<ArrayOf<L>>
+    : Partial<Gradient<ArrayOf<L>>>;
+
+type MetricsOf<T, M> = [M] extends [false | undefined]
+  ? unknown
+  : [M] extends [true]
+    ? Metrics<T>
+    : Partial<Metrics<T>>;
+
+type PerRowOf<L extends Logits, P> = P extends readonly (keyof PerRow)[]
+  ? {
+      /** The arrays that option `perRow` names. */
+      perRow: number extends P['length']
+        ? Flat<Partial<Pick<PerRow<FloatsOf<L>>, P[number]>>>
+        : Flat<Pick<PerRow<FloatsOf<L>>, P[number]>>;
+    }
+  : unknown;
+
+// An option that decides the result's type must be there, and not undefined, if it was taken into account.
+type Given<K extends string, T> = [T] extends [undefined] ? unknown : { [_ in K]: NonNullable<unknown> };
+
+/** What options must be for logits of type L: a Uint16Array needs `dtype`, and a gradient is of the type of the logits. */
+type For<L extends Logits, G> = ([L] extends [Uint16Array] ? { dtype: 'float16' | 'bfloat16' } : unknown) &
+  ([Exclude<G, boolean | undefined>] extends [ArrayOf<L>]
+    ? unknown
+    : [Logits] extends [Exclude<G, boolean | undefined>]
+      ? unknown
+      : { gradient?: boolean | ArrayOf<L> | undefined });
+
+/** The result of a loss with metrics T, of which P names rows. */
+type Result<L extends Logits, R, G, M, P, T> = Flat<
+  Totals & LossOf<L, R> & GradientOf<L, G> & MetricsOf<T, M> & PerRowOf<L, P>
+>;
+
+/** The same where only the reduction is known. */
+type Unsure<L extends Logits, R, N extends keyof PerRow, T> = Flat<
+  Totals &
+    LossOf<L, R> &
+    Partial<Gradient<ArrayOf<L>>> &
+    ([T] extends [never] ? unknown : Partial<Metrics<T>>) & {
+      /** The arrays that option `perRow` names. */
+      perRow?: Flat<Partial<Pick<PerRow<FloatsOf<L>>, N>>>;
+    }
+>;
+
+/**
+ * The signature of `crossEntropy`; the result's type follows from the logits and from `reduction`, `gradient`, `metrics` and
+ * `perRow`. What cannot be known when compiling is optional in it.
+ */
 export interface CrossEntropy {
-  (
-    logits: Logits,
+  <
+    L extends Logits,
+    R extends Reduction | undefined = undefined,
+    G extends boolean | Logits | undefined = undefined,
+    M extends boolean | undefined = undefined,
+    const P extends readonly CrossEntropyPerRow[] | undefined = undefined,
+  >(
+    logits: L,
     targets: Targets,
-    options: CrossEntropyOptions & Scalar & WithGradient,
-  ): Totals & Loss & Gradient;
-  (logits: Logits, targets: Targets, options: CrossEntropyOptions & Scalar & WithoutGradient): Totals & Loss;
-  (
-    logits: Logits,
+    options: CrossEntropyOptions<R, G, M, P> &
+      For<L, G> &
+      Given<'reduction', R> &
+      Given<'gradient', G> &
+      Given<'metrics', M> &
+      Given<'perRow', P>,
+  ): Result<L, R, G, M, P, CrossEntropyMetrics>;
+  <
+    L extends Logits,
+    R extends Reduction | undefined = undefined,
+    G extends boolean | Logits | undefined = undefined,
+  >(
+    logits: L,
     targets: Targets,
-    options: CrossEntropyOptions & Scalar,
-  ): Totals & Loss & Partial<Gradient>;
-  (
-    logits: Logits,
+    options: CrossEntropyOptions<R, G> & For<L, G> & Given<'reduction', R>,
+  ): Unsure<L, R, CrossEntropyPerRow, CrossEntropyMetrics>;
+  <L extends Logits, G extends boolean | Logits | undefined = undefined>(
+    logits: L,
     targets: Targets,
-    options: CrossEntropyOptions & PerRow & WithGradient,
-  ): Totals & Losses & Gradient;
-  (
-    logits: Logits,
-    targets: Targets,
-    options: CrossEntropyOptions & PerRow & WithoutGradient,
-  ): Totals & Losses;
-  (
-    logits: Logits,
-    targets: Targets,
-    options: CrossEntropyOptions & PerRow,
-  ): Totals & Losses & Partial<Gradient>;
-  (
-    logits: Logits,
-    targets: Targets,
-    options: CrossEntropyOptions,
-  ): Totals & Partial<Loss & Losses & Gradient>;
+    options: CrossEntropyOptions<Reduction | undefined, G> & For<L, G>,
+  ): Unsure<L, Reduction, CrossEntropyPerRow, CrossEntropyMetrics>;
 }
+
+/** The signature of `bceWithLogits`; the result's type follows as that of {@link CrossEntropy}. */
+export interface BceWithLogits {
+  <
+    L extends Logits,
+    R extends Reduction | undefined = undefined,
+    G extends boolean | Logits | undefined = undefined,
+    M extends boolean | undefined = undefined,
+    const P extends readonly BceWithLogitsPerRow[] | undefined = undefined,
+  >(
+    logits: L,
+    targets: BceTargets,
+    options: BceWithLogitsOptions<R, G, M, P> &
+      For<L, G> &
+      Given<'reduction', R> &
+      Given<'gradient', G> &
+      Given<'metrics', M> &
+      Given<'perRow', P>,
+  ): Result<L, R, G, M, P, BceWithLogitsMetrics>;
+  <
+    L extends Logits,
+    R extends Reduction | undefined = undefined,
+    G extends boolean | Logits | undefined = undefined,
+  >(
+    logits: L,
+    targets: BceTargets,
+    options: BceWithLogitsOptions<R, G> & For<L, G> & Given<'reduction', R>,
+  ): Unsure<L, R, BceWithLogitsPerRow, BceWithLogitsMetrics>;
+  <L extends Logits, G extends boolean | Logits | undefined = undefined>(
+    logits: L,
+    targets: BceTargets,
+    options: BceWithLogitsOptions<Reduction | undefined, G> & For<L, G>,
+  ): Unsure<L, Reduction, BceWithLogitsPerRow, BceWithLogitsMetrics>;
+}
+
+/** The signature of `klDiv`; the result's type follows as that of {@link CrossEntropy}. */
+export interface KlDiv {
+  <
+    L extends Logits,
+    R extends Reduction | 'batchmean' | undefined = undefined,
+    G extends boolean | Logits | undefined = undefined,
+    const P extends readonly KlDivPerRow[] | undefined = undefined,
+  >(
+    logProbs: L,
+    targets: SoftTargets,
+    options: KlDivOptions<R, G, P> &
+      For<L, G> &
+      Given<'reduction', R> &
+      Given<'gradient', G> &
+      Given<'perRow', P>,
+  ): Result<L, R, G, undefined, P, never>;
+  <
+    L extends Logits,
+    R extends Reduction | 'batchmean' | undefined = undefined,
+    G extends boolean | Logits | undefined = undefined,
+  >(
+    logProbs: L,
+    targets: SoftTargets,
+    options: KlDivOptions<R, G> & For<L, G> & Given<'reduction', R>,
+  ): Unsure<L, R, KlDivPerRow, never>;
+  <L extends Logits, G extends boolean | Logits | undefined = undefined>(
+    logProbs: L,
+    targets: SoftTargets,
+    options: KlDivOptions<Reduction | 'batchmean' | undefined, G> & For<L, G>,
+  ): Unsure<L, Reduction, KlDivPerRow, never>;
+}
+
+/** The signature of `nllLoss`; the result's type follows as that of {@link CrossEntropy}. */
+export interface NllLoss {
+  <
+    L extends Logits,
+    R extends Reduction | undefined = undefined,
+    G extends boolean | Logits | undefined = undefined,
+    M extends boolean | undefined = undefined,
+    const P extends readonly NllLossPerRow[] | undefined = undefined,
+  >(
+    logProbs: L,
+    targets: IndexArray | MixedTargets,
+    options: NllLossOptions<R, G, M, P> &
+      For<L, G> &
+      Given<'reduction', R> &
+      Given<'gradient', G> &
+      Given<'metrics', M> &
+      Given<'perRow', P>,
+  ): Result<L, R, G, M, P, NllLossMetrics>;
+  <
+    L extends Logits,
+    R extends Reduction | undefined = undefined,
+    G extends boolean | Logits | undefined = undefined,
+  >(
+    logProbs: L,
+    targets: IndexArray | MixedTargets,
+    options: NllLossOptions<R, G> & For<L, G> & Given<'reduction', R>,
+  ): Unsure<L, R, NllLossPerRow, NllLossMetrics>;
+  <L extends Logits, G extends boolean | Logits | undefined = undefined>(
+    logProbs: L,
+    targets: IndexArray | MixedTargets,
+    options: NllLossOptions<Reduction | undefined, G> & For<L, G>,
+  ): Unsure<L, Reduction, NllLossPerRow, NllLossMetrics>;
+}
+
+/** The signature of `smoothLabels`: Float64Array for Float64Array targets, Float32Array for all others. */
+export type SmoothLabels = <T extends Targets>(
+  targets: T,
+  options: SmoothLabelsOptions,
+) => T extends Float64Array ? Float64Array : Float32Array;
 
 /** The name of a backend: native with AVX2 and FMA, native with NEON, native for any CPU, JavaScript. */
 export type BackendName = 'avx2' | 'neon' | 'scalar' | 'js';
@@ -172,4 +608,8 @@ export interface Backend {
 export interface Functions {
   readonly backend: Backend;
   readonly crossEntropy: CrossEntropy;
+  readonly bceWithLogits: BceWithLogits;
+  readonly klDiv: KlDiv;
+  readonly nllLoss: NllLoss;
+  readonly smoothLabels: SmoothLabels;
 }

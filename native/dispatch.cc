@@ -20,8 +20,8 @@ extern const Kernels kNeonKernels;
 namespace {
 
 #if defined(SMOOTHLOSS_X64)
-// AVX2 and FMA in the CPU, and the upper register halves saved by the operating system.
-bool hasAvx2AndFma() {
+// AVX2, FMA and F16C in the CPU, and the upper register halves saved by the operating system.
+bool hasAvx2() {
 #if defined(_MSC_VER)
   int leaf1[4], leaf7[4];
   __cpuid(leaf1, 0);
@@ -30,10 +30,11 @@ bool hasAvx2AndFma() {
   __cpuidex(leaf7, 7, 0);
   const bool osxsave = (leaf1[2] >> 27) & 1;
   const bool fma = (leaf1[2] >> 12) & 1;
+  const bool f16c = (leaf1[2] >> 29) & 1;
   const bool avx2 = (leaf7[1] >> 5) & 1;
-  return osxsave && fma && avx2 && (_xgetbv(0) & 6) == 6;
+  return osxsave && fma && f16c && avx2 && (_xgetbv(0) & 6) == 6;
 #else
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 #endif
 }
 #endif
@@ -44,7 +45,7 @@ struct Choice {
   Choice() {
     size_t count = 0;
 #if defined(SMOOTHLOSS_X64)
-    if (hasAvx2AndFma()) available[count++] = &kAvx2Kernels;
+    if (hasAvx2()) available[count++] = &kAvx2Kernels;
 #elif defined(SMOOTHLOSS_ARM64)
     available[count++] = &kNeonKernels;
 #endif

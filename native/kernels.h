@@ -8,6 +8,12 @@
 
 namespace smoothloss {
 
+// The number types of logits and gradients. Arithmetic is double for kFloat64, else float.
+enum class Type : uint32_t { kFloat32, kFloat64, kFloat16, kBfloat16 };
+
+// The number types of dense targets.
+enum class Dense : uint32_t { kFloat32, kFloat64, kUint8 };
+
 // The sum of a vector of class factors, in a form from which one class can be left out without cancellation:
 // `rest` is the sum without the largest entry, which is at index `top`.
 struct Total {
@@ -16,37 +22,100 @@ struct Total {
   double top;
 };
 
-// One checked call of crossEntropy. lib/batch.ts is the same in TypeScript, field by field.
-struct CrossEntropyBatch {
+// One checked call of any of the losses. lib/batch.ts is the same in TypeScript, field by field.
+//
+// A dense array has a number for each row and class, rows at a stride of its own, or, where `inner` is not 1, laid out
+// as the logits. "Real" is the type of the arithmetic: double for logits in double, else float.
+struct Batch {
   size_t rows;
-  size_t classes;               // C ≥ 1
-  size_t rowStride;             // elements from one row to the next, ≥ C
-  const int32_t* targets;       // [rows]: the class of each row; anything outside [0, C): the row takes no part
-  const float* logits;          // [(rows − 1)·rowStride + C]
-  float* gradient;              // as logits, may be the logits themselves; null: not asked for
-  float* losses;                // [rows]: rowWeight · row loss; null: not asked for
-  const float* weight;          // [C], ≥ 0, w; null: ones
-  const float* prior;           // [C], ≥ 0, the smoothing distribution before it is normalised; null: ones
-  const float* smoothing;       // [C], weight·prior, rounded to float; null: ones
-  const float* rowWeight;       // [rows], ≥ 0; null: ones
-  const float* epsilons;        // [rows], in [0, 1]; null: epsilon for all
+  size_t classes;      // C ≥ 1
+  size_t rowStride;    // elements from one row to the next, ≥ C
+  size_t inner;        // not 1: element (row, class) is at (⌊row / inner⌋ · C + class) · inner + row mod inner
+  Type type;           // of logits and gradient
+  const void* logits;  // or log-probabilities; null: smoothLabels
+  void* gradient;      // as logits, may be the logits themselves; null: not asked for
+  void* losses;        // Real [rows], or for losses of elements laid out as the logits; null: not asked for
+
+  const int32_t* targets;  // [rows]: the class of each row, 0 with dense targets; outside [0, C): takes no part
+  const int32_t* seconds;  // [rows]: the second class of mixed targets; null: not mixed
+  const float* lambdas;    // [rows]: the share of `targets` in mixed targets, in [0, 1]; null: lambda for all
+  double lambda;
+  const void* dense;  // dense targets; null: classes
+  Dense denseType;    // kUint8 in bceWithLogits only
+  size_t denseStride;
+  bool logTarget;  // dense targets are logarithms (klDiv)
+
+  const float* weight;     // [C], ≥ 0, w, or dense in bceWithLogits; null: ones
+  size_t weightStride;     // 0: weight is per class
+  const float* posWeight;  // [C], ≥ 0, bceWithLogits; null: ones
+  const float* rowWeight;  // [rows], ≥ 0; null: ones
+  const uint8_t* mask;     // bceWithLogits: dense, 0: the element takes no part; null: all do
+  size_t maskStride;
+
+  const float* prior;     // [C], ≥ 0, the smoothing distribution before it is normalised; null: ones
+  const void* smoothing;  // Real [C], weight·prior; null: ones
+  const float* epsilons;  // [rows], in [0, 1]; null: epsilon for all
+  double epsilon;         // in [0, 1]
+  bool others;            // no smoothing mass for the row's own target
+  Total priorTotal;       // of prior
+  Total smoothingTotal;   // of smoothing
+  double smoothingLog;    // Σ smoothing · ln prior, for kl
+  double toward;          // what a target is smoothed towards in bceWithLogits
+
+  bool kl;            // form 'kl'
+  double logitScale;  // > 0; rounded to float unless the arithmetic is double, as is softcap
+  double softcap;     // 0: none
+  double zLoss;       // ≥ 0
+
   const float* gradientScales;  // [rows]; null: ones
-  double epsilon;               // in [0, 1]
   double gradientScale;         // times each row's gradient; holds 1/denominator for the mean
-  bool others;                  // no smoothing mass for the row's own target
-  Total priorTotal;             // of prior
-  Total smoothingTotal;         // of smoothing
+
+  bool metrics;   // whether to add up Sums beyond the numerator
+  void* rowLoss;  // Real [rows] each; null: not asked for
+  void* rowNll;
+  void* rowLse;
+  void* rowEntropy;
+  int32_t* prediction;  // [rows]; null: not asked for
+};
+
+// What rows add up, in row order. All but the numerator are for metrics.
+struct Sums {
+  double numerator;  // Σ rowWeight · row loss
+  double nll;
+  double correct;  // rows, or elements of bceWithLogits, that the model gets right
+  double entropy;
+  double zLoss;
 };
 
 // Rows are summed in chunks of this many, and chunks in order, so that who computes a chunk never shows in the sum.
 constexpr size_t kRowChunk = 64;
 
+// Elements of half types, by their bits.
+struct Half {
+  uint16_t bits;
+};
+struct Bfloat16 {
+  uint16_t bits;
+};
+
+// Memory for one kernel at a time: exponentials that no gradient can hold, and blocks of what is computed on the way.
+// What does not fit in the row is computed again.
+struct alignas(64) Scratch {
+  static constexpr size_t kRowBytes = 512 << 10;
+  static constexpr size_t kBlockBytes = 512 * 8 * sizeof(float);  // 512 columns of a whole vector of rows
+  static constexpr size_t kBlocks = 8;
+  unsigned char row[kRowBytes];
+  unsigned char blocks[kBlocks][kBlockBytes];
+};
+
+// Adds rows [begin, end) of the batch to the sums, and writes their gradient, losses and row results where asked for.
+using Kernel = void (*)(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums);
+
 struct Kernels {
   const char* name;  // 'avx2', 'neon' or 'scalar'
-
-  // Rows [begin, end) of the batch: writes their gradient and losses where asked for, returns the sum of
-  // rowWeight · row loss, added up in row order.
-  double (*crossEntropy)(const CrossEntropyBatch& batch, size_t begin, size_t end);
+  Kernel crossEntropy;
+  Kernel bceWithLogits;
+  Kernel linear;  // what is linear in the logits: nllLoss, klDiv, and smoothLabels as −gradient of it
 };
 
 // The tables that this build holds and this CPU runs, the fastest first, ended by null.

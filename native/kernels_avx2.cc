@@ -17,9 +17,9 @@ SMOOTHLOSS_BEGIN_AVX2
 
 namespace smoothloss {
 namespace {
-#include "vec_avx2-inl.h"
+#include "vec-inl.h"
 
-#include "math-inl.h"
+#include "vec_avx2-inl.h"
 
 #include "losses-inl.h"
 }  // namespace
@@ -29,7 +29,7 @@ SMOOTHLOSS_END_AVX2
 namespace smoothloss {
 
 extern const Kernels kAvx2Kernels;
-constexpr Kernels kAvx2Kernels = {"avx2", crossEntropy};
+constexpr Kernels kAvx2Kernels = kernelsOf("avx2");
 
 }  // namespace smoothloss
 #endif

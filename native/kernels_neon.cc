@@ -15,15 +15,15 @@
 
 namespace smoothloss {
 namespace {
-#include "vec_neon-inl.h"
+#include "vec-inl.h"
 
-#include "math-inl.h"
+#include "vec_neon-inl.h"
 
 #include "losses-inl.h"
 }  // namespace
 
 extern const Kernels kNeonKernels;
-constexpr Kernels kNeonKernels = {"neon", crossEntropy};
+constexpr Kernels kNeonKernels = kernelsOf("neon");
 
 }  // namespace smoothloss
 #endif

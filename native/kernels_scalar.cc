@@ -12,14 +12,14 @@
 
 namespace smoothloss {
 namespace {
-#include "vec_scalar-inl.h"
+#include "vec-inl.h"
 
-#include "math-inl.h"
+#include "vec_scalar-inl.h"
 
 #include "losses-inl.h"
 }  // namespace
 
 extern const Kernels kScalarKernels;
-constexpr Kernels kScalarKernels = {"scalar", crossEntropy};
+constexpr Kernels kScalarKernels = kernelsOf("scalar");
 
 }  // namespace smoothloss

@@ -17,20 +17,23 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define SMOOTHLOSS_INLINE __forceinline
 #define SMOOTHLOSS_NOINLINE __declspec(noinline)
+#define SMOOTHLOSS_COLD __declspec(noinline)
 #define SMOOTHLOSS_BEGIN_AVX2
 #define SMOOTHLOSS_END_AVX2
 #pragma fp_contract(off)
 #elif defined(__clang__)
 #define SMOOTHLOSS_INLINE inline __attribute__((always_inline))
-#define SMOOTHLOSS_NOINLINE __attribute__((noinline, cold))
+#define SMOOTHLOSS_NOINLINE __attribute__((noinline))
+#define SMOOTHLOSS_COLD __attribute__((noinline, cold))
 #define SMOOTHLOSS_BEGIN_AVX2 \
-  _Pragma("clang attribute push(__attribute__((target(\"avx2,fma\"))), apply_to = function)")
+  _Pragma("clang attribute push(__attribute__((target(\"avx2,fma,f16c\"))), apply_to = function)")
 #define SMOOTHLOSS_END_AVX2 _Pragma("clang attribute pop")
 #pragma STDC FP_CONTRACT OFF
 #else  // GCC has no such pragma: -ffp-contract=off in sources.gypi
 #define SMOOTHLOSS_INLINE inline __attribute__((always_inline))
-#define SMOOTHLOSS_NOINLINE __attribute__((noinline, cold))
-#define SMOOTHLOSS_BEGIN_AVX2 _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma\")")
+#define SMOOTHLOSS_NOINLINE __attribute__((noinline))
+#define SMOOTHLOSS_COLD __attribute__((noinline, cold))
+#define SMOOTHLOSS_BEGIN_AVX2 _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma,f16c\")")
 #define SMOOTHLOSS_END_AVX2 _Pragma("GCC pop_options")
 #endif
 

@@ -1,39 +1,67 @@
-// Vec over one float, and the meaning of every operation that a Vec must offer, bit for bit.
-// Include in a backend's unnamed namespace.
+// Vec and DoubleVec over one number, and the meaning of every operation that they must offer, bit for bit.
+// Include in a backend's unnamed namespace, after vec-inl.h.
 
 struct Vec {
-  static constexpr size_t kWidth = 1;  // a power of two, at most kLanes
+  using Real = float;
+  static constexpr size_t kWidth = 1;  // a power of two, at most 8
   float v;
+};
+struct DoubleVec {
+  using Real = double;
+  static constexpr size_t kWidth = 1;
+  double v;
+  DoubleVec() = default;
+  SMOOTHLOSS_INLINE DoubleVec(double x) : v(x) {}
 };
 
 SMOOTHLOSS_INLINE Vec set1(float x) { return {x}; }
-SMOOTHLOSS_INLINE Vec load(const float* p) { return {*p}; }
-SMOOTHLOSS_INLINE void store(float* p, Vec a) { *p = a.v; }
+SMOOTHLOSS_INLINE DoubleVec set1(double x) { return {x}; }
 
-// The first n lanes of memory, n ≥ 1, all if n ≥ kWidth, and no byte beyond them; what other lanes load is unspecified.
-SMOOTHLOSS_INLINE Vec loadFirst(const float* p, size_t) { return {*p}; }
-SMOOTHLOSS_INLINE void storeFirst(float* p, Vec a, size_t) { *p = a.v; }
+// kWidth numbers of memory, converted (double to float rounds to nearest).
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const float* p) { return {*p}; }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const double* p) { return {static_cast<float>(*p)}; }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const Half* p) { return {toFloat(*p)}; }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const Bfloat16* p) { return {toFloat(*p)}; }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const uint8_t* p) { return {static_cast<float>(*p)}; }
+SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const float* p) { return {static_cast<double>(*p)}; }
+SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const double* p) { return {*p}; }
+SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const uint8_t* p) { return {static_cast<double>(*p)}; }
+// To half types: to nearest even, beyond their range to infinity; NaN of 0x7fc00000 only.
+SMOOTHLOSS_INLINE void store(float* p, Vec a) { *p = a.v; }
+SMOOTHLOSS_INLINE void store(Half* p, Vec a) { *p = toHalf(a.v); }
+SMOOTHLOSS_INLINE void store(Bfloat16* p, Vec a) { *p = toBfloat16(a.v); }
+SMOOTHLOSS_INLINE void store(double* p, DoubleVec a) { *p = a.v; }
 
 // Lanes from n on become `other`.
 SMOOTHLOSS_INLINE Vec keepFirst(Vec a, size_t, float) { return a; }
+SMOOTHLOSS_INLINE DoubleVec keepFirst(DoubleVec a, size_t, double) { return a; }
 // The one lane becomes +0; a number beyond the last lane drops none.
 SMOOTHLOSS_INLINE Vec dropLane(Vec a, size_t lane) { return {lane == 0 ? 0.0f : a.v}; }
+SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) { return {lane == 0 ? 0.0 : a.v}; }
 
 SMOOTHLOSS_INLINE Vec add(Vec a, Vec b) { return {a.v + b.v}; }
 SMOOTHLOSS_INLINE Vec sub(Vec a, Vec b) { return {a.v - b.v}; }
 SMOOTHLOSS_INLINE Vec mul(Vec a, Vec b) { return {a.v * b.v}; }
-// a > b ? a : b, so b where either is NaN.
+SMOOTHLOSS_INLINE Vec div(Vec a, Vec b) { return {a.v / b.v}; }
+SMOOTHLOSS_INLINE DoubleVec add(DoubleVec a, DoubleVec b) { return {a.v + b.v}; }
+SMOOTHLOSS_INLINE DoubleVec sub(DoubleVec a, DoubleVec b) { return {a.v - b.v}; }
+SMOOTHLOSS_INLINE DoubleVec mul(DoubleVec a, DoubleVec b) { return {a.v * b.v}; }
+SMOOTHLOSS_INLINE DoubleVec div(DoubleVec a, DoubleVec b) { return {a.v / b.v}; }
+// a > b ? a : b and a < b ? a : b, so b where either is NaN.
 SMOOTHLOSS_INLINE Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
+SMOOTHLOSS_INLINE Vec min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
+SMOOTHLOSS_INLINE DoubleVec max(DoubleVec a, DoubleVec b) { return {a.v > b.v ? a.v : b.v}; }
+SMOOTHLOSS_INLINE DoubleVec min(DoubleVec a, DoubleVec b) { return {a.v < b.v ? a.v : b.v}; }
 
-// a·b + c with one rounding. AArch64 has the instruction. The x86-64 baseline does not, and calling the C library's
-// fmaf for each element is slow, so it is made from doubles: a·b is exact, the sum rounds once to 53 bits, and rounding
-// that to float is right unless it lies exactly between two floats (lib/js/math.ts does the same). The test for that
-// looks at the bits a float drops: comparing floats would be a branch that the CPU cannot predict.
+// a·b + c: of floats with one rounding. AArch64 has the instruction. The x86-64 baseline does not, and calling the C
+// library's fmaf for each element is slow, so it is made from doubles: a·b is exact, the sum rounds once to 53 bits,
+// and rounding that to float is right unless it lies exactly between two floats (lib/js/math.ts does the same). The
+// test for that looks at the bits a float drops: comparing floats would be a branch that the CPU cannot predict.
 #if defined(SMOOTHLOSS_ARM64) && !defined(_MSC_VER)
 SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }
 #else
 // 2·sum − r is the other float that sum may lie between; the error of sum tells which of the two is nearer.
-SMOOTHLOSS_NOINLINE float roundHalfway(double product, double addend, double sum) {
+SMOOTHLOSS_COLD float roundHalfway(double product, double addend, double sum) {
   const float r = static_cast<float>(sum);
   const double mirrored = sum + (sum - static_cast<double>(r));
   const float other = static_cast<float>(mirrored);
@@ -52,44 +80,63 @@ SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) {
   const double product = static_cast<double>(a.v) * static_cast<double>(b.v);
   const double addend = static_cast<double>(c.v);
   const double sum = product + addend;
-  uint64_t bits;
-  std::memcpy(&bits, &sum, sizeof bits);
+  const uint64_t bits = bitsOf(sum);
   const bool halfway = (bits & 0x1fffffff) == 0x10000000;
   const bool subnormal = (bits << 1 >> 53) < 1023 - 126;  // as a float: other bits are dropped
   if (halfway || subnormal) return {roundHalfway(product, addend, sum)};
   return {static_cast<float>(sum)};
 }
 #endif
+// Of doubles with two roundings, since JavaScript has nothing exact above double.
+SMOOTHLOSS_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return {a.v * b.v + c.v}; }
 
+// |a|, and |a| with the sign of b.
+SMOOTHLOSS_INLINE Vec abs(Vec a) { return {fromBits(bitsOf(a.v) & 0x7fffffffu)}; }
+SMOOTHLOSS_INLINE DoubleVec abs(DoubleVec a) { return {fromBits(bitsOf(a.v) & ~(uint64_t{1} << 63))}; }
+SMOOTHLOSS_INLINE Vec copySign(Vec a, Vec b) {
+  return {fromBits((bitsOf(a.v) & 0x7fffffffu) | (bitsOf(b.v) & 0x80000000u))};
+}
+SMOOTHLOSS_INLINE DoubleVec copySign(DoubleVec a, DoubleVec b) {
+  constexpr uint64_t kSign = uint64_t{1} << 63;
+  return {fromBits((bitsOf(a.v) & ~kSign) | (bitsOf(b.v) & kSign))};
+}
+
+// a > b ? x : y, and a == b ? x : y.
+SMOOTHLOSS_INLINE Vec whereGreater(Vec a, Vec b, Vec x, Vec y) { return {a.v > b.v ? x.v : y.v}; }
+SMOOTHLOSS_INLINE DoubleVec whereGreater(DoubleVec a, DoubleVec b, DoubleVec x, DoubleVec y) {
+  return {a.v > b.v ? x.v : y.v};
+}
+SMOOTHLOSS_INLINE Vec whereEqual(Vec a, Vec b, Vec x, Vec y) { return {a.v == b.v ? x.v : y.v}; }
+SMOOTHLOSS_INLINE DoubleVec whereEqual(DoubleVec a, DoubleVec b, DoubleVec x, DoubleVec y) {
+  return {a.v == b.v ? x.v : y.v};
+}
 // a, but +0 where x is zero.
 SMOOTHLOSS_INLINE Vec zeroWhereZero(Vec a, Vec x) { return {x.v == 0.0f ? 0.0f : a.v}; }
-SMOOTHLOSS_INLINE uint32_t bitsOf(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
+SMOOTHLOSS_INLINE DoubleVec zeroWhereZero(DoubleVec a, DoubleVec x) { return {x.v == 0.0 ? 0.0 : a.v}; }
+
 // The entry that the lowest three bits of each lane tell.
 SMOOTHLOSS_INLINE Vec lookup(const float (&table)[8], Vec index) { return {table[bitsOf(index.v) & 7]}; }
 // The float 2^(b − 127), 0 for b = 0, from bits 3 to 10 of each lane, b.
-SMOOTHLOSS_INLINE Vec exponent(Vec a) {
-  const uint32_t bits = bitsOf(a.v) << 20 & 0x7f800000;
-  float result;
-  std::memcpy(&result, &bits, sizeof result);
-  return {result};
+SMOOTHLOSS_INLINE Vec exponent(Vec a) { return {fromBits(bitsOf(a.v) << 20 & 0x7f800000u)}; }
+// 2^(b − 127) and 2^(b − 1023), 0 for b = 0, from the lowest 8 or 11 bits of each lane, b, with 0 above them.
+SMOOTHLOSS_INLINE Vec powerOfTwo(Vec a) { return {fromBits(bitsOf(a.v) << 23)}; }
+SMOOTHLOSS_INLINE DoubleVec powerOfTwo(DoubleVec a) { return {fromBits(bitsOf(a.v) << 52)}; }
+// x = m · 2^k with m in [√½, √2), for normal x > 0 (for others it is some number): returns k.
+SMOOTHLOSS_INLINE Vec splitExponent(Vec x, Vec& m) {
+  const uint32_t biased = (bitsOf(x.v) + (0x3f800000u - kSqrtHalfBits)) >> 23;
+  m.v = fromBits(bitsOf(x.v) - (biased << 23) + 0x3f800000u);
+  return {static_cast<float>(static_cast<int32_t>(biased) - 127)};
+}
+SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) {
+  const uint64_t biased = (bitsOf(x.v) + (0x3ff0000000000000u - kSqrtHalfBitsDouble)) >> 52;
+  m.v = fromBits(bitsOf(x.v) - (biased << 52) + 0x3ff0000000000000u);
+  return {static_cast<double>(static_cast<int64_t>(biased) - 1023)};
 }
 
-// Asks for the kLanes floats `ahead` bytes beyond p, if the CPU takes such hints. There need not be any.
-SMOOTHLOSS_INLINE void prefetch(const float*, size_t) {}
+// Asks for the kLanes numbers that begin `ahead` bytes beyond p, if the CPU takes such hints. There need not be any.
+template <typename T>
+SMOOTHLOSS_INLINE void prefetch(const T*, size_t) {}
 
 // The largest lane; none is NaN.
 SMOOTHLOSS_INLINE float maxLane(Vec a) { return a.v; }
-// Σ of the kLanes virtual lanes through one fixed tree: 32 → 8 in float, 8 → 1 in double, halves onto each other.
-SMOOTHLOSS_INLINE double sumLanes(const Vec (&lanes)[32]) {
-  double eight[8];
-  for (size_t i = 0; i < 8; ++i) {
-    eight[i] = static_cast<double>((lanes[i].v + lanes[i + 16].v) + (lanes[i + 8].v + lanes[i + 24].v));
-  }
-  double four[4];
-  for (size_t i = 0; i < 4; ++i) four[i] = eight[i] + eight[i + 4];
-  return (four[0] + four[2]) + (four[1] + four[3]);
-}
+SMOOTHLOSS_INLINE double maxLane(DoubleVec a) { return a.v; }

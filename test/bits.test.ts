@@ -1,10 +1,13 @@
 // The promise: the same bits on every backend, aligned or not, in place or not, today and tomorrow.
 
 import { expect, it } from 'vitest';
-import { CALLS, strayHashes, tables } from './conformance/bits.js';
+import { CALLS, tables } from './conformance/bits.js';
+import { tables as family } from './conformance/bits-family.js';
+import { strayHashes } from './conformance/pinned.js';
 import { suite } from './support/suite.js';
 
 suite(tables);
+suite(family);
 
 it('there are 10,000 random calls and no stray hashes', () => {
   expect(CALLS).toBe(10_000);

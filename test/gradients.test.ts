@@ -1,62 +1,30 @@
-// The promise: the gradient is the derivative of the loss, whatever the options.
+// The promise: the gradient is the derivative of the loss, whatever the loss and the options.
 
-import type { CrossEntropyOptions } from 'smoothloss';
+import type { Functions } from 'smoothloss';
 import { describe, expect, it } from 'vitest';
 import { backends } from './conformance/backends.js';
+import { KINDS, type Kind, ordinaryCall } from './conformance/ordinary.js';
 import { Random } from './conformance/random.js';
-import { type OracleOptions, oracle } from './support/oracle.js';
+import { type Call, make, oracleOf } from './support/calls.js';
+import { decode, encode, NUMBER_TYPES, type NumberType } from './support/numbers.js';
+import { oracle } from './support/oracle.js';
 
-type Options = CrossEntropyOptions & OracleOptions;
+const CALLS = 40;
 
-interface Call {
-  logits: Float32Array;
-  targets: Int32Array;
-  options: Options;
-}
-
-/** A small call with any options but those under which the loss has no derivative. */
-function smallCall(seed: number): Call {
+/** A small call with any options; the mean of nothing is 0, which has a derivative. */
+function smallCall(kind: Kind, type: NumberType, seed: number): Call {
   const random = new Random(seed);
-  const rows = 1 + random.below(4);
-  const classes = 2 + random.below(7);
-  const positive = (length: number) => random.floats(length, () => 0.125 + 2 * random.uniform());
-  const options: Options = { classes, reduction: random.pick('mean', 'sum', 'none') };
-  const smoothing = random.below(4);
-  if (smoothing === 1) options.labelSmoothing = random.uniform();
-  if (smoothing > 1) {
-    const epsilon = random.once(2) ? random.uniform() : random.floats(rows, () => random.uniform());
-    options.labelSmoothing = { epsilon, over: random.pick('all', 'others') };
-    if (random.once(2)) options.labelSmoothing.prior = positive(classes);
-    if (random.once(2) && classes > 3) options.labelSmoothing.exclude = [0, random.below(classes)];
-  }
-  if (random.once(2)) options.weight = positive(classes);
-  if (random.once(2)) options.rowWeight = positive(rows);
-  if (random.once(3)) options.ignoreIndex = random.below(classes);
-  if (random.once(3)) options.mask = Uint8Array.from({ length: rows }, () => random.below(3));
-  if (random.once(2))
-    options.normalizer = random.pick<'rows' | 'all' | number>('rows', 'all', 1 + random.uniform());
-  const upstream = () => 4 * random.uniform() - 2;
-  const scale = random.below(3);
-  if (scale === 1) options.gradientScale = upstream();
-  if (scale === 2 && options.reduction === 'none') options.gradientScale = random.floats(rows, upstream);
-  options.whenEmpty = 'zero';
-  return {
-    logits: random.floats(rows * classes, () => 2 * random.normal()),
-    targets: Int32Array.from({ length: rows }, () => random.below(classes)),
-    options,
-  };
+  const call = ordinaryCall(random, kind, type, 1 + random.below(4), 1 + random.below(8));
+  return { ...call, options: { ...call.options, whenEmpty: 'zero' } };
 }
 
 /** What the gradient is the gradient of: gradientScale · loss, or with reduction 'none' Σ gradientScale · losses. */
-function objective(
-  losses: ArrayLike<number>,
-  loss: number,
-  { reduction, gradientScale = 1 }: Options,
-): number {
+function objective(loss: number, rowLosses: ArrayLike<number>, { options }: Call): number {
+  const { reduction, gradientScale = 1 } = options;
   if (reduction !== 'none') return loss * (gradientScale as number);
   let sum = 0;
-  for (let r = 0; r < losses.length; r++) {
-    sum += losses[r] * (typeof gradientScale === 'number' ? gradientScale : gradientScale[r]);
+  for (let r = 0; r < rowLosses.length; r++) {
+    sum += rowLosses[r] * (typeof gradientScale === 'number' ? gradientScale : gradientScale[r]);
   }
   return sum;
 }
@@ -76,38 +44,81 @@ function derivative(
   return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h);
 }
 
+function gradientOf(functions: Functions, call: Call): Float32Array | Float64Array {
+  const { gradient } = make(functions, call, { gradient: true });
+  return decode(gradient ?? new Float32Array(0), call.type ?? 'float32');
+}
+
+const seeds = Array.from({ length: CALLS }, (_, seed) => seed);
+const kinds = KINDS.flatMap((kind) => NUMBER_TYPES.map((type) => [kind.join(', '), type, kind] as const));
+
 describe.each(backends.map((functions) => [functions.backend.name, functions] as const))(
   '%s',
   (_, functions) => {
-    it.each(Array.from({ length: 300 }, (_, seed) => seed))(
-      'finite differences of the oracle, call %i',
-      (seed) => {
-        const { logits, targets, options } = smallCall(seed);
-        const { gradient } = functions.crossEntropy(logits, targets, { ...options, gradient: true });
-        const f = (moved: ArrayLike<number>) => {
-          const { losses, loss } = oracle(moved, targets, options);
-          return objective(losses, loss, options);
+    it.each(kinds)('finite differences of the oracle: %s, %s', (_, type, kind) => {
+      // In double precision each loss is right to 1e-15 of at most 1000, and h^4/30 · f⁗ is below 1e-11; the others round
+      // z, the gradient, and the halves the gradient once more.
+      const part = { float64: 1e-9, float32: 1e-5, float16: 1e-3, bfloat16: 1e-2 }[type];
+      for (const seed of seeds) {
+        const call = smallCall(kind, type, seed);
+        const gradient = gradientOf(functions, call);
+        const { units } = oracleOf(call);
+        const logits = decode(call.logits, type);
+        const f = (moved: Float64Array) => {
+          const { loss, perRow } = oracle(moved, call.targets, call.options, kind[0] as 'klDiv');
+          return objective(loss, perRow.loss, call);
         };
-        // Each loss is right to 1e-15 of at most 100, and h^4/30 · f⁗ is below 1e-12: differences are right to 1e-10.
+        expect(gradient.length).toBe(logits.length);
         for (let i = 0; i < logits.length; i++) {
-          expect(Math.abs((gradient?.[i] ?? NaN) - derivative(f, logits, i, 2 ** -10))).toBeLessThan(5e-6);
+          const error = Math.abs(gradient[i] - derivative(f, logits, i, 2 ** -10));
+          if (!(error <= part * (1 + units.gradient[i].relative)))
+            throw new Error(`call ${seed}, element ${i}: ${error}`);
+        }
+      }
+    });
+
+    it.each(KINDS.map((kind) => [kind.join(', '), kind] as const))(
+      'finite differences of its own loss in double precision: %s',
+      (_, kind) => {
+        for (const seed of seeds) {
+          const call = smallCall(kind, 'float64', seed);
+          const gradient = gradientOf(functions, call);
+          const { units } = oracleOf(call);
+          const f = (moved: Float64Array) => {
+            const { loss = NaN, perRow } = make(functions, { ...call, logits: moved }, { perRow: ['loss'] });
+            return objective(loss, perRow?.loss ?? [], call);
+          };
+          for (let i = 0; i < gradient.length; i++) {
+            const error = Math.abs(gradient[i] - derivative(f, call.logits, i, 2 ** -10));
+            if (!(error <= 1e-9 * (1 + units.gradient[i].relative)))
+              throw new Error(`call ${seed}, element ${i}: ${error}`);
+          }
         }
       },
     );
 
-    it.each(Array.from({ length: 100 }, (_, seed) => seed))(
-      'finite differences of its own loss, call %i',
-      (seed) => {
-        const { logits, targets, options } = smallCall(seed);
-        // Of the numerator, which is a double; `losses` would be floats.
-        const own = { ...options, reduction: 'sum' as const, gradientScale: 1 };
-        const coarse = logits.map((x) => Math.round(x * 64) / 64); // exact after the step too
-        const { gradient } = functions.crossEntropy(coarse, targets, { ...own, gradient: true });
-        const f = (moved: Float64Array) =>
-          functions.crossEntropy(Float32Array.from(moved), targets, own).numerator;
-        // The error of a loss is about 1e-7 of at most 40, divided by h.
-        for (let i = 0; i < logits.length; i++) {
-          expect(Math.abs(gradient[i] - derivative(f, coarse, i, 2 ** -4))).toBeLessThan(5e-4);
+    it.each(KINDS.map((kind) => [kind.join(', '), kind] as const))(
+      'finite differences of its own loss in single precision: %s',
+      (_, kind) => {
+        for (const seed of seeds) {
+          const drawn = smallCall(kind, 'float32', seed);
+          // Of the sum, which is a double; and coarse, so that logits are exact after the step too.
+          const options = { ...drawn.options, reduction: 'sum' as const, gradientScale: 1 };
+          const logits = encode(
+            Array.from(drawn.logits, (x) => Math.round(x * 64) / 64),
+            'float32',
+          );
+          const call = { ...drawn, logits, options };
+          const gradient = gradientOf(functions, call);
+          const { units } = oracleOf(call);
+          const f = (moved: Float64Array) =>
+            make(functions, { ...call, logits: Float32Array.from(moved) }).numerator;
+          // The error of a loss is about 1e-7 of at most 1000, divided by h; h^4/30 · f⁗ is as large.
+          for (let i = 0; i < gradient.length; i++) {
+            const error = Math.abs(gradient[i] - derivative(f, logits, i, 2 ** -5));
+            if (!(error <= 1e-3 * (1 + units.gradient[i].relative)))
+              throw new Error(`call ${seed}, element ${i}: ${error}`);
+          }
         }
       },
     );

@@ -3,9 +3,21 @@
 import {
   availableBackends,
   type BackendName,
+  type BceWithLogitsOptions,
+  bceWithLogits,
+  type CrossEntropyMetrics,
   type CrossEntropyOptions,
   crossEntropy,
+  type Functions,
+  type KlDivOptions,
+  klDiv,
+  type Logits,
   loadBackend,
+  type NllLossOptions,
+  nllLoss,
+  type SmoothLabelsOptions,
+  smoothLabels,
+  type Targets,
 } from 'smoothloss';
 
 /** The very same type, not just one that fits. */
@@ -26,29 +38,130 @@ interface Totals {
 type Loss = Totals & { loss: number };
 type Losses = Totals & { losses: Float32Array };
 type Gradient = { gradient: Float32Array };
+type RowMetrics = { metrics: CrossEntropyMetrics };
+type Double = Totals & { losses: Float64Array; gradient: Float64Array };
+
+/** Where the options are not known but for the reduction, everything else may be there. */
+type Perhaps<A, M, N extends string> = Partial<
+  { gradient: A; metrics: M } & { perRow: Partial<Record<Exclude<N, 'prediction'>, A> & PredictionOf<N>> }
+>;
+type PredictionOf<N extends string> = 'prediction' extends N ? { prediction: Int32Array } : unknown;
+type Anything = Totals & Partial<{ loss: number; losses: Float32Array }>;
+type RowNames = 'loss' | 'nll' | 'lse' | 'entropy' | 'prediction';
 
 declare const x: Float32Array;
+declare const d: Float64Array;
+declare const h: Uint16Array;
 declare const y: Int32Array;
 declare const flag: boolean;
 declare const reduction: 'mean' | 'sum' | 'none';
 declare const options: CrossEntropyOptions;
+declare const anyLogits: Logits;
 const classes = 3;
 
 exactly<Loss>()(crossEntropy(x, y, { classes }));
 exactly<Loss>()(crossEntropy(x, y, { classes, reduction: 'mean' }));
 exactly<Loss>()(crossEntropy(x, y, { classes, reduction: 'sum', gradient: false }));
 exactly<Loss>()(crossEntropy(x, y, { classes, reduction: undefined, gradient: undefined }));
+exactly<Loss>()(crossEntropy(x, y, { classes, metrics: false, perRow: undefined }));
 exactly<Losses>()(crossEntropy(x, y, { classes, reduction: 'none' }));
 exactly<Loss & Gradient>()(crossEntropy(x, y, { classes, gradient: true }));
 exactly<Loss & Gradient>()(crossEntropy(x, y, { classes, gradient: x, reduction: 'sum' }));
 exactly<Losses & Gradient>()(crossEntropy(x, y, { classes, gradient: true, reduction: 'none' }));
 exactly<Losses & Gradient>()(crossEntropy(x, y, { classes, gradient: x, reduction: 'none' }));
+exactly<Loss & Gradient & RowMetrics>()(crossEntropy(x, y, { classes, gradient: true, metrics: true }));
+exactly<{ nll: number; accuracy: number; entropy: number; zLoss: number }>()(
+  crossEntropy(x, y, { classes, metrics: true }).metrics,
+);
+
+// Of the logits' type, whatever memory it is on.
+exactly<Double>()(crossEntropy(d, y, { classes, gradient: true, reduction: 'none' }));
+exactly<Double>()(crossEntropy(new Float64Array(3), y, { classes, gradient: d, reduction: 'none' }));
+exactly<Losses & { gradient: Uint16Array }>()(
+  crossEntropy(h, y, { classes, dtype: 'float16', gradient: true, reduction: 'none' }),
+);
+exactly<Loss & { gradient: Float32Array | Float64Array }>()(
+  crossEntropy(flag ? x : d, y, { classes, gradient: true }),
+);
+exactly<Totals & { losses: Float32Array | Float64Array }>()(
+  crossEntropy(flag ? x : d, y, { classes, reduction: 'none' }),
+);
+
+// Just the names that are listed.
+exactly<Loss & { perRow: { loss: Float32Array; prediction: Int32Array } }>()(
+  crossEntropy(x, y, { classes, perRow: ['loss', 'prediction'] }),
+);
+exactly<Loss & { perRow: { lse: Float64Array; entropy: Float64Array } }>()(
+  crossEntropy(d, y, { classes, perRow: ['lse', 'entropy'] }),
+);
+// biome-ignore lint/complexity/noBannedTypes: an object without properties is what is meant
+exactly<Loss & { perRow: {} }>()(crossEntropy(x, y, { classes, perRow: [] }));
+declare const names: ('loss' | 'nll')[];
+exactly<Loss & { perRow: { loss?: Float32Array; nll?: Float32Array } }>()(
+  crossEntropy(x, y, { classes, perRow: names }),
+);
+const constant = { classes, perRow: ['nll'], reduction: 'none' } as const;
+exactly<Losses & { perRow: { nll: Float32Array } }>()(crossEntropy(x, y, constant));
 
 // Where the options are not known, everything may be there.
-exactly<Totals & Partial<Loss & Losses & Gradient>>()(crossEntropy(x, y, options));
-exactly<Totals & Partial<Loss & Losses & Gradient>>()(crossEntropy(x, y, { classes, reduction }));
+exactly<Anything & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(crossEntropy(x, y, options));
+exactly<Totals & Partial<{ loss: number; losses: Float32Array }>>()(
+  crossEntropy(x, y, { classes, reduction }),
+);
 exactly<Loss & Partial<Gradient>>()(crossEntropy(x, y, { classes, gradient: flag }));
 exactly<Losses & Partial<Gradient>>()(crossEntropy(x, y, { classes, gradient: flag, reduction: 'none' }));
+exactly<Loss & Partial<RowMetrics>>()(crossEntropy(x, y, { classes, metrics: flag }));
+
+// An option that may be missing, or undefined, is not taken for one that is there.
+declare const optional: { classes: number; reduction?: 'none' };
+exactly<Anything & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(crossEntropy(x, y, optional));
+declare const perhaps: { classes: number; gradient?: true };
+exactly<Loss & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(crossEntropy(x, y, perhaps));
+exactly<Loss & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(
+  crossEntropy(x, y, { classes, gradient: flag ? true : undefined }),
+);
+
+// The other functions.
+type BceMetrics = { nll: number; accuracy: number; entropy: number };
+exactly<Loss>()(bceWithLogits(x, d, { classes }));
+exactly<Losses & Gradient>()(
+  bceWithLogits(x, new Uint8Array(1), { classes, gradient: true, reduction: 'none' }),
+);
+exactly<BceMetrics>()(bceWithLogits(x, y, { classes, metrics: true }).metrics);
+exactly<Loss & { perRow: { entropy: Float64Array } }>()(
+  bceWithLogits(d, x, { classes, perRow: ['entropy'] }),
+);
+declare const bceOptions: BceWithLogitsOptions;
+exactly<Totals & Partial<{ loss: number; losses: Float64Array }>>()(
+  bceWithLogits(d, x, { classes, reduction }),
+);
+exactly<Float64Array | undefined>()(bceWithLogits(d, x, bceOptions).losses);
+
+exactly<Loss & Gradient>()(klDiv(x, x, { classes, gradient: true, reduction: 'batchmean' }));
+exactly<Totals & { losses: Float64Array }>()(klDiv(d, x, { classes, reduction: 'none' }));
+exactly<Loss & { perRow: { loss: Float32Array } }>()(klDiv(x, x, { classes, perRow: ['loss'] }));
+declare const klOptions: KlDivOptions;
+exactly<Anything & Partial<Gradient & { perRow: { loss?: Float32Array } }>>()(klDiv(x, x, klOptions));
+
+type NllMetrics = { nll: number; accuracy: number };
+exactly<NllMetrics>()(nllLoss(x, y, { classes, metrics: true }).metrics);
+exactly<Loss & { perRow: { nll: Float32Array; prediction: Int32Array } }>()(
+  nllLoss(x, { a: y, b: y, lambda: x }, { classes, perRow: ['nll', 'prediction'] }),
+);
+exactly<Losses & Gradient>()(nllLoss(x, y, { classes, gradient: true, reduction: 'none' }));
+declare const nllOptions: NllLossOptions;
+exactly<number | undefined>()(nllLoss(x, y, nllOptions).loss);
+
+declare const labelOptions: SmoothLabelsOptions;
+declare const anyTargets: Targets;
+const isSingle: Float32Array = smoothLabels(y, { classes, labelSmoothing: 0.1 });
+const isMixed: Float32Array = smoothLabels({ a: y, b: y, lambda: 0.5 }, labelOptions);
+const isSoft: Float32Array = smoothLabels(x, { classes });
+const isDouble: Float64Array = smoothLabels(d, { classes, mask: new Uint8Array(1) });
+const isEither: Float32Array | Float64Array = smoothLabels(anyTargets, { classes, ignoreIndex: [-1] });
+// @ts-expect-error perhaps in single precision
+const isNotSure: Float64Array = smoothLabels(anyTargets, { classes });
+export const labels = [isSingle, isMixed, isSoft, isDouble, isEither, isNotSure];
 
 // @ts-expect-error no gradient unless asked for
 crossEntropy(x, y, { classes }).gradient;
@@ -60,6 +173,14 @@ crossEntropy(x, y, { classes, reduction: 'none' }).loss;
 crossEntropy(x, y, { classes, reduction: 'sum' }).losses;
 // @ts-expect-error perhaps no gradient
 crossEntropy(x, y, { classes, gradient: flag }).gradient.length;
+// @ts-expect-error no metrics unless asked for
+crossEntropy(x, y, { classes }).metrics;
+// @ts-expect-error only what is listed
+crossEntropy(x, y, { classes, perRow: ['loss'] }).perRow.nll;
+// @ts-expect-error perhaps not listed
+crossEntropy(x, y, { classes, perRow: names }).perRow.nll.length;
+// @ts-expect-error no zLoss
+bceWithLogits(x, y, { classes, metrics: true }).metrics.zLoss;
 
 // Every kind of targets.
 crossEntropy(x, new Int8Array(1), { classes });
@@ -70,6 +191,16 @@ crossEntropy(x, new Uint32Array(1), { classes });
 crossEntropy(x, new BigInt64Array(1), { classes });
 crossEntropy(x, new BigUint64Array(1), { classes });
 crossEntropy(x, Buffer.alloc(1), { classes });
+crossEntropy(x, x, { classes });
+crossEntropy(x, d, { classes });
+crossEntropy(x, { a: y, b: new BigInt64Array(1), lambda: 0.3 }, { classes });
+crossEntropy(x, { a: y, b: y, lambda: new Float32Array(1) }, { classes });
+bceWithLogits(x, x, { classes });
+bceWithLogits(x, d, { classes });
+bceWithLogits(x, Buffer.alloc(1), { classes });
+bceWithLogits(x, new BigInt64Array(1), { classes });
+klDiv(x, d, { classes });
+nllLoss(x, new Uint8Array(1), { classes });
 
 // Every option, also on shared memory, also undefined, also read-only.
 crossEntropy(new Float32Array(new SharedArrayBuffer(12)), y, {
@@ -79,51 +210,161 @@ crossEntropy(new Float32Array(new SharedArrayBuffer(12)), y, {
   rowWeight: x,
   ignoreIndex: [-100, -1] as const,
   mask: new Uint8Array(1),
+  form: 'kl',
+  logitScale: 2,
+  softcap: 30,
+  zLoss: 1e-4,
   reduction: 'none',
   normalizer: 'rows',
   whenEmpty: 'zero',
   gradient: x,
   gradientScale: x,
   rowStride: 4,
+  inner: 1,
+  metrics: true,
+  perRow: ['loss', 'nll', 'lse', 'entropy', 'prediction'] as const,
 });
 crossEntropy(x, y, {
   classes,
+  dtype: undefined,
   labelSmoothing: { epsilon: 0.1, over: undefined, exclude: undefined, prior: undefined },
   weight: undefined,
   rowWeight: undefined,
   ignoreIndex: undefined,
   mask: undefined,
+  form: undefined,
+  logitScale: undefined,
+  softcap: undefined,
+  zLoss: undefined,
   normalizer: undefined,
   whenEmpty: undefined,
   gradientScale: undefined,
   rowStride: undefined,
+  inner: undefined,
+  metrics: undefined,
+  perRow: undefined,
 });
+bceWithLogits(h, x, {
+  classes,
+  dtype: 'bfloat16',
+  labelSmoothing: { epsilon: 0.1, toward: 0.01 },
+  weight: x,
+  posWeight: x,
+  rowWeight: x,
+  mask: new Uint8Array(1),
+  logitScale: 2,
+  softcap: 30,
+  reduction: 'mean',
+  normalizer: 'elements',
+  whenEmpty: 'error',
+  gradient: h,
+  gradientScale: 2,
+  rowStride: 4,
+  inner: 1,
+  metrics: true,
+  perRow: ['loss', 'nll', 'entropy'],
+});
+bceWithLogits(x, y, { classes, ignoreIndex: -1, labelSmoothing: { epsilon: 0.1, toward: undefined } });
+klDiv(x, x, {
+  classes,
+  dtype: undefined,
+  logTarget: true,
+  weight: x,
+  rowWeight: x,
+  mask: new Uint8Array(1),
+  reduction: 'mean',
+  normalizer: 'weight',
+  whenEmpty: 'nan',
+  gradient: true,
+  gradientScale: 2,
+  rowStride: 4,
+  inner: 1,
+  perRow: ['loss'],
+});
+nllLoss(x, y, {
+  classes,
+  labelSmoothing: { epsilon: 0.1, over: 'others', exclude: 0 },
+  ignoreIndex: 0,
+  weight: x,
+  rowWeight: x,
+  mask: new Uint8Array(1),
+  form: 'kl',
+  reduction: 'sum',
+  normalizer: 3,
+  gradient: true,
+  inner: 4,
+  metrics: true,
+  perRow: ['loss', 'nll', 'prediction'],
+});
+
+// Whether logits of an unknown type need dtype is found out when it runs.
+crossEntropy(anyLogits, y, { classes });
 
 // @ts-expect-error options are needed
 crossEntropy(x, y);
 // @ts-expect-error classes are needed
 crossEntropy(x, y, {});
-// @ts-expect-error Float64Array logits
-crossEntropy(new Float64Array(3), y, { classes });
 // @ts-expect-error arrays of numbers are none of the typed arrays
 crossEntropy([1, 2, 3], y, { classes });
 // @ts-expect-error arrays of numbers are none of the typed arrays
 crossEntropy(x, [1], { classes });
-// @ts-expect-error Float32Array targets
-crossEntropy(x, x, { classes });
+// @ts-expect-error logits that are no floats
+crossEntropy(new Int32Array(3), y, { classes });
+// @ts-expect-error half floats of a kind that is not said
+crossEntropy(h, y, { classes });
+// @ts-expect-error an unknown kind of half floats
+crossEntropy(h, y, { classes, dtype: 'float8' });
+// @ts-expect-error a gradient of another type
+crossEntropy(x, y, { classes, gradient: d });
+// @ts-expect-error a gradient of another type
+klDiv(d, x, { classes, gradient: x });
 // @ts-expect-error an unknown option
 crossEntropy(x, y, { classes, label_smoothing: 0.1 });
+// @ts-expect-error an option of another function
+crossEntropy(x, y, { classes, posWeight: x });
+// @ts-expect-error an option of another function
+klDiv(x, x, { classes, metrics: true });
+// @ts-expect-error an option of another function
+nllLoss(x, y, { classes, zLoss: 1 });
+// @ts-expect-error an option of another function
+smoothLabels(y, { classes, gradient: true });
 // @ts-expect-error an unknown reduction
 crossEntropy(x, y, { classes, reduction: 'average' });
+// @ts-expect-error a reduction of klDiv
+crossEntropy(x, y, { classes, reduction: 'batchmean' });
 // @ts-expect-error epsilon is needed
 crossEntropy(x, y, { classes, labelSmoothing: { over: 'others' } });
 // @ts-expect-error an unknown normalizer
 crossEntropy(x, y, { classes, normalizer: 'mean' });
+// @ts-expect-error a normalizer of losses of elements
+crossEntropy(x, y, { classes, normalizer: 'elements' });
 // @ts-expect-error a mask of booleans
 crossEntropy(x, y, { classes, mask: [true] });
+// @ts-expect-error an unknown name
+crossEntropy(x, y, { classes, perRow: ['lsee'] });
+// @ts-expect-error a name of crossEntropy
+bceWithLogits(x, y, { classes, perRow: ['lse'] });
+// @ts-expect-error one epsilon for all
+bceWithLogits(x, y, { classes, labelSmoothing: { epsilon: x } });
+// @ts-expect-error mixed targets
+bceWithLogits(x, { a: y, b: y, lambda: 1 }, { classes });
+// @ts-expect-error class indices
+klDiv(x, y, { classes });
+// @ts-expect-error probabilities
+nllLoss(x, x, { classes });
+// @ts-expect-error lambda is needed
+crossEntropy(x, { a: y, b: y }, { classes });
 
 exactly<BackendName[]>()(availableBackends());
-const name: 'avx2' | 'neon' | 'scalar' | 'js' = loadBackend('js').backend.name;
+const { backend, ...functions }: Functions = loadBackend('js');
+export const bound: {
+  crossEntropy: typeof crossEntropy;
+  bceWithLogits: typeof bceWithLogits;
+  klDiv: typeof klDiv;
+  nllLoss: typeof nllLoss;
+  smoothLabels: typeof smoothLabels;
+} = functions;
+const name: 'avx2' | 'neon' | 'scalar' | 'js' = backend.name;
 // @ts-expect-error an unknown backend
 loadBackend('gpu');
 // @ts-expect-error the backend is read-only

@@ -1,6 +1,10 @@
 // The promise: the values are those of the definition, to the accuracy that support/tolerance.ts states.
 
-import { tables } from './conformance/values.js';
+import { tables as family } from './conformance/family.js';
+import { tables as values } from './conformance/values.js';
+import { tables as vectors } from './conformance/vectors.js';
 import { suite } from './support/suite.js';
 
-suite(tables);
+suite(vectors);
+suite(values);
+suite(family);

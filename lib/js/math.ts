@@ -3,7 +3,9 @@
 
 const fround = Math.fround;
 
-// For the bits of a double.
+// For the bits of a float, and of a double.
+const float = new Float32Array(1);
+const word = new Uint32Array(float.buffer);
 const double = new Float64Array(1);
 const words = new Uint32Array(double.buffer);
 const [LOW, HIGH] = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
@@ -34,9 +36,40 @@ function roundHalfway(product: number, c: number, sum: number, r: number, other:
 }
 
 export const ROUND_TO_EIGHTH = 1572864; // 1.5·2^20: the float grid here has spacing 1/8
+const ROUND_TO_INTEGER = 12582912; // 1.5·2^23: spacing 1
 const LOG2_E = 1.4426950216293335;
 const LN2_HIGH = 0.6931471824645996;
 const LN2_LOW = -1.9046542121259336e-9;
+
+const ROUND_TO_INTEGER_DOUBLE = 6755399441055744; // 1.5·2^52
+const LOG2_E_DOUBLE = 1.4426950408889634;
+export const LN2 = 0.6931471805599453;
+const LN2_HIGH_DOUBLE = 0.6931471803691238;
+const LN2_LOW_DOUBLE = 1.9082149292705877e-10;
+
+// e^r − 1 for |r| ≤ ln2/2.
+function expMinus1(r: number): number {
+  const r2 = r * r;
+  const r4 = r2 * r2;
+  const p0 = 0.5 + 0.16666666666666669 * r + (0.04166666666662413 + 0.008333333333330062 * r) * r2;
+  const p4 =
+    0.0013888888917213717 +
+    0.00019841269863053618 * r +
+    (2.4801521295954376e-5 + 2.7557268459997064e-6 * r) * r2;
+  const p8 = 2.7620088445409746e-7 + 2.510038549551032e-8 * r;
+  const p = p0 + (p4 + p8 * r4) * r4;
+  return r + r2 * p;
+}
+
+// The same of floats.
+function expMinus1Float(r: number): number {
+  let p = fma(0.0013946437975391746, r, 0.008366577327251434);
+  p = fma(p, r, 0.04166628047823906);
+  p = fma(p, r, 0.1666654348373413);
+  p = fma(p, r, 0.5);
+  return fma(p, fround(r * r), r);
+}
+
 const P3 = 0.16666871309280396;
 const P2 = 0.5000646114349365;
 
@@ -120,12 +153,43 @@ export function exp32(
   }
 }
 
-const LOG2_E_DOUBLE = 1.4426950408889634;
-export const LN2 = 0.6931471805599453;
-const LN2_HIGH_DOUBLE = 0.6931471803691238;
-const LN2_LOW_DOUBLE = 1.9082149292705877e-10;
+// Entry b is 2^(b − 1023), and 0 for b = 0.
+const POWERS_DOUBLE = Float64Array.from({ length: 2048 }, (_, b) => (b === 0 ? 0 : 2 ** (b - 1023)));
 
-const ROUND_TO_INTEGER_DOUBLE = 6755399441055744; // 1.5·2^52
+/** The same in double, from magic = 1.5·2^52 + 1023 − k. */
+export function exp64(
+  from: Float64Array,
+  start: number,
+  end: number,
+  shift: number,
+  floor: number,
+  magic: number,
+  to: Float64Array,
+  first: number,
+): void {
+  for (let i = start, j = first; i < end; i++, j++) {
+    const shifted = from[i] - shift;
+    const x = floor > shifted ? floor : shifted;
+    const sum = x * LOG2_E_DOUBLE + magic;
+    const n = sum - magic;
+    const r = x - n * LN2_HIGH_DOUBLE - n * LN2_LOW_DOUBLE;
+    to[j] = (1 + expMinus1(r)) * POWERS_DOUBLE[(sum - ROUND_TO_INTEGER_DOUBLE) & 2047];
+  }
+}
+
+/** The magic number of exp32 for one scale, and the x from which down it returns 0; the same of exp64. */
+export function expMagic(k: number): number {
+  return ROUND_TO_EIGHTH + (127 - k);
+}
+export function expFloor(k: number): number {
+  return fround((k - 127) * LN2);
+}
+export function expMagicDouble(k: number): number {
+  return ROUND_TO_INTEGER_DOUBLE + (1023 - k);
+}
+export function expFloorDouble(k: number): number {
+  return (k - 1023) * LN2;
+}
 
 /** round(x) for |x| < 2^51. */
 export function roundToInteger(x: number): number {
@@ -143,18 +207,9 @@ export function exp(x: number): number {
   if (Number.isNaN(x)) return x;
   const n = roundLog2(x);
   const r = x - n * LN2_HIGH_DOUBLE - n * LN2_LOW_DOUBLE;
-  const r2 = r * r;
-  const r4 = r2 * r2;
-  const p0 = 0.5 + 0.16666666666666669 * r + (0.04166666666662413 + 0.008333333333330062 * r) * r2;
-  const p4 =
-    0.0013888888917213717 +
-    0.00019841269863053618 * r +
-    (2.4801521295954376e-5 + 2.7557268459997064e-6 * r) * r2;
-  const p8 = 2.7620088445409746e-7 + 2.510038549551032e-8 * r;
-  const p = p0 + (p4 + p8 * r4) * r4;
   words[LOW] = 0;
   words[HIGH] = (n + 1023) << 20;
-  return (1 + (r + r2 * p)) * double[0];
+  return (1 + expMinus1(r)) * double[0];
 }
 
 // ln((1 + s) / (1 − s)) for |s| ≤ (√2 − 1)/(√2 + 1).
@@ -164,6 +219,14 @@ function logRatio(s: number): number {
   const q0 = 0.666666666666667 + 0.3999999999989938 * z + (0.28571428626031065 + 0.2222221112572326 * z) * z2;
   const q4 = 0.18182889786158152 + 0.15331699634637924 * z + 0.146167211663331 * z2;
   return 2 * s + s * z * (q0 + q4 * (z2 * z2));
+}
+
+// Of floats.
+function logRatioFloat(s: number): number {
+  const z = fround(s * s);
+  let q = fma(0.2987172603607178, z, 0.3997754156589508);
+  q = fma(q, z, 0.6666677594184875);
+  return fma(fround(s * z), q, s + s);
 }
 
 /**
@@ -180,4 +243,86 @@ export function logSum(a: number, b: number, relative: boolean): number {
   const n = relative ? 0 : k;
   const s = (relative ? a : m - 1) / (relative ? a + 2 * b : m + 1);
   return n * LN2_HIGH_DOUBLE + (n * LN2_LOW_DOUBLE + logRatio(s));
+}
+
+/** ln x of a normal number, within 2 units in the last place. */
+export function log(x: number): number {
+  return logSum(x, 0, false);
+}
+
+/**
+ * The float ln x for floats 0 < x < Infinity, subnormal numbers too; NaN for x < 0, for others some number. Within 1.5
+ * units in the last place.
+ */
+export function log32(x: number): number {
+  if (x < 0) return NaN;
+  const tiny = x < 2 ** -126;
+  float[0] = tiny ? x * 2 ** 25 : x;
+  // x = m · 2^k with m in [√½, √2).
+  const biased = (word[0] + (0x3f800000 - 0x3f3504f3)) >>> 23;
+  word[0] += 0x3f800000 - (biased << 23);
+  const m = float[0];
+  const k = biased - 127 - (tiny ? 25 : 0);
+  const logM = logRatioFloat(fround(fround(m - 1) / fround(m + 1)));
+  return fma(k, LN2_HIGH, fma(k, LN2_LOW, logM));
+}
+
+/** The same in double: within 2 units in the last place. */
+export function log64(x: number): number {
+  if (x < 0) return NaN;
+  const tiny = x < 2 ** -1022;
+  double[0] = tiny ? x * 2 ** 54 : x;
+  const carry = words[LOW] < 0x667f3bcd ? 1 : 0;
+  const biased = (words[HIGH] + (0x3ff00000 - 0x3fe6a09e) - carry) >>> 20;
+  words[HIGH] += 0x3ff00000 - (biased << 20);
+  const m = double[0];
+  const k = biased - 1023 - (tiny ? 54 : 0);
+  const logM = logRatio((m - 1) / (m + 1));
+  return k * LN2_HIGH_DOUBLE + (k * LN2_LOW_DOUBLE + logM);
+}
+
+/** The float ln(1 + e) for floats 0 ≤ e ≤ 1, within 2.5 units in the last place. */
+export function log1p32(e: number): number {
+  let m = fma(-0.0033184748608618975, e, 0.020204594358801842);
+  m = fma(m, e, -0.05766445770859718);
+  m = fma(m, e, 0.10680556297302246);
+  m = fma(m, e, -0.15355396270751953);
+  m = fma(m, e, 0.19695399701595306);
+  m = fma(m, e, -0.24958586692810059);
+  m = fma(m, e, 0.33330512046813965);
+  m = fma(m, e, -0.4999993145465851);
+  return fma(m, fround(e * e), e);
+}
+
+/** The same in double. */
+export function log1p64(e: number): number {
+  const large = e > 0.41421356237309503;
+  const ratio = logRatio((large ? e - 1 : e) / (e + (large ? 3 : 2)));
+  return large ? LN2 + ratio : ratio;
+}
+
+/** The float tanh y of a float, within 3 units in the last place; ±1 from where it rounds to that; NaN for NaN. */
+export function tanh32(y: number): number {
+  const magnitude = Math.abs(y);
+  const x = 2 * (10 < magnitude ? 10 : magnitude);
+  const magic = ROUND_TO_INTEGER + 127;
+  const n = fma(x, LOG2_E, magic) - magic;
+  const r = fma(n, -LN2_LOW, fma(n, -LN2_HIGH, x));
+  const power = POWERS[((n + 127) * 8) & 2047];
+  const e = fma(power, expMinus1Float(r), fround(power - 1));
+  const result = fround(e / fround(e + 2));
+  return y < 0 || Object.is(y, -0) ? -result : result;
+}
+
+/** The same in double. */
+export function tanh64(y: number): number {
+  const magnitude = Math.abs(y);
+  const x = 2 * (20 < magnitude ? 20 : magnitude);
+  const magic = ROUND_TO_INTEGER_DOUBLE + 1023;
+  const n = x * LOG2_E_DOUBLE + magic - magic;
+  const r = x - n * LN2_HIGH_DOUBLE - n * LN2_LOW_DOUBLE;
+  const power = POWERS_DOUBLE[(n + 1023) & 2047];
+  const e = power * expMinus1(r) + (power - 1);
+  const result = e / (e + 2);
+  return y < 0 || Object.is(y, -0) ? -result : result;
 }

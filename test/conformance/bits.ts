@@ -1,140 +1,18 @@
-// The same bits on every backend, and the bits of record: test/conformance/hashes.json.
-//
-// What is hashed are the bytes of a result: numerator, denominator, rows and loss as doubles, losses and gradient.
-// `node build/test/conformance/run.js --update` writes the file anew, from the backend that comes last (js).
+// The same bits on every backend, for crossEntropy of float32 logits and class indices, and for random calls of any loss.
 
-import { createHash, type Hash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import type { CrossEntropyOptions, Functions } from 'smoothloss';
-import { root } from '../support/root.js';
+import type { Hash } from 'node:crypto';
+import type { Call, CallOptions } from '../support/calls.js';
 import { backends } from './backends.js';
-import { type Call, Random, randomCall, randomLogits } from './random.js';
+import { everywhere, pinned, pinnedCalls, resultBytes, sameBytes, update } from './pinned.js';
+import { Random, randomLogits } from './random.js';
+import { randomCall } from './random-calls.js';
 import { type Case, errorOf, fail, same, type Table } from './table.js';
 
-const FILE = path.join(root, 'test/conformance/hashes.json');
-const UPDATE = process.argv.includes('--update');
 /** How many random calls are made. */
 export const CALLS = Number(process.env.SMOOTHLOSS_CALLS ?? 10_000);
 const CALLS_PER_HASH = 1000;
 if (!(Number.isInteger(CALLS) && CALLS > 0))
   throw new Error(`SMOOTHLOSS_CALLS is ${process.env.SMOOTHLOSS_CALLS}`);
-
-const hashes: Record<string, string> = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')) : {};
-const updated: Record<string, string> = {};
-
-/** Writes the hashes of the cases that ran. */
-export function writeHashes(): void {
-  writeFileSync(FILE, `${JSON.stringify(updated, null, 2)}\n`);
-}
-
-/** Hashes that no case of today has. */
-export function strayHashes(): string[] {
-  return Object.keys(hashes).filter((name) => !names.has(name));
-}
-
-const names = new Set<string>();
-
-function bytes(array: Float32Array | Float64Array): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-}
-
-/** What one call gives, as bytes; of an error its code. */
-export function resultBytes(functions: Functions, { logits, targets, options }: Call): Uint8Array[] {
-  let result: ReturnType<typeof functions.crossEntropy>;
-  try {
-    result = functions.crossEntropy(logits, targets, options);
-  } catch (error) {
-    return [new TextEncoder().encode((error as { code: string }).code)];
-  }
-  const numbers = Float64Array.of(result.numerator, result.denominator, result.rows, result.loss ?? 0);
-  const parts = [bytes(numbers)];
-  if (result.losses !== undefined) parts.push(bytes(result.losses));
-  if (result.gradient !== undefined) parts.push(bytes(result.gradient));
-  return parts;
-}
-
-/** Fails at the first byte that differs. */
-export function sameBytes(actual: Uint8Array[], expected: Uint8Array[], what: string): void {
-  same(actual.length, expected.length, `the number of parts of ${what}`);
-  expected.forEach((part, p) => {
-    if (Buffer.compare(actual[p], part) === 0) return;
-    same(actual[p].length, part.length, `the bytes of ${what}`);
-    const at = part.findIndex((byte, i) => byte !== actual[p][i]);
-    const width = p === 0 ? 8 : 4;
-    const element = Math.floor(at / width);
-    const hex = (b: Uint8Array) =>
-      Buffer.from(b.subarray(element * width, (element + 1) * width).toReversed()).toString('hex');
-    const name =
-      p === 0 ? ['numerator', 'denominator', 'rows', 'loss'][element] : `part ${p}, element ${element}`;
-    fail(`${what}: ${name} is 0x${hex(actual[p])}, expected 0x${hex(part)}`);
-  });
-}
-
-function describe({ options, targets }: Call): string {
-  const brief = (_: string, value: unknown) =>
-    ArrayBuffer.isView(value) ? `${value.constructor.name}(${(value as Uint8Array).length})` : value;
-  return `${targets.length} targets, ${JSON.stringify(options, brief)}`;
-}
-
-/**
- * Makes the call on every backend, with a gradient in an array of its own, in place and without one: all must agree.
- * Returns the bytes.
- */
-function everywhere(call: Call): Uint8Array[] {
-  let first: Uint8Array[] | undefined;
-  for (const functions of backends) {
-    const { name } = functions.backend;
-    const { logits, targets, options } = call;
-    const before = logits.slice();
-    const separate = resultBytes(functions, { logits, targets, options: { ...options, gradient: true } });
-    const what = () => `${name}, ${describe(call)}`;
-    if (Buffer.compare(bytes(logits), bytes(before)) !== 0) fail(`the logits have changed: ${what()}`);
-    if (first === undefined) first = separate;
-    else sameBytes(separate, first, `${name} against ${backends[0].backend.name}, ${describe(call)}`);
-
-    const own = logits.slice();
-    const inPlace = resultBytes(functions, { logits: own, targets, options: { ...options, gradient: own } });
-    if (inPlace.length === 1)
-      sameBytes([bytes(own)], [bytes(before)], `the logits after an error, ${what()}`);
-    const rowStride = options.rowStride ?? options.classes;
-    if (rowStride > options.classes && inPlace.length > 1) {
-      // Between the rows the logits stay in place, and a new gradient is 0.
-      for (let i = 0; i < own.length; i++) {
-        if (i % rowStride >= options.classes) {
-          same(own[i], logits[i], `the logit ${i} between rows, ${what()}`);
-          own[i] = 0;
-        }
-      }
-    }
-    sameBytes(inPlace, separate, `in place, ${what()}`);
-
-    const without = resultBytes(functions, call);
-    sameBytes(without, separate.slice(0, without.length), `without gradient, ${what()}`);
-    same(without.length, separate.length > 1 ? separate.length - 1 : 1, 'the parts without gradient');
-  }
-  return first ?? fail('there is no backend');
-}
-
-function pinned(name: string, run: (hash: Hash) => void): Case {
-  names.add(name);
-  return {
-    name,
-    run: () => {
-      const hash = createHash('sha256');
-      run(hash);
-      const digest = hash.digest('hex');
-      updated[name] = digest;
-      if (!UPDATE) same(digest, hashes[name], `the hash of ${name}`);
-    },
-  };
-}
-
-function pinnedCalls(name: string, calls: () => Iterable<Call>): Case {
-  return pinned(name, (hash) => {
-    for (const call of calls()) for (const part of everywhere(call)) hash.update(part);
-  });
-}
 
 /** Targets of all kinds: a few ignored, all classes when there are rows enough. */
 function targetsFor(random: Random, rows: number, classes: number): Int32Array {
@@ -145,7 +23,7 @@ function targetsFor(random: Random, rows: number, classes: number): Int32Array {
 export function* callsOf(rows: number, classes: number, seed: number): Generator<Call> {
   const random = new Random(seed);
   const normal = (length: number, scale = 3) => random.floats(length, () => scale * random.normal());
-  const call = (options: Partial<CrossEntropyOptions> = {}, logits = normal(rows * classes)): Call => ({
+  const call = (options: Partial<CallOptions> = {}, logits = normal(rows * classes)): Call => ({
     logits,
     targets: targetsFor(random, rows, classes),
     options: { classes, ...options },
@@ -229,7 +107,7 @@ function optionCases(): Case[] {
   weight[7] = 0.5;
   const prior = random.factors(classes);
   const epsilon = Float32Array.of(0, 0.1, 1, 0.5, 0.25, 0.1, 0.9);
-  const options: Record<string, Partial<CrossEntropyOptions>> = {
+  const options: Record<string, Partial<CallOptions>> = {
     'no option': {},
     'labelSmoothing 0': { labelSmoothing: 0 },
     'labelSmoothing 0.1': { labelSmoothing: 0.1 },
@@ -261,13 +139,29 @@ function optionCases(): Case[] {
     'gradientScale per row': { gradientScale: epsilon, reduction: 'none' },
     rowStride: { rowStride: 50 },
   };
-  return Object.entries(options).map(([name, option]) =>
+  const family: Record<string, Partial<CallOptions>> = {
+    "form 'kl'": { form: 'kl' },
+    "form 'kl' and labelSmoothing": { form: 'kl', labelSmoothing: 0.1 },
+    "form 'kl', over others, prior, weight": {
+      form: 'kl',
+      labelSmoothing: { epsilon, prior, over: 'others' },
+      weight,
+    },
+    'logitScale 0.7': { logitScale: 0.7 },
+    'softcap 5': { softcap: 5 },
+    'logitScale and softcap': { logitScale: 3, softcap: 10, labelSmoothing: 0.1 },
+    'zLoss 0.01': { zLoss: 0.01 },
+    'zLoss, labelSmoothing, rowWeight': { zLoss: 0.1, labelSmoothing: 0.1, rowWeight: epsilon },
+    inner: { inner: 7, labelSmoothing: 0.1 },
+    metrics: { metrics: true, zLoss: 0.01 },
+    perRow: { perRow: ['loss', 'nll', 'lse', 'entropy', 'prediction'] },
+  };
+  return Object.entries({ ...options, ...family }).map(([name, option]) =>
     pinnedCalls(`option: ${name}`, () => [
       { logits: option.rowStride === undefined ? logits : padded, targets, options: { classes, ...option } },
     ]),
   );
 }
-
 /** Where the arrays begin in memory must not matter: every array at element offsets 0 to 9 of a larger one. */
 function layoutCases(): Case[] {
   const cases: Case[] = [];
@@ -298,7 +192,7 @@ function layoutCases(): Case[] {
         },
       });
       const expected = everywhere(call(0));
-      for (const part of expected) hash.update(part);
+      update(hash, expected);
       for (let offset = 0; offset < 10; offset++) {
         for (const functions of backends) {
           for (let out = 0; out < 10; out++) {
@@ -382,7 +276,6 @@ function denseCases(): Case[] {
   ];
   return bands.map(([name, calls]) => pinnedCalls(`exponentials: ${name}`, calls));
 }
-
 /** The random calls, in groups: the hash of the first n groups says the same on a machine that has time for n only. */
 function randomCases(): Case[] {
   const cases: Case[] = [];
@@ -391,9 +284,7 @@ function randomCases(): Case[] {
     const name = `random calls ${from} to ${to - 1}`;
     cases.push(
       pinned(name, (hash) => {
-        for (let seed = from; seed < to; seed++) {
-          for (const part of everywhere(randomCall(seed))) hash.update(part);
-        }
+        for (let seed = from; seed < to; seed++) update(hash, everywhere(randomCall(seed)));
       }),
     );
   }

@@ -1,14 +1,8 @@
-// Random calls from a seed, the same on every machine: integer arithmetic, and of floating point only what is exact or
-// rounded once.
+// Random numbers of all kinds from a seed, the same on every machine: integer arithmetic, and of floating point only what
+// is exact or rounded once.
 
-import type { CrossEntropyOptions, IndexArray } from 'smoothloss';
+import type { IndexArray } from 'smoothloss';
 import { mulberry32 } from '../support/data.js';
-
-export interface Call {
-  logits: Float32Array;
-  targets: IndexArray;
-  options: CrossEntropyOptions;
-}
 
 /** Draws from a seed. */
 export class Random {
@@ -95,27 +89,28 @@ export function randomLogits(random: Random, length: number): Float32Array {
   return logits;
 }
 
-function randomClasses(random: Random): number {
+export function randomClasses(random: Random): number {
   const size = random.below(1000);
   if (size < 600) return 1 + random.below(24);
   if (size < 900) return 1 + random.below(130);
   if (size < 980) return 1 + random.below(400);
-  if (size < 998) return 1000 + random.below(60); // the column block is 1024
+  if (size < 998) return 1000 + random.below(60); // column blocks are of 512
   return 2000 + random.below(3000);
 }
 
-function randomRows(random: Random, classes: number): number {
+export function randomRows(random: Random, classes: number): number {
   if (classes > 400) return 1 + random.below(3);
   if (random.once(50)) return 60 + random.below(80); // the row chunk is 64
   if (random.once(60)) return 0;
   return 1 + random.below(random.pick(2, 4, 8));
 }
 
-function randomTargets(random: Random, rows: number, classes: number, ignored: number[]): IndexArray {
-  const values: number[] = [];
-  for (let r = 0; r < rows; r++) {
-    values.push(ignored.length > 0 && random.once(5) ? random.pick(...ignored) : random.below(classes));
-  }
+/** The indices in an array of one of the types that hold them. */
+export function indexArray(
+  random: Random,
+  values: readonly number[],
+  without?: typeof Uint8Array,
+): IndexArray {
   const low = Math.min(0, ...values);
   const high = Math.max(0, ...values);
   if (random.once(8)) {
@@ -130,76 +125,6 @@ function randomTargets(random: Random, rows: number, classes: number, ignored: n
     [Uint16Array, 0, 2 ** 16 - 1],
     [Uint32Array, 0, 2 ** 32 - 1],
   ] as const;
-  const types = fitting.filter(([, least, most]) => low >= least && high <= most);
+  const types = fitting.filter(([Type, least, most]) => low >= least && high <= most && Type !== without);
   return random.pick(...types)[0].from(values);
-}
-
-/** Call number `seed`: sizes small for the most part, options of all kinds, now and then one that is an error. */
-export function randomCall(seed: number): Call {
-  const random = new Random(seed);
-  const classes = randomClasses(random);
-  const rows = randomRows(random, classes);
-  const options: CrossEntropyOptions = { classes };
-
-  const rowStride = random.once(6) ? classes + random.below(9) : classes;
-  if (rowStride > classes || random.once(20)) options.rowStride = rowStride;
-  const full = rows * rowStride;
-  const logits = randomLogits(random, random.once(3) ? Math.max(0, full - (rowStride - classes)) : full);
-
-  const epsilon = (): number | Float32Array => {
-    const one = () => random.pick(0, 0.1, 0.1, 0.25, 1, random.uniform());
-    return random.once(3) ? random.floats(rows, one) : one();
-  };
-  const smoothing = random.below(8);
-  if (smoothing < 3) options.labelSmoothing = random.pick(0, 0.1, 0.1, 0.5, 1, random.uniform());
-  else if (smoothing < 7) {
-    options.labelSmoothing = { epsilon: epsilon() };
-    if (random.once(2)) options.labelSmoothing.over = random.pick('all', 'others', 'others');
-    if (random.once(3)) options.labelSmoothing.exclude = random.below(classes);
-    else if (random.once(4)) {
-      options.labelSmoothing.exclude = [random.below(classes), random.below(classes), random.below(classes)];
-    }
-    if (random.once(3)) options.labelSmoothing.prior = random.factors(classes);
-  }
-  if (random.once(3)) options.weight = random.factors(classes);
-  if (random.once(4)) options.rowWeight = random.factors(rows);
-  if (random.once(5)) options.mask = Uint8Array.from({ length: rows }, () => random.below(4));
-  let ignored: number[] = [-100];
-  if (random.once(4)) {
-    ignored = random.pick([-1], [random.below(classes)], [-1, random.below(classes)], [255, -7, 3]);
-    options.ignoreIndex = ignored.length === 1 ? ignored[0] : ignored;
-  }
-  options.reduction = random.pick('mean', 'mean', 'sum', 'none');
-  if (random.once(4))
-    options.normalizer = random.pick<'weight' | 'rows' | 'all' | number>(
-      'weight',
-      'rows',
-      'all',
-      0.5 + 100 * random.uniform(),
-      random.once(8) ? random.pick(2 ** -1074, 1e-40, 1e40, 1e300) : 8,
-    );
-  if (random.once(8)) options.whenEmpty = random.pick('nan', 'zero', 'error');
-  const scale = random.below(6);
-  const upstream = () =>
-    random.pick(
-      1,
-      -1,
-      0,
-      0.5,
-      128,
-      2 ** -12,
-      random.normal(),
-      random.once(6) ? random.pick(3e38, -3e38, 2 ** -140) : 1,
-    );
-  if (scale === 0) options.gradientScale = upstream();
-  if (scale === 1 && options.reduction === 'none') options.gradientScale = random.floats(rows, upstream);
-
-  const targets = randomTargets(random, rows, classes, random.once(2) ? ignored : []);
-  if (random.once(200) && rows > 0) {
-    const wrong = random.pick(classes, 101);
-    const row = random.below(rows);
-    if (targets instanceof BigInt64Array || targets instanceof BigUint64Array) targets[row] = BigInt(wrong);
-    else targets[row] = wrong;
-  }
-  return { logits, targets, options };
 }

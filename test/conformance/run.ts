@@ -9,17 +9,41 @@
 import { backend } from 'smoothloss';
 import '../support/expect-backends.js';
 import { backends } from './backends.js';
-import { tables as bits, strayHashes, writeHashes } from './bits.js';
+import { tables as bitsOfIndices } from './bits.js';
+import { tables as bitsOfFamily } from './bits-family.js';
 import { tables as errors } from './errors.js';
+import { tables as family } from './family.js';
 import { tables as memory } from './memory.js';
 import { tables as onnx, file as onnxFile } from './onnx.js';
+import { strayHashes, writeHashes } from './pinned.js';
 import { tables as semantics } from './semantics.js';
+import { tables as semanticsElements } from './semantics-elements.js';
+import { tables as semanticsFamily } from './semantics-family.js';
+import { tables as semanticsLayouts } from './semantics-layouts.js';
+import { tables as semanticsSoftmax } from './semantics-softmax.js';
 import type { Table } from './table.js';
 import { tables as values } from './values.js';
+import { tables as vectors } from './vectors.js';
 
 const update = process.argv.includes('--update');
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
-const all: Table[] = update ? bits : [...values, ...onnx, ...semantics, ...errors, ...memory, ...bits];
+const bits: Table[] = [...bitsOfIndices, ...bitsOfFamily];
+const all: Table[] = update
+  ? bits
+  : [
+      ...vectors,
+      ...values,
+      ...family,
+      ...onnx,
+      ...semantics,
+      ...semanticsFamily,
+      ...semanticsSoftmax,
+      ...semanticsElements,
+      ...semanticsLayouts,
+      ...errors,
+      ...memory,
+      ...bits,
+    ];
 const chosen = all.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 console.log(

@@ -1,0 +1,347 @@
+// A batch in the making, and what becomes of it: the arrays of the logits' type, and the mean.
+
+import { type Batch, BFLOAT16, type Elements, FLOAT16, FLOAT32, FLOAT64, type Floats } from '../batch.js';
+import { coded, rangeError, typeError } from '../errors.js';
+import { bufferOf, byteOffsetOf, Float16, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+import {
+  arrayOf,
+  checkLength,
+  checkRange,
+  MAX_FLOAT,
+  rejectDetached,
+  rejectOverlap,
+  wrongArray,
+  wrongLength,
+} from './checks.js';
+import type { Common, Given, NormalizerName } from './options.js';
+import type { TargetArrays } from './targets.js';
+
+/** A call ready for a backend, and what its result needs beside what the backend adds up. */
+export interface Prepared {
+  batch: Batch;
+  reduction: 'mean' | 'sum' | 'none';
+  denominator: number;
+  rows: number;
+  /** What the metrics are means over: the rows or elements that take part. */
+  parts: number;
+  /** The mean where the denominator is 0. */
+  empty: number;
+  /** The gradient as the caller gets it. */
+  gradient: TypedArray | null;
+  perRow: PerRowArrays | null;
+}
+
+/** What `perRow` of a result holds. */
+export interface PerRowArrays {
+  loss?: Floats;
+  nll?: Floats;
+  lse?: Floats;
+  entropy?: Floats;
+  prediction?: Int32Array;
+}
+
+const NOTHING = { sum: 0, rest: 0, top: -1 };
+const NO_TARGETS = new Int32Array(0);
+
+/** A batch of nothing, every option at its default. One literal for all calls, so that they all have one shape. */
+export function newBatch(classes: number, rowStride: number, inner: number, type: number): Batch {
+  return {
+    rows: 0,
+    classes,
+    rowStride,
+    inner,
+    type,
+    logits: null,
+    gradient: null,
+    losses: null,
+    targets: NO_TARGETS,
+    seconds: null,
+    lambdas: null,
+    lambda: 1,
+    dense: null,
+    denseStride: classes,
+    logTarget: false,
+    weight: null,
+    weightStride: 0,
+    posWeight: null,
+    rowWeight: null,
+    mask: null,
+    maskStride: classes,
+    prior: null,
+    smoothing: null,
+    epsilons: null,
+    epsilon: 0,
+    others: false,
+    priorTotal: NOTHING,
+    smoothingTotal: NOTHING,
+    smoothingLog: 0,
+    toward: 0.5,
+    kl: false,
+    logitScale: 1,
+    softcap: 0,
+    zLoss: 0,
+    gradientScales: null,
+    gradientScale: 1,
+    metrics: false,
+    rowLoss: null,
+    rowNll: null,
+    rowLse: null,
+    rowEntropy: null,
+    prediction: null,
+  };
+}
+
+const LOGITS =
+  "a Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype 'float16' or 'bfloat16'";
+
+/** The type of logits, as in Batch. */
+export function elementType(name: string, logits: unknown, dtype: unknown): number {
+  const type = typeOf(logits);
+  if (type === 'Uint16Array') {
+    if (dtype === 'float16') return FLOAT16;
+    if (dtype === 'bfloat16') return BFLOAT16;
+    const expected = `'float16' or 'bfloat16' where ${name} is a Uint16Array`;
+    throw typeof dtype === 'string'
+      ? rangeError('dtype', dtype, expected)
+      : typeError('dtype', dtype, expected);
+  }
+  if (type !== 'Float32Array' && type !== 'Float64Array' && type !== 'Float16Array') {
+    throw wrongArray(name, logits, LOGITS, 'Float32Array');
+  }
+  if (dtype !== undefined) {
+    throw typeError('dtype', dtype, `undefined where ${name} is a ${type}: it goes with a Uint16Array`);
+  }
+  return type === 'Float32Array' ? FLOAT32 : type === 'Float64Array' ? FLOAT64 : FLOAT16;
+}
+
+/** The array as kernels take it: half floats as their bits. */
+function elementsOf(array: TypedArray): Elements {
+  return typeOf(array) === 'Float16Array'
+    ? new Uint16Array(bufferOf(array), byteOffsetOf(array), lengthOf(array))
+    : (array as Elements);
+}
+
+/** A new array of floats in the precision of the arithmetic. */
+export function newFloats(type: number, length: number): Floats {
+  return type === FLOAT64 ? new Float64Array(length) : new Float32Array(length);
+}
+
+function newLike(logits: TypedArray): TypedArray {
+  const length = lengthOf(logits);
+  switch (typeOf(logits)) {
+    case 'Float32Array':
+      return new Float32Array(length);
+    case 'Float64Array':
+      return new Float64Array(length);
+    case 'Uint16Array':
+      return new Uint16Array(length);
+    default:
+      return new (Float16 as Uint16ArrayConstructor)(length);
+  }
+}
+
+/** Takes the logits of `rows` rows, `of` names the number, into the batch, and checks that they are as many as that. */
+export function takeLogits(batch: Batch, name: string, logits: TypedArray, rows: number, of: string): void {
+  const { classes, rowStride, inner } = batch;
+  const length = lengthOf(logits);
+  if (inner !== 1 && rows % inner !== 0) {
+    throw coded(
+      new RangeError(`${of} is ${rows}: must be a multiple of inner = ${inner}`),
+      'ERR_LENGTH_MISMATCH',
+    );
+  }
+  const least = rows === 0 ? 0 : (rows - 1) * rowStride + classes;
+  if (length === 0 || length !== least) checkLogits(name, logits, rows, of, least, batch);
+  batch.rows = rows;
+  batch.logits = elementsOf(logits);
+}
+
+function checkLogits(
+  name: string,
+  logits: TypedArray,
+  rows: number,
+  of: string,
+  least: number,
+  { classes, rowStride }: Batch,
+): void {
+  if (rowStride === classes || rows === 0) {
+    checkLength(name, logits, least, `${of} · ${rowStride === classes ? 'classes' : 'rowStride'}`);
+    return;
+  }
+  const length = lengthOf(logits);
+  if (length >= least && length <= rows * rowStride) return;
+  rejectDetached(name, logits);
+  const most = `${of} · rowStride = ${rows * rowStride}`;
+  throw wrongLength(name, logits, `${most}, or down to ${least} without the end of the last row`);
+}
+
+/** The number of rows that the logits hold, where nothing else tells it. */
+export function rowsOf(name: string, logits: TypedArray, { classes, rowStride, inner }: Batch): number {
+  const length = lengthOf(logits);
+  if (length === 0) rejectDetached(name, logits);
+  if (rowStride === classes) {
+    if (length % (classes * inner) === 0) return length / classes;
+    const product = inner === 1 ? 'classes' : 'classes · inner';
+    throw wrongLength(name, logits, `a multiple of ${product} = ${classes * inner}`);
+  }
+  const rows = Math.ceil(length / rowStride);
+  if (length === 0 || length >= (rows - 1) * rowStride + classes) return rows;
+  const least = rowStride - classes;
+  throw wrongLength(name, logits, `a multiple of rowStride = ${rowStride}, or up to ${least} less`);
+}
+
+/** The distance of a dense array's rows: they lie one after the other, or as those of the logits; −1: it has another length. */
+export function strideOf(array: TypedArray, { rows, classes, rowStride, logits }: Batch): number {
+  const length = lengthOf(array);
+  if (length === rows * classes) return classes;
+  return rowStride !== classes && length === lengthOf(logits) ? rowStride : -1;
+}
+
+/** What the length of a dense array must be, in words. */
+export function denseLength(of: string, { rows, classes, rowStride, logits }: Batch, name: string): string {
+  const own = `${of} · classes = ${rows * classes}`;
+  return rowStride === classes ? own : `${own}, or ${name}.length = ${lengthOf(logits)}`;
+}
+
+/** Where a dense array has the first element of a row; the others follow `inner` apart. */
+export function startOf(row: number, stride: number, { classes, inner }: Batch): number {
+  return inner === 1 ? row * stride : (row - (row % inner)) * classes + (row % inner);
+}
+
+/** Takes dense targets into the batch. */
+export function takeDense(batch: Batch, dense: TypedArray, of: string, logits: string): void {
+  const stride = strideOf(dense, batch);
+  if (stride < 0) throw wrongLength('targets', dense, denseLength(of, batch, logits));
+  batch.dense = dense as Floats | Uint8Array;
+  batch.denseStride = stride;
+}
+
+/** A Uint8Array with a number for each row; null if there is none. */
+export function rowMask(given: unknown, rows: number, of: string): Uint8Array | null {
+  if (given === undefined) return null;
+  const mask = arrayOf<Uint8Array>('Uint8Array', 'mask', given);
+  checkLength('mask', mask, rows, of);
+  return mask;
+}
+
+export function takeGradientScale(batch: Batch, scale: number | Float32Array, of: string): void {
+  if (typeof scale === 'number') {
+    batch.gradientScale = scale;
+    return;
+  }
+  checkLength('gradientScale', scale, batch.rows, of);
+  checkRange('gradientScale', scale, -MAX_FLOAT, MAX_FLOAT, 'a finite number');
+  batch.gradientScales = scale;
+}
+
+/** The caller's array for the gradient, apart from all others; null if there is none. The batch has all of its inputs. */
+export function gradientArray(
+  given: unknown,
+  name: string,
+  logits: TypedArray,
+  batch: Batch,
+  { name: a, a: classes, b, lambdas }: TargetArrays,
+  mask: Uint8Array | null,
+  prior: Float32Array | null,
+): TypedArray | null {
+  if (given === undefined || typeof given === 'boolean') return null;
+  const type = typeOf(logits) as string;
+  const gradient = arrayOf<TypedArray>(type, 'gradient', given, `true, false or a ${type}`);
+  checkLength('gradient', gradient, lengthOf(logits), `${name}.length`);
+  const buffer = bufferOf(gradient);
+  if (
+    gradient !== logits &&
+    !(bufferOf(logits) === buffer && byteOffsetOf(logits) === byteOffsetOf(gradient))
+  ) {
+    const exception = ' (to work in place, pass the very same elements)';
+    rejectOverlap(gradient, buffer, name, logits, exception);
+  }
+  rejectOverlap(gradient, buffer, a, classes);
+  rejectOverlap(gradient, buffer, 'targets.b', b);
+  rejectOverlap(gradient, buffer, 'targets.lambda', lambdas);
+  rejectOverlap(gradient, buffer, 'targets', batch.dense);
+  rejectOverlap(gradient, buffer, 'weight', batch.weight);
+  rejectOverlap(gradient, buffer, 'posWeight', batch.posWeight);
+  rejectOverlap(gradient, buffer, 'rowWeight', batch.rowWeight);
+  rejectOverlap(gradient, buffer, 'mask', mask);
+  rejectOverlap(gradient, buffer, 'labelSmoothing.epsilon', batch.epsilons);
+  rejectOverlap(gradient, buffer, 'labelSmoothing.prior', prior);
+  rejectOverlap(gradient, buffer, 'gradientScale', batch.gradientScales);
+  return gradient;
+}
+
+/** What a mean may divide by, each as named. */
+export function denominatorOf(
+  normalizer: NormalizerName | number,
+  weight: number,
+  rows: number,
+  elements: number,
+  all: number,
+): number {
+  switch (normalizer) {
+    case 'weight':
+      return weight;
+    case 'rows':
+      return rows;
+    case 'elements':
+      return elements;
+    case 'all':
+      return all;
+    default:
+      return normalizer;
+  }
+}
+
+/** Completes the batch with its new arrays and with the mean. From here on nothing is wrong with the call any more. */
+export function finish(
+  batch: Batch,
+  common: Common,
+  given: Given,
+  logits: TypedArray,
+  gradient: TypedArray | null,
+  denominator: number,
+  rows: number,
+  parts: number,
+  lossLength: number,
+): Prepared {
+  const { reduction, whenEmpty, perRow } = common;
+  const mean = reduction === 'mean' || reduction === 'batchmean';
+  if (mean) {
+    if (denominator === 0 && whenEmpty === 'error') {
+      throw coded(
+        new RangeError(
+          `the mean is empty: of ${batch.rows} rows, ${rows} take part, and their weights sum to 0`,
+        ),
+        'ERR_EMPTY',
+      );
+    }
+    // Finite, so that a row with weight 0 has gradient 0: a double holds more than any gradient needs.
+    batch.gradientScale =
+      denominator === 0 ? 0 : Math.max(-1e300, Math.min(1e300, batch.gradientScale / denominator));
+  }
+  const written = given.gradient === true ? newLike(logits) : gradient;
+  if (written !== null) batch.gradient = elementsOf(written);
+  if (reduction === 'none') batch.losses = newFloats(batch.type, lossLength);
+  batch.metrics = common.metrics;
+  return {
+    batch,
+    reduction: mean ? 'mean' : reduction,
+    denominator,
+    rows,
+    parts,
+    empty: whenEmpty === 'zero' ? 0 : NaN,
+    gradient: written,
+    perRow: perRow === null ? null : takePerRow(batch, perRow),
+  };
+}
+
+function takePerRow(batch: Batch, names: readonly string[]): PerRowArrays {
+  const { type, rows } = batch;
+  const arrays: PerRowArrays = {};
+  if (names.includes('loss')) arrays.loss = batch.rowLoss = newFloats(type, rows);
+  if (names.includes('nll')) arrays.nll = batch.rowNll = newFloats(type, rows);
+  if (names.includes('lse')) arrays.lse = batch.rowLse = newFloats(type, rows);
+  if (names.includes('entropy')) arrays.entropy = batch.rowEntropy = newFloats(type, rows);
+  if (names.includes('prediction')) arrays.prediction = batch.prediction = new Int32Array(rows);
+  return arrays;
+}

@@ -1,0 +1,166 @@
+// Checks of single values and arrays.
+
+import { coded, describe, rangeError, typeError } from '../errors.js';
+import { bufferOf, byteLengthOf, byteOffsetOf, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+
+export const MAX_FLOAT = 2 ** 128 - 2 ** 104;
+
+const FACTOR = 'a finite number, at least 0';
+
+/** An array or a view, which has no options. */
+export function isList(value: object): boolean {
+  return Array.isArray(value) || ArrayBuffer.isView(value);
+}
+
+/** The first of `choices` if undefined, else that of them which it is. */
+export function oneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
+  if (value === undefined) return choices[0];
+  if (choices.includes(value as T)) return value as T;
+  const expected = choices.map((choice) => `'${choice}'`).join(' or ');
+  throw typeof value === 'string' ? rangeError(name, value, expected) : typeError(name, value, expected);
+}
+
+/** false if undefined. */
+export function flag(name: string, value: unknown): boolean {
+  if (value === undefined) return false;
+  if (typeof value === 'boolean') return value;
+  throw typeError(name, value, 'true or false');
+}
+
+export function integer(name: string, value: unknown, low: number, high: number, expected: string): number {
+  if (typeof value !== 'number') throw typeError(name, value, expected);
+  if (!(Number.isInteger(value) && value >= low && value <= high)) throw rangeError(name, value, expected);
+  return value;
+}
+
+/** An integer or a list of integers, as a list of its own; `expected` says what each must be. */
+export function integers(
+  name: string,
+  value: unknown,
+  low: number,
+  high: number,
+  expected: string,
+): readonly number[] {
+  return Array.isArray(value)
+    ? Array.from(value, (item, i) => integer(`${name}[${i}]`, item, low, high, expected))
+    : [integer(name, value, low, high, `${expected}, or an array of them`)];
+}
+
+/** A number in [low, high]; `expected` is for the message. */
+export function number(name: string, value: unknown, low: number, high: number, expected: string): number {
+  if (typeof value !== 'number') throw typeError(name, value, expected);
+  if (!(value >= low && value <= high)) throw rangeError(name, value, expected);
+  return value;
+}
+
+/** A number in [0, 1]. */
+export function share(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw typeError(name, value, 'a number in [0, 1]');
+  return number(name, value, 0, 1, 'in [0, 1]');
+}
+
+function isDetached(array: TypedArray): boolean {
+  if (byteLengthOf(array) > 0) return false;
+  try {
+    new Uint8Array(bufferOf(array));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+export function rejectDetached(name: string, array: TypedArray): void {
+  if (!isDetached(array)) return;
+  throw coded(
+    new TypeError(`${name} is ${describe(array)} whose buffer is detached: must be attached`),
+    'ERR_INVALID_ARG_TYPE',
+  );
+}
+
+/** Rejects what is not an array of that type; `expected` is for the message, if more than that will do. */
+export function arrayOf<A extends TypedArray>(
+  type: string,
+  name: string,
+  value: unknown,
+  expected?: string,
+): A {
+  if (typeOf(value) === type) return value as A;
+  throw expected === undefined
+    ? wrongArray(name, value, `a ${type}`, type)
+    : typeError(name, value, expected);
+}
+
+/** For what is none of the `expected` arrays; tells how an array of numbers becomes one. */
+export function wrongArray(name: string, value: unknown, expected: string, type: string): TypeError {
+  return typeError(
+    name,
+    value,
+    Array.isArray(value) ? `${expected} (${type}.from(${name}) makes one)` : expected,
+  );
+}
+
+export function wrongLength(name: string, array: TypedArray, expected: string): RangeError {
+  return coded(
+    new RangeError(`${name} has length ${lengthOf(array)}: must have ${expected}`),
+    'ERR_LENGTH_MISMATCH',
+  );
+}
+
+export function checkLength(name: string, array: TypedArray, length: number, of: string): void {
+  const actual = lengthOf(array);
+  if (actual === 0) rejectDetached(name, array);
+  if (actual !== length) throw wrongLength(name, array, `${of} = ${length}`);
+}
+
+/** Checks that each number is in [low, high]; of rows of `classes` numbers, if they are a `stride` apart. */
+export function checkRange(
+  name: string,
+  array: Float32Array,
+  low: number,
+  high: number,
+  expected: string,
+  classes = 1,
+  stride = classes,
+): void {
+  const length = lengthOf(array);
+  for (let i = 0; i < length; i++) {
+    if (!(array[i] >= low && array[i] <= high) && (stride === classes || i % stride < classes)) {
+      throw rangeError(`${name}[${i}]`, array[i], expected);
+    }
+  }
+}
+
+/** Checks that the numbers are finite and ≥ 0. */
+export function checkFactors(name: string, array: Float32Array, classes?: number, stride?: number): void {
+  checkRange(name, array, 0, MAX_FLOAT, FACTOR, classes, stride);
+}
+
+/** A Float32Array of finite numbers ≥ 0, one for each row or class; null if there is none. */
+export function factors(name: string, value: unknown, length: number, of: string): Float32Array | null {
+  if (value === undefined) return null;
+  const array = arrayOf<Float32Array>('Float32Array', name, value);
+  checkLength(name, array, length, of);
+  checkFactors(name, array);
+  return array;
+}
+
+/** Rejects what shares memory with the gradient, which is on `buffer`. */
+export function rejectOverlap(
+  gradient: TypedArray,
+  buffer: ArrayBufferLike,
+  name: string,
+  other: TypedArray | null,
+  exception = '',
+): void {
+  if (other === null || bufferOf(other) !== buffer) return;
+  const start = byteOffsetOf(gradient);
+  const otherStart = byteOffsetOf(other);
+  const bytes = byteLengthOf(gradient);
+  const otherBytes = byteLengthOf(other);
+  if (bytes === 0 || otherBytes === 0 || start >= otherStart + otherBytes || otherStart >= start + bytes)
+    return;
+  throw coded(
+    new RangeError(`gradient overlaps ${name} in memory: must be apart from it${exception}`),
+    'ERR_OVERLAP',
+  );
+}

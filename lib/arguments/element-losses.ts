@@ -1,0 +1,241 @@
+// bceWithLogits and klDiv: losses of single elements.
+
+import { type Batch, FLOAT64 } from '../batch.js';
+import { typeError } from '../errors.js';
+import { lengthOf, type TypedArray } from '../typed-arrays.js';
+import {
+  denominatorOf,
+  denseLength,
+  elementType,
+  finish,
+  gradientArray,
+  newBatch,
+  type Prepared,
+  rowsOf,
+  startOf,
+  strideOf,
+  takeDense,
+  takeGradientScale,
+  takeLogits,
+} from './batch.js';
+import { arrayOf, checkFactors, factors, flag, rejectDetached, wrongLength } from './checks.js';
+import {
+  inPrecision,
+  type Rules,
+  readCommon,
+  readIgnored,
+  readNormalizer,
+  readOptions,
+  readPositive,
+} from './options.js';
+import { readElementSmoothing } from './smoothing.js';
+import { fillClasses, fillRows, rejectIgnoreIndex, targetArrays } from './targets.js';
+
+interface ElementRules extends Rules {
+  /** Whether weight and mask may be per element too. */
+  perElement: boolean;
+}
+
+const BCE_WITH_LOGITS: ElementRules = {
+  options: new Set([
+    'classes',
+    'dtype',
+    'labelSmoothing',
+    'weight',
+    'posWeight',
+    'rowWeight',
+    'ignoreIndex',
+    'mask',
+    'logitScale',
+    'softcap',
+    'reduction',
+    'normalizer',
+    'whenEmpty',
+    'gradient',
+    'gradientScale',
+    'rowStride',
+    'inner',
+    'metrics',
+    'perRow',
+  ]),
+  logits: 'logits',
+  targets:
+    'a Float32Array, Float64Array or Uint8Array of probabilities, or an Int8Array, Int16Array, Int32Array, Uint16Array, Uint32Array, BigInt64Array or BigUint64Array of classes',
+  dense: ['Float32Array', 'Float64Array', 'Uint8Array'],
+  classTargets: true,
+  typicalTargets: 'Float32Array',
+  perElement: true,
+  reductions: ['mean', 'sum', 'none'],
+  normalizers: ['elements', 'rows', 'weight', 'all'],
+  perRow: ['loss', 'nll', 'entropy'],
+};
+
+const KL_DIV: ElementRules = {
+  options: new Set([
+    'classes',
+    'dtype',
+    'logTarget',
+    'weight',
+    'rowWeight',
+    'mask',
+    'reduction',
+    'normalizer',
+    'whenEmpty',
+    'gradient',
+    'gradientScale',
+    'rowStride',
+    'inner',
+    'perRow',
+  ]),
+  logits: 'logProbs',
+  targets: 'a Float32Array or Float64Array',
+  dense: ['Float32Array', 'Float64Array'],
+  classTargets: false,
+  typicalTargets: 'Float32Array',
+  perElement: false,
+  reductions: ['mean', 'sum', 'none', 'batchmean'],
+  normalizers: BCE_WITH_LOGITS.normalizers,
+  perRow: ['loss'],
+};
+
+/** Checks a call of bceWithLogits and fills in its defaults. */
+export function prepareBceWithLogits(logits: unknown, targets: unknown, options: unknown): Prepared {
+  return prepare(BCE_WITH_LOGITS, logits, targets, options);
+}
+
+/** Checks a call of klDiv and fills in its defaults. */
+export function prepareKlDiv(logProbs: unknown, targets: unknown, options: unknown): Prepared {
+  return prepare(KL_DIV, logProbs, targets, options);
+}
+
+function prepare(rules: ElementRules, logits: unknown, targets: unknown, options: unknown): Prepared {
+  const given = readOptions(options, rules.options);
+  const common = readCommon(given, rules);
+  const { classes, reduction } = common;
+  const batchMean = reduction === 'batchmean';
+  if (batchMean && given.normalizer !== undefined) rejectNormalizer(given.normalizer);
+  const normalizer = batchMean ? 'rows' : readNormalizer(given.normalizer, rules.normalizers);
+  const ignored = readIgnored(given.ignoreIndex);
+  const smoothing = readElementSmoothing(given.labelSmoothing);
+  const logTarget = flag('logTarget', given.logTarget);
+  const logitScale = given.logitScale === undefined ? 1 : readPositive('logitScale', given.logitScale);
+  const softcap = given.softcap === undefined ? 0 : readPositive('softcap', given.softcap);
+
+  // From here on no code of the caller's runs.
+  const { logits: name } = rules;
+  const batch = newBatch(classes, common.rowStride, common.inner, elementType(name, logits, given.dtype));
+  const double = batch.type === FLOAT64;
+  const x = logits as TypedArray;
+  const y = targetArrays(targets, null, rules);
+  const of = y.a === null ? 'rows' : 'targets.length';
+  const total = y.a === null ? rowsOf(name, x, batch) : lengthOf(y.a);
+  takeLogits(batch, name, x, total, of);
+  if (y.dense !== null) {
+    takeDense(batch, y.dense, of, name);
+    rejectIgnoreIndex(given.ignoreIndex);
+  }
+  batch.logTarget = logTarget;
+  batch.epsilon = smoothing.epsilon;
+  batch.toward = smoothing.toward;
+  if (logitScale !== 1) batch.logitScale = inPrecision('logitScale', logitScale, double);
+  if (softcap !== 0) batch.softcap = inPrecision('softcap', softcap, double);
+  if (given.weight !== undefined) takeWeight(batch, given.weight, rules, of);
+  batch.posWeight = factors('posWeight', given.posWeight, classes, 'classes');
+  batch.rowWeight = factors('rowWeight', given.rowWeight, total, of);
+  const mask = given.mask === undefined ? null : takeMask(batch, given.mask, rules, of);
+  takeGradientScale(batch, common.gradientScale, of);
+  const gradient = gradientArray(given.gradient, name, x, batch, y, mask, null);
+
+  const taking = batch.mask === null ? mask : rowsWithAny(batch, batch.mask);
+  const rows = y.a === null ? fillRows(batch, taking) : fillClasses(batch, y, ignored, taking).rows;
+  const elements = batch.mask === null ? rows * classes : countElements(batch, batch.mask);
+  const weighed = normalizer === 'weight' ? weighElements(batch) : 0;
+  const denominator = denominatorOf(normalizer, weighed, rows, elements, total * classes);
+  return finish(batch, common, given, x, gradient, denominator, rows, elements, lengthOf(x));
+}
+
+function rejectNormalizer(given: unknown): never {
+  throw typeError('normalizer', given, "undefined with reduction 'batchmean', which divides by the rows");
+}
+
+/** Takes a weight per class or element into the batch. */
+function takeWeight(batch: Batch, given: unknown, rules: ElementRules, of: string): void {
+  const { classes } = batch;
+  if (!rules.perElement) {
+    batch.weight = factors('weight', given, classes, 'classes');
+    return;
+  }
+  const weight = arrayOf<Float32Array>('Float32Array', 'weight', given);
+  const length = lengthOf(weight);
+  if (length === 0) rejectDetached('weight', weight);
+  if (length !== classes) {
+    batch.weightStride = strideOf(weight, batch);
+    if (batch.weightStride < 0) {
+      throw wrongLength('weight', weight, `classes = ${classes} or ${denseLength(of, batch, rules.logits)}`);
+    }
+  }
+  checkFactors('weight', weight, classes, batch.weightStride === 0 ? classes : batch.weightStride);
+  batch.weight = weight;
+}
+
+/** A mask of rows or elements; the latter goes into the batch. */
+function takeMask(batch: Batch, given: unknown, rules: ElementRules, of: string): Uint8Array {
+  const mask = arrayOf<Uint8Array>('Uint8Array', 'mask', given);
+  const length = lengthOf(mask);
+  if (length === 0) rejectDetached('mask', mask);
+  if (length === batch.rows) return mask;
+  const stride = rules.perElement ? strideOf(mask, batch) : -1;
+  if (stride < 0) {
+    const rows = `${of} = ${batch.rows}`;
+    const expected = rules.perElement ? `${rows} or ${denseLength(of, batch, rules.logits)}` : rows;
+    throw wrongLength('mask', mask, expected);
+  }
+  batch.mask = mask;
+  batch.maskStride = stride;
+  return mask;
+}
+
+/** For each row, whether any of its elements takes part. */
+function rowsWithAny(batch: Batch, mask: Uint8Array): Uint8Array {
+  const { rows, classes, inner, maskStride } = batch;
+  const taking = new Uint8Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const start = startOf(row, maskStride, batch);
+    for (let k = 0, i = start; k < classes && taking[row] === 0; k++, i += inner) {
+      if (mask[i] !== 0) taking[row] = 1;
+    }
+  }
+  return taking;
+}
+
+/** The number of elements that take part. */
+function countElements(batch: Batch, mask: Uint8Array): number {
+  const { rows, classes, inner, targets, maskStride } = batch;
+  let elements = 0;
+  for (let row = 0; row < rows; row++) {
+    if (targets[row] < 0) continue;
+    const start = startOf(row, maskStride, batch);
+    for (let k = 0, i = start; k < classes; k++, i += inner) {
+      if (mask[i] !== 0) elements++;
+    }
+  }
+  return elements;
+}
+
+/** Σ over the rows that take part of rowWeight · Σ of weight over their elements that do. */
+function weighElements(batch: Batch): number {
+  const { rows, classes, inner, targets, weight, weightStride, rowWeight, mask, maskStride } = batch;
+  let sum = 0;
+  for (let row = 0; row < rows; row++) {
+    if (targets[row] < 0) continue;
+    const first = weightStride === 0 ? 0 : startOf(row, weightStride, batch);
+    const step = weightStride === 0 ? 1 : inner;
+    const start = startOf(row, maskStride, batch);
+    let rowSum = 0;
+    for (let k = 0, i = first, j = start; k < classes; k++, i += step, j += inner) {
+      if (mask === null || mask[j] !== 0) rowSum += weight === null ? 1 : weight[i];
+    }
+    sum += (rowWeight === null ? 1 : rowWeight[row]) * rowSum;
+  }
+  return sum;
+}

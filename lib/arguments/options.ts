@@ -1,0 +1,218 @@
+// The options of a call, read once each, and those that all losses share.
+
+import { coded, rangeError, typeError } from '../errors.js';
+import { arrayOf, flag, integer, integers, isList, MAX_FLOAT, number, oneOf } from './checks.js';
+
+/** Every option of any function, as given; undefined where the function at hand has none of that name. */
+export interface Given {
+  classes: unknown;
+  dtype: unknown;
+  labelSmoothing: unknown;
+  weight: unknown;
+  posWeight: unknown;
+  rowWeight: unknown;
+  ignoreIndex: unknown;
+  mask: unknown;
+  form: unknown;
+  logTarget: unknown;
+  logitScale: unknown;
+  softcap: unknown;
+  zLoss: unknown;
+  reduction: unknown;
+  normalizer: unknown;
+  whenEmpty: unknown;
+  gradient: unknown;
+  gradientScale: unknown;
+  rowStride: unknown;
+  inner: unknown;
+  metrics: unknown;
+  perRow: unknown;
+}
+
+/** What sets the functions apart that share a way of checking. */
+export interface Rules {
+  options: ReadonlySet<string>;
+  /** What the first argument is called. */
+  logits: string;
+  /** What the targets may be, for messages. */
+  targets: string;
+  /** The types of arrays that are targets with a number per row and class. */
+  dense: readonly string[];
+  /** Whether other integer arrays are targets, with a class per row. */
+  classTargets: boolean;
+  /** What to make of an array of numbers. */
+  typicalTargets: string;
+  /** The default first, as in all of these. */
+  reductions: readonly Reduction[];
+  normalizers: readonly NormalizerName[];
+  perRow: readonly string[];
+}
+
+export type Reduction = 'mean' | 'sum' | 'none' | 'batchmean';
+export type NormalizerName = 'weight' | 'rows' | 'all' | 'elements';
+type WhenEmpty = 'nan' | 'zero' | 'error';
+
+const MAX_CLASSES = 2 ** 31 - 1;
+/** Beyond it a double no longer tells neighbouring integers apart. */
+const MAX_INDEX = Number.MAX_SAFE_INTEGER;
+
+const WHEN_EMPTY: readonly WhenEmpty[] = ['nan', 'zero', 'error'];
+const DEFAULT_IGNORED: readonly number[] = [-100];
+const FLOAT = 'a finite number, within the range of float32';
+
+export function unknownOption(what: string, key: string, known: Iterable<string>): TypeError {
+  const names = [...known];
+  const plain = (name: string) => name.replaceAll('_', '').toLowerCase();
+  const near = names.find((name) => plain(name) === plain(key));
+  const expected = near === undefined ? `must be one of ${names.join(', ')}` : `did you mean ${near}?`;
+  return coded(new TypeError(`${what}.${key} is not an option: ${expected}`), 'ERR_INVALID_ARG_TYPE');
+}
+
+/**
+ * Each option read once: a getter could give another value the second time. Inherited ones count.
+ *
+ * Only those that are there are read: looking for 22 names in objects of many shapes takes 250 ns, this a third of it.
+ */
+export function readOptions(options: unknown, known: ReadonlySet<string>): Given {
+  if (typeof options !== 'object' || options === null || isList(options)) {
+    throw typeError('options', options, 'an object that holds at least classes');
+  }
+  const given: Given = {
+    classes: undefined,
+    dtype: undefined,
+    labelSmoothing: undefined,
+    weight: undefined,
+    posWeight: undefined,
+    rowWeight: undefined,
+    ignoreIndex: undefined,
+    mask: undefined,
+    form: undefined,
+    logTarget: undefined,
+    logitScale: undefined,
+    softcap: undefined,
+    zLoss: undefined,
+    reduction: undefined,
+    normalizer: undefined,
+    whenEmpty: undefined,
+    gradient: undefined,
+    gradientScale: undefined,
+    rowStride: undefined,
+    inner: undefined,
+    metrics: undefined,
+    perRow: undefined,
+  };
+  for (const key in options) {
+    if (!known.has(key)) throw unknownOption('options', key, known);
+    given[key as keyof Given] = (options as Given)[key as keyof Given];
+  }
+  if (Object.getPrototypeOf(options) !== Object.prototype) readHidden(options as Given, known, given);
+  return given;
+}
+
+/** The options that classes define as getters, which a loop does not meet. */
+function readHidden(options: Given, known: ReadonlySet<string>, given: Given): void {
+  for (const key of known as ReadonlySet<keyof Given>) {
+    if (given[key] === undefined) given[key] = options[key];
+  }
+}
+
+/** The options that all losses have, checked as far as they can be without the arrays. */
+export interface Common {
+  classes: number;
+  rowStride: number;
+  inner: number;
+  reduction: Reduction;
+  whenEmpty: WhenEmpty;
+  metrics: boolean;
+  /** The names that perRow lists; null: there is no perRow. */
+  perRow: readonly string[] | null;
+  /** A number for all rows, or one per row. */
+  gradientScale: number | Float32Array;
+}
+
+export function readClasses(classes: unknown): number {
+  return integer('classes', classes, 1, MAX_CLASSES, 'an integer from 1 to 2^31 - 1');
+}
+
+export function readCommon(given: Given, rules: Rules): Common {
+  const classes = readClasses(given.classes);
+  let { rowStride, inner } = given;
+  if (rowStride === undefined) rowStride = classes;
+  else if (rowStride !== classes) checkRowStride(rowStride, classes);
+  if (inner === undefined) inner = 1;
+  else checkInner(inner, rowStride as number, classes);
+  const reduction = oneOf('reduction', given.reduction, rules.reductions);
+  return {
+    classes,
+    rowStride: rowStride as number,
+    inner: inner as number,
+    reduction,
+    whenEmpty: oneOf('whenEmpty', given.whenEmpty, WHEN_EMPTY),
+    metrics: flag('metrics', given.metrics),
+    perRow: given.perRow === undefined ? null : readPerRow(given.perRow, rules.perRow),
+    gradientScale: given.gradientScale === undefined ? 1 : readGradientScale(given.gradientScale, reduction),
+  };
+}
+
+function checkRowStride(rowStride: unknown, classes: number): void {
+  const expected = `an integer, at least classes = ${classes}`;
+  integer('rowStride', rowStride, classes, Number.MAX_SAFE_INTEGER, expected);
+}
+
+function checkInner(inner: unknown, rowStride: number, classes: number): void {
+  integer('inner', inner, 1, Number.MAX_SAFE_INTEGER, 'an integer, at least 1');
+  if (inner !== 1 && rowStride !== classes) {
+    throw rangeError('rowStride', rowStride, `classes = ${classes} where inner is not 1`);
+  }
+}
+
+function readPerRow(given: unknown, names: readonly string[]): readonly string[] {
+  const each = names.map((name) => `'${name}'`).join(' or ');
+  if (!Array.isArray(given)) throw typeError('perRow', given, `an array of ${each}`);
+  return Array.from(given as readonly unknown[], (name, i) => {
+    if (names.includes(name as string)) return name as string;
+    throw typeof name === 'string'
+      ? rangeError(`perRow[${i}]`, name, each)
+      : typeError(`perRow[${i}]`, name, each);
+  });
+}
+
+function readGradientScale(given: unknown, reduction: Reduction): number | Float32Array {
+  if (typeof given === 'number') return number('gradientScale', given, -MAX_FLOAT, MAX_FLOAT, FLOAT);
+  if (reduction === 'none') {
+    return arrayOf<Float32Array>('Float32Array', 'gradientScale', given, 'a number or a Float32Array');
+  }
+  throw typeError('gradientScale', given, "a number (one per row goes with reduction 'none' only)");
+}
+
+/** The first of the names if undefined. */
+export function readNormalizer(given: unknown, names: readonly NormalizerName[]): NormalizerName | number {
+  if (given === undefined) return names[0];
+  if (names.includes(given as NormalizerName)) return given as NormalizerName;
+  if (typeof given === 'number' && given > 0 && given < Infinity) return given;
+  const last = names.length - 1;
+  const quoted = names.map((name) => `'${name}'`);
+  const expected = `a finite number above 0, or ${quoted.slice(0, last).join(', ')} or ${quoted[last]}`;
+  throw typeof given === 'number' || typeof given === 'string'
+    ? rangeError('normalizer', given, expected)
+    : typeError('normalizer', given, expected);
+}
+
+export function readIgnored(given: unknown): readonly number[] {
+  return given === undefined
+    ? DEFAULT_IGNORED
+    : integers('ignoreIndex', given, -MAX_INDEX, MAX_INDEX, 'an integer within ±(2^53 - 1)');
+}
+
+/** A finite number above 0. */
+export function readPositive(name: string, given: unknown): number {
+  return number(name, given, Number.MIN_VALUE, Number.MAX_VALUE, 'a finite number above 0');
+}
+
+/** The number in the precision of the arithmetic, in which it must still be finite and above 0. */
+export function inPrecision(name: string, value: number, double: boolean): number {
+  if (double) return value;
+  const rounded = Math.fround(value);
+  if (rounded > 0 && rounded < Infinity) return rounded;
+  throw rangeError(name, value, 'a finite number above 0, within the range of float32');
+}

@@ -1,0 +1,223 @@
+// Label smoothing: where how much of the target distribution goes.
+
+import { type Batch, FLOAT64, type Floats, type Total } from '../batch.js';
+import { coded, rangeError, typeError } from '../errors.js';
+import { log } from '../js/math.js';
+import { lengthOf } from '../typed-arrays.js';
+import { arrayOf, integers, isList, oneOf, share } from './checks.js';
+import { unknownOption } from './options.js';
+
+/** Label smoothing towards a distribution over the classes, as the caller said it. */
+export interface Smoothing {
+  /** What the caller calls ε. */
+  name: string;
+  epsilon: number;
+  epsilons: Float32Array | null;
+  others: boolean;
+  exclude: readonly number[];
+  prior: unknown;
+}
+
+const OPTIONS = ['epsilon', 'over', 'exclude', 'prior'];
+const OVER: readonly ('all' | 'others')[] = ['all', 'others'];
+const NO_CLASSES: readonly number[] = [];
+
+const NO_SMOOTHING: Smoothing = {
+  name: 'labelSmoothing',
+  epsilon: 0,
+  epsilons: null,
+  others: false,
+  exclude: NO_CLASSES,
+  prior: undefined,
+};
+
+function rejectUnknown(options: object, known: readonly string[]): void {
+  for (const key in options) {
+    if (!known.includes(key)) throw unknownOption('labelSmoothing', key, known);
+  }
+}
+
+export function readSmoothing(given: unknown, classes: number): Smoothing {
+  if (given === undefined) return NO_SMOOTHING;
+  const smoothing: Smoothing = {
+    name: 'labelSmoothing',
+    epsilon: 0,
+    epsilons: null,
+    others: false,
+    exclude: NO_CLASSES,
+    prior: undefined,
+  };
+  let epsilon: unknown = given;
+  if (typeof given === 'object' && given !== null && !isList(given)) {
+    rejectUnknown(given, OPTIONS);
+    const object = given as Record<'epsilon' | 'over' | 'exclude' | 'prior', unknown>;
+    smoothing.name = 'labelSmoothing.epsilon';
+    epsilon = object.epsilon;
+    smoothing.others = oneOf('labelSmoothing.over', object.over, OVER) === 'others';
+    smoothing.prior = object.prior;
+    const { exclude } = object;
+    if (exclude !== undefined) {
+      const expected = `an integer in [0, ${classes})`;
+      smoothing.exclude = integers('labelSmoothing.exclude', exclude, 0, classes - 1, expected);
+    }
+  }
+  if (typeof epsilon === 'number') {
+    smoothing.epsilon = share(smoothing.name, epsilon);
+  } else if (epsilon === given) {
+    throw typeError(smoothing.name, epsilon, 'a number in [0, 1] or an object');
+  } else {
+    const expected = 'a number in [0, 1] or a Float32Array of them';
+    smoothing.epsilons = arrayOf<Float32Array>('Float32Array', smoothing.name, epsilon, expected);
+  }
+  return smoothing;
+}
+
+/** Label smoothing of each element towards one number: bceWithLogits. */
+export interface ElementSmoothing {
+  epsilon: number;
+  toward: number;
+}
+
+const ELEMENT_OPTIONS = ['epsilon', 'toward'];
+const NO_ELEMENT_SMOOTHING: ElementSmoothing = { epsilon: 0, toward: 0.5 };
+
+export function readElementSmoothing(given: unknown): ElementSmoothing {
+  if (given === undefined) return NO_ELEMENT_SMOOTHING;
+  if (typeof given === 'number') return { epsilon: share('labelSmoothing', given), toward: 0.5 };
+  if (typeof given !== 'object' || given === null || isList(given)) {
+    throw typeError('labelSmoothing', given, 'a number in [0, 1] or an object');
+  }
+  rejectUnknown(given, ELEMENT_OPTIONS);
+  const { epsilon, toward } = given as Record<'epsilon' | 'toward', unknown>;
+  return {
+    epsilon: share('labelSmoothing.epsilon', epsilon),
+    toward: toward === undefined ? 0.5 : share('labelSmoothing.toward', toward),
+  };
+}
+
+/** As Total is defined, of an array that is known to be ≥ 0. */
+function totalOf(array: Floats): Total {
+  const length = lengthOf(array);
+  let top = 0;
+  for (let i = 1; i < length; i++) if (array[i] > array[top]) top = i;
+  let rest = 0;
+  for (let i = 0; i < length; i++) if (i !== top) rest += array[i];
+  return { sum: rest + array[top], rest, top };
+}
+
+function totalOfOnes(length: number): Total {
+  return { sum: length, rest: length - 1, top: -1 };
+}
+
+// The prior of the last call that had `exclude` and no prior of its own.
+let lastPrior = new Float32Array(0);
+let lastExclude: readonly number[] = [];
+
+function uniformPrior(classes: number, exclude: readonly number[]): Float32Array {
+  const same =
+    lastPrior.length === classes &&
+    lastExclude.length === exclude.length &&
+    exclude.every((c, i) => c === lastExclude[i]);
+  if (!same) {
+    lastPrior = new Float32Array(classes).fill(1);
+    for (const c of exclude) lastPrior[c] = 0;
+    lastExclude = exclude;
+  }
+  return lastPrior;
+}
+
+/** The prior, or if its numbers are extreme, times a power of two: it will be normalised, and products must not vanish. */
+function scaled(prior: Float32Array): Float32Array {
+  const length = lengthOf(prior);
+  let largest = 0;
+  for (let i = 0; i < length; i++) if (prior[i] > largest) largest = prior[i];
+  if (largest === 0 || (largest >= 2 ** -32 && largest <= 2 ** 32)) return prior;
+  const factor = 2 ** -Math.floor(Math.log2(largest));
+  const result = new Float32Array(length);
+  for (let i = 0; i < length; i++) result[i] = prior[i] * factor;
+  return result;
+}
+
+/** weight · prior, written to `result`. */
+function product<A extends Floats>(weight: Float32Array, prior: Float32Array, result: A): A {
+  for (let i = 0; i < result.length; i++) {
+    result[i] = weight[i] * prior[i];
+    if (result[i] === Infinity) {
+      throw rangeError(`weight[${i}] · prior[${i}]`, weight[i] * prior[i], 'within the range of float32');
+    }
+  }
+  return result;
+}
+
+function anyAboveZero(array: Float32Array): boolean {
+  const length = lengthOf(array);
+  for (let i = 0; i < length; i++) if (array[i] > 0) return true;
+  return false;
+}
+
+/** Σ of smoothing · ln prior, where a class of either 0 adds nothing. */
+function logOf(smoothing: Floats, prior: Float32Array): number {
+  const length = lengthOf(prior);
+  let sum = 0;
+  for (let i = 0; i < length; i++) {
+    if (smoothing[i] > 0 && prior[i] > 0 && prior[i] !== 1) sum += smoothing[i] * log(prior[i]);
+  }
+  return sum;
+}
+
+/** Fills in what the kernels need to know of the smoothing, once the batch has its weight and form. */
+export function fillSmoothing(batch: Batch, smoothing: Smoothing, givenPrior: Float32Array | null): void {
+  const { epsilons, exclude } = smoothing;
+  batch.epsilon = smoothing.epsilon;
+  batch.epsilons = epsilons;
+  batch.others = smoothing.others;
+  if (!(epsilons === null ? smoothing.epsilon > 0 : anyAboveZero(epsilons))) return;
+
+  const { classes, weight } = batch;
+  let prior = givenPrior;
+  if (exclude.length > 0) {
+    if (prior === null) {
+      prior = uniformPrior(classes, exclude);
+    } else {
+      prior = new Float32Array(prior);
+      for (const c of exclude) prior[c] = 0;
+    }
+  }
+  if (prior !== null) prior = scaled(prior);
+  const priorTotal = prior === null ? totalOfOnes(classes) : totalOf(prior);
+  if (!(priorTotal.sum > 0)) {
+    const remedy =
+      givenPrior === null
+        ? 'exclude must not hold all of them'
+        : 'prior must be above 0 for a class that is not excluded';
+    throw coded(
+      new RangeError(`labelSmoothing leaves no class to smooth towards: ${remedy}`),
+      'ERR_OUT_OF_RANGE',
+    );
+  }
+  const exact = batch.type === FLOAT64;
+  let factors: Floats | null = weight ?? prior;
+  if (weight !== null && prior !== null) {
+    factors = product(weight, prior, exact ? new Float64Array(classes) : new Float32Array(classes));
+  } else if (exact && factors !== null) {
+    factors = new Float64Array(factors);
+  }
+  batch.prior = prior;
+  batch.smoothing = factors;
+  batch.priorTotal = priorTotal;
+  batch.smoothingTotal = weight === null ? priorTotal : totalOf(factors as Floats);
+  if (batch.kl && prior !== null) batch.smoothingLog = logOf(factors as Floats, prior);
+}
+
+/** With `over: 'others'`: rejects a row whose target is the only class that could get the smoothing mass. */
+export function rejectNowhere(name: string, row: number, y: number, batch: Batch): void {
+  const { prior, priorTotal: total } = batch;
+  const left = y === total.top ? total.rest : total.sum - (prior === null ? 1 : prior[y]);
+  if (left > 0) return;
+  throw coded(
+    new RangeError(
+      `${name}[${row}] is ${y}: labelSmoothing.over 'others' leaves no other class to smooth towards`,
+    ),
+    'ERR_OUT_OF_RANGE',
+  );
+}

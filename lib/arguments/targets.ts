@@ -1,0 +1,251 @@
+// The targets of a call: which kind they are, and which class or classes each row has, written where kernels expect them.
+
+import { type Arena, arenaFor } from '../arena.js';
+import type { Batch } from '../batch.js';
+import { rangeError, typeError } from '../errors.js';
+import { bufferOf, byteOffsetOf, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+import type { IndexArray } from '../types.js';
+import { arrayOf, checkLength, checkRange, isList, rejectDetached, share, wrongArray } from './checks.js';
+import { type Rules, unknownOption } from './options.js';
+import { rejectNowhere } from './smoothing.js';
+
+const INDEX_ARRAYS = new Set([
+  'Int8Array',
+  'Int16Array',
+  'Int32Array',
+  'Uint8Array',
+  'Uint16Array',
+  'Uint32Array',
+  'BigInt64Array',
+  'BigUint64Array',
+]);
+export const INDEX_ARRAY =
+  'an Int8Array, Int16Array, Int32Array, Uint8Array, Uint16Array, Uint32Array, BigInt64Array or BigUint64Array';
+
+const MIXED = ['a', 'b', 'lambda'];
+
+/** The targets of a call. */
+export interface TargetArrays {
+  /** What the caller calls `a`. */
+  name: string;
+  /** The class of each row, or the first one of mixed targets; null: dense. */
+  a: IndexArray | null;
+  /** The second class of each row; null: not mixed. */
+  b: IndexArray | null;
+  lambda: number;
+  lambdas: Float32Array | null;
+  /** A number per row and class; null: classes. */
+  dense: TypedArray | null;
+}
+
+/** Mixed targets, as given. */
+export type GivenMixed = Record<'a' | 'b' | 'lambda', unknown>;
+
+/** The parts of mixed targets, read once; null for what is none. */
+export function readMixed(targets: unknown): GivenMixed | null {
+  if (typeof targets !== 'object' || targets === null || isList(targets)) return null;
+  const { a, b, lambda } = targets as GivenMixed;
+  if (a === undefined && b === undefined && lambda === undefined) return null;
+  for (const key in targets) {
+    if (!MIXED.includes(key)) throw unknownOption('targets', key, MIXED);
+  }
+  return { a, b, lambda };
+}
+
+function indexArray(name: string, value: unknown): IndexArray {
+  if (!INDEX_ARRAYS.has(typeOf(value) as string)) throw wrongArray(name, value, INDEX_ARRAY, 'Int32Array');
+  if (lengthOf(value) === 0) rejectDetached(name, value as IndexArray);
+  return value as IndexArray;
+}
+
+/** What kind of targets they are; `mixed` is what readMixed found. */
+export function targetArrays(
+  targets: unknown,
+  mixed: GivenMixed | null,
+  rules: Pick<Rules, 'targets' | 'dense' | 'classTargets' | 'typicalTargets'>,
+): TargetArrays {
+  if (mixed !== null) return mixedArrays(mixed);
+  const type = typeOf(targets) as string;
+  const array = targets as TypedArray;
+  const isDense = rules.dense.includes(type);
+  if (!isDense && !(rules.classTargets && INDEX_ARRAYS.has(type))) {
+    throw wrongArray('targets', targets, rules.targets, rules.typicalTargets);
+  }
+  if (lengthOf(array) === 0) rejectDetached('targets', array);
+  const a = isDense ? null : (array as IndexArray);
+  return { name: 'targets', a, b: null, lambda: 1, lambdas: null, dense: isDense ? array : null };
+}
+
+function mixedArrays(given: GivenMixed): TargetArrays {
+  const a = indexArray('targets.a', given.a);
+  const b = indexArray('targets.b', given.b);
+  const length = lengthOf(a);
+  checkLength('targets.b', b, length, 'targets.a.length');
+  let lambda = 1;
+  let lambdas: Float32Array | null = null;
+  if (typeof given.lambda === 'number') {
+    lambda = share('targets.lambda', given.lambda);
+  } else {
+    const expected = 'a number in [0, 1] or a Float32Array of them';
+    lambdas = arrayOf<Float32Array>('Float32Array', 'targets.lambda', given.lambda, expected);
+    checkLength('targets.lambda', lambdas, length, 'targets.a.length');
+    checkRange('targets.lambda', lambdas, 0, 1, 'in [0, 1]');
+  }
+  return { name: 'targets.a', a, b, lambda, lambdas, dense: null };
+}
+
+/** Rejects ignoreIndex with dense targets. */
+export function rejectIgnoreIndex(ignoreIndex: unknown): void {
+  if (ignoreIndex === undefined) return;
+  throw typeError(
+    'ignoreIndex',
+    ignoreIndex,
+    'undefined with targets that are numbers per row and class (it goes with class indices; use mask)',
+  );
+}
+
+// BigInt elements are read as their low and high words: making a BigInt of each is slow.
+const [LOW, HIGH] = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
+
+/** A function from a row to its target; NaN for a BigInt beyond ±2^53. */
+function targetReader(targets: IndexArray): ArrayLike<number> | ((row: number) => number) {
+  const type = typeOf(targets);
+  if (type !== 'BigInt64Array' && type !== 'BigUint64Array') return targets as ArrayLike<number>;
+  const words = new Int32Array(bufferOf(targets), byteOffsetOf(targets), 2 * lengthOf(targets));
+  const signed = type === 'BigInt64Array';
+  return (row) => {
+    const high = signed ? words[2 * row + HIGH] : words[2 * row + HIGH] >>> 0;
+    return high >= -(2 ** 21) && high < 2 ** 21 ? high * 2 ** 32 + (words[2 * row + LOW] >>> 0) : NaN;
+  };
+}
+
+function notAClass(
+  name: string,
+  array: IndexArray,
+  row: number,
+  classes: number,
+  ignored: readonly number[],
+): RangeError {
+  const or = ignored.length > 0 ? ` or ignoreIndex ${ignored.join(', ')}` : '';
+  return rangeError(`${name}[${row}]`, array[row], `an integer in [0, ${classes})${or}`);
+}
+
+/** What the rows of a batch come to. */
+export interface Count {
+  /** The number of rows that take part. */
+  rows: number;
+  /** Σ over them of rowWeight · weight[target]. */
+  weighed: number;
+}
+
+/**
+ * Copies the class of each row to the arena, −1 for a row that takes no part, and counts and weighs the others. The batch
+ * has its weights and its smoothing already.
+ */
+export function fillClasses(
+  batch: Batch,
+  targets: TargetArrays,
+  ignored: readonly number[],
+  mask: Uint8Array | null,
+): Count {
+  if (targets.b !== null) return fillMixed(batch, targets, targets.b, ignored, mask);
+  const array = targets.a as IndexArray;
+  const { rows: total, classes, rowWeight, weight, others, epsilon, epsilons } = batch;
+  const classOf = arenaFor(total).targets;
+  const perClass = batch.weightStride === 0 ? weight : null;
+  const reader = targetReader(array);
+  const single = ignored.length === 1 ? ignored[0] : NaN;
+  const several = ignored.length > 1 ? ignored : null;
+  let rows = 0;
+  let weighed = 0;
+  for (let row = 0; row < total; row++) {
+    const y = typeof reader === 'function' ? reader(row) : reader[row];
+    if ((mask !== null && mask[row] === 0) || y === single || several?.includes(y)) {
+      classOf[row] = -1;
+      continue;
+    }
+    if (!(y >= 0 && y < classes)) throw notAClass('targets', array, row, classes, ignored);
+    if (others && (epsilons === null ? epsilon : epsilons[row]) > 0) rejectNowhere('targets', row, y, batch);
+    classOf[row] = y;
+    rows++;
+    weighed += (rowWeight === null ? 1 : rowWeight[row]) * (perClass === null ? 1 : perClass[y]);
+  }
+  batch.targets = classOf;
+  return { rows, weighed };
+}
+
+/**
+ * The same for mixed targets. A row of which one class has the whole share gets that class twice, so that no smoothing for
+ * the other one is asked for.
+ */
+function fillMixed(
+  batch: Batch,
+  targets: TargetArrays,
+  b: IndexArray,
+  ignored: readonly number[],
+  mask: Uint8Array | null,
+): Count {
+  const a = targets.a as IndexArray;
+  const { lambda, lambdas } = targets;
+  const { rows: total, classes, rowWeight, weight, others, epsilon, epsilons } = batch;
+  const arena: Arena = arenaFor(2 * total);
+  const firstOf = arena.targets;
+  const secondOf = firstOf.subarray(total, 2 * total);
+  const readA = targetReader(a);
+  const readB = targetReader(b);
+  let rows = 0;
+  let weighed = 0;
+  for (let row = 0; row < total; row++) {
+    let first = typeof readA === 'function' ? readA(row) : readA[row];
+    let second = typeof readB === 'function' ? readB(row) : readB[row];
+    if ((mask !== null && mask[row] === 0) || ignored.includes(first) || ignored.includes(second)) {
+      firstOf[row] = -1;
+      secondOf[row] = 0;
+      continue;
+    }
+    if (!(first >= 0 && first < classes)) throw notAClass('targets.a', a, row, classes, ignored);
+    if (!(second >= 0 && second < classes)) throw notAClass('targets.b', b, row, classes, ignored);
+    const share = lambdas === null ? lambda : lambdas[row];
+    if (share === 1) second = first;
+    if (share === 0) first = second;
+    if (others && (epsilons === null ? epsilon : epsilons[row]) > 0) {
+      rejectNowhere(share === 0 ? 'targets.b' : 'targets.a', row, first, batch);
+      if (second !== first) rejectNowhere('targets.b', row, second, batch);
+    }
+    firstOf[row] = first;
+    secondOf[row] = second;
+    rows++;
+    weighed +=
+      (rowWeight === null ? 1 : rowWeight[row]) *
+      (weight === null ? 1 : share * weight[first] + (1 - share) * weight[second]);
+  }
+  batch.targets = firstOf;
+  batch.seconds = secondOf;
+  batch.lambda = lambda;
+  batch.lambdas = lambdas;
+  return { rows, weighed };
+}
+
+/** For targets that are no classes: 0 for each row that takes part, −1 for the others. Returns the number of the former. */
+export function fillRows(batch: Batch, mask: Uint8Array | null): number {
+  const total = batch.rows;
+  const classOf = arenaFor(total).targets;
+  let rows = 0;
+  for (let row = 0; row < total; row++) {
+    const takesPart = mask === null || mask[row] !== 0;
+    classOf[row] = takesPart ? 0 : -1;
+    if (takesPart) rows++;
+  }
+  batch.targets = classOf;
+  return rows;
+}
+
+/** Rejects smoothing over 'others' with dense targets. */
+export function rejectOthers(others: boolean): void {
+  if (!others) return;
+  throw rangeError(
+    'labelSmoothing.over',
+    'others',
+    "'all' with targets that are numbers per row and class, which name no class to leave out",
+  );
+}

@@ -1,0 +1,119 @@
+// What a loss asks of the numbers it computes with: the loops over a row, once in float and once in double. Both do what
+// the vectors of native/vec_scalar-inl.h do, number by number; an interface over two modules, rather than one module for
+// both, keeps each loop to one type of array.
+
+import type { Floats } from '../batch.js';
+
+export const LANES = 32;
+export const BLOCK = 512;
+
+/**
+ * The loops over n columns. A row begins at element 0 of an array, but for `z` and `out`, which may be the caller's own
+ * arrays and begin at `at` and `outAt`.
+ */
+export interface Arithmetic<A extends Floats> {
+  create(length: number): A;
+  /** Scratch memory, by its number in ScratchBlock. */
+  readonly scratch: A[];
+  /** Factors of the classes in the type of the arithmetic. */
+  factors(array: Floats | null): A | null;
+  /** To the type of the arithmetic. */
+  round(x: number): number;
+  /** The same, beyond its range to its largest number. */
+  toReal(x: number): number;
+
+  /** z ← scale · z, and cap · tanh(z / cap) of it if cap is not 0. */
+  terms(z: A, n: number, scale: number, cap: number): void;
+  /** The first index of the largest number; NaN is passed over; 0 if there is none. */
+  argmax(z: A, at: number, n: number): number;
+  /** out ← e^(z − shift) · 2^−k, 0 where that is less than the scale holds. */
+  exp(z: A, at: number, n: number, shift: number, k: number, out: A): void;
+  /** out ← 1 … n of e^−|z|. */
+  expOfMinusAbs(z: A, at: number, n: number, out: A): void;
+  /** out ← e^x of logarithms, at most the e^88 or e^709 that the type holds. */
+  expOfLogs(x: A, n: number, out: A): void;
+  /** out ← ln x. */
+  log(x: A, n: number, out: A): void;
+  /** out ← ln(1 + e). */
+  log1p(e: A, n: number, out: A): void;
+
+  /** Σ x but for column `skip`. */
+  sum(x: A, n: number, skip: number): number;
+  /** Σ factor · (z − maximum) over the columns [first, end) of one block but `skip`; factors null: ones. */
+  below(
+    z: A,
+    at: number,
+    first: number,
+    end: number,
+    factors: A | null,
+    skip: number,
+    maximum: number,
+  ): number;
+
+  /** out ← a · b, +0 where a is 0. */
+  product(a: A, b: A, n: number, out: A): void;
+  /** out ← factor · (z − maximum), +0 where the factor is 0. */
+  spread(z: A, at: number, n: number, factors: A, maximum: number, out: A): void;
+  /** shares ← keep · dense + mass · prior, targets ← shares · weight; null: ones. */
+  blend(
+    dense: A,
+    n: number,
+    keep: number,
+    mass: number,
+    prior: A | null,
+    weight: A | null,
+    shares: A,
+    targets: A,
+  ): void;
+  /** out ← scale · e + offset · factor. */
+  gradient(e: A, n: number, scale: number, offset: number, factors: A | null, out: A, outAt: number): void;
+  /** out ← numbers · (1 − (z/cap)²). */
+  slopes(numbers: A, n: number, z: A, at: number, cap: number, out: A, outAt: number): void;
+  /** out ← scale · factor. */
+  scaled(factors: A | null, n: number, scale: number, out: A, outAt: number): void;
+  /** out ← weight · loss of elements, never −0; a weight of 0 takes an infinite loss out as well. */
+  weighed(losses: A, n: number, weight: number, out: A): void;
+
+  /** targets ← shares · weight, terms ← targets · (logs − x), +0 where the target is 0. */
+  divergence(shares: A, logs: A, x: A, at: number, n: number, weight: A | null, targets: A, terms: A): void;
+
+  /** positive ← posWeight · t' · weight and negative ← (1 − t') · weight with t' = keep · t + shift. */
+  pairs(
+    t: A,
+    n: number,
+    keep: number,
+    shift: number,
+    posWeight: A | null,
+    weight: A | null,
+    positive: A,
+    negative: A,
+  ): void;
+  /** out ← (a + b) · logs + a · max(−z, 0) + b · max(z, 0). */
+  binaryLoss(z: A, at: number, n: number, a: A, b: A, logs: A, out: A): void;
+  /** out ← scale · (b · σ(z) − a · (1 − σ(z))) with e = e^−|z|. */
+  binaryGradient(z: A, at: number, n: number, a: A, b: A, e: A, scale: number, out: A, outAt: number): void;
+  /** out ← the entropy of σ(z), with e = e^−|z| and logs = ln(1 + e). */
+  binaryEntropy(z: A, at: number, n: number, e: A, logs: A, out: A): void;
+}
+
+/** The scratch memory of one row. */
+export enum ScratchBlock {
+  Logits,
+  Dense,
+  Shares,
+  Targets,
+  Exps,
+  Numbers,
+  Terms,
+  Logs,
+  Weights,
+  Gradient,
+  Losses,
+}
+
+export function scratchRow<A extends Floats>(arithmetic: Arithmetic<A>, block: ScratchBlock, n: number): A {
+  const { scratch } = arithmetic;
+  while (scratch.length <= block) scratch.push(arithmetic.create(0));
+  if (scratch[block].length < n) scratch[block] = arithmetic.create(n);
+  return scratch[block];
+}

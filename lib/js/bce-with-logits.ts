@@ -1,0 +1,113 @@
+// Binary cross entropy of every element. Mirrors native/bce_with_logits-inl.h, where the formulas are explained, for one
+// row at a time.
+
+import type { Batch, Floats, Sums } from '../batch.js';
+import { type Arithmetic, ScratchBlock } from './arithmetic.js';
+import { Rows } from './layout.js';
+import { NONE, numberOf, oneNaN, putResult, upstreamOf, weigh } from './targets.js';
+
+export class BceWithLogits<A extends Floats> extends Rows<A> {
+  private readonly posWeight: A | null;
+  private readonly classWeight: A | null;
+  private readonly mask: Uint8Array | null;
+  private readonly keep: number;
+  private readonly shift: number;
+  private readonly wantsMetrics: boolean;
+
+  constructor(batch: Batch, arithmetic: Arithmetic<A>) {
+    super(batch, arithmetic);
+    this.posWeight = arithmetic.factors(batch.posWeight);
+    this.classWeight = batch.weightStride === 0 ? arithmetic.factors(batch.weight) : null;
+    this.mask = batch.mask === null ? null : new Uint8Array(batch.classes);
+    this.keep = arithmetic.round(1 - batch.epsilon);
+    this.shift = arithmetic.round(batch.epsilon * batch.toward);
+    this.wantsMetrics = batch.metrics || batch.rowNll !== null || batch.rowEntropy !== null;
+  }
+
+  override add(row: number, sums: Sums): void {
+    const { arithmetic, batch, classes, mask } = this;
+    this.begin(row);
+    const y = batch.targets[row];
+    if (y < 0 || y >= classes) {
+      this.fillGradient(0);
+      return;
+    }
+
+    this.loadLogits(mask !== null);
+    const { z, at } = this;
+    const t = this.scratch(ScratchBlock.Dense);
+    if (batch.dense !== null) {
+      this.loadDense(batch.dense, batch.denseStride, t);
+    } else {
+      t.fill(0, 0, classes);
+      t[y] = 1;
+    }
+    let weight = this.classWeight;
+    if (batch.weight !== null && batch.weightStride !== 0) {
+      weight = this.loadDense(batch.weight, batch.weightStride, this.scratch(ScratchBlock.Weights));
+    }
+    const a = this.scratch(ScratchBlock.Shares);
+    const b = this.scratch(ScratchBlock.Targets);
+    arithmetic.pairs(t, classes, this.keep, this.shift, this.posWeight, weight, a, b);
+    if (batch.mask !== null && mask !== null) {
+      this.loadDense(batch.mask, batch.maskStride, mask);
+      clearMasked(mask, a);
+      clearMasked(mask, b);
+      clearMasked(mask, z);
+    }
+
+    const e = this.scratch(ScratchBlock.Exps);
+    const logs = this.scratch(ScratchBlock.Logs);
+    const losses = this.scratch(ScratchBlock.Terms);
+    arithmetic.expOfMinusAbs(z, at, classes, e);
+    arithmetic.log1p(e, classes, logs);
+    arithmetic.binaryLoss(z, at, classes, a, b, logs, losses);
+    const rowWeight = numberOf(batch.rowWeight, row, 1);
+    const weighed = weigh(rowWeight, arithmetic.sum(losses, classes, NONE));
+    sums.numerator += weighed;
+    putResult(batch.rowLoss, row, weighed);
+    this.storeLosses(losses, rowWeight);
+    if (this.wantsMetrics) this.report(row, t, e, logs, sums);
+
+    if (batch.gradient !== null) {
+      const scale = arithmetic.toReal(upstreamOf(batch, row) * batch.logitScale);
+      if (batch.softcap !== 0) {
+        const numbers = this.scratch(ScratchBlock.Numbers);
+        arithmetic.binaryGradient(z, at, classes, a, b, e, scale, numbers, 0);
+        arithmetic.slopes(numbers, classes, z, at, batch.softcap, this.out, this.outAt);
+      } else {
+        arithmetic.binaryGradient(z, at, classes, a, b, e, scale, this.out, this.outAt);
+      }
+      this.storeGradient();
+    }
+  }
+
+  // What the model makes of the targets as they are: before the gradient, which may take the place of the logits.
+  private report(row: number, t: A, e: A, logs: A, sums: Sums): void {
+    const { arithmetic, batch, classes, mask, z, at } = this;
+    const terms = this.scratch(ScratchBlock.Numbers);
+    const others = this.scratch(ScratchBlock.Losses);
+    let correct = 0;
+    for (let c = 0; c < classes; c++) {
+      others[c] = 1 - t[c];
+      if (z[at + c] > 0 === t[c] > 0.5 && (mask === null || mask[c] !== 0)) correct += 1;
+    }
+    arithmetic.binaryLoss(z, at, classes, t, others, logs, terms);
+    if (mask !== null) clearMasked(mask, terms);
+    const nll = arithmetic.sum(terms, classes, NONE);
+    arithmetic.binaryEntropy(z, at, classes, e, logs, terms);
+    if (mask !== null) clearMasked(mask, terms);
+    const entropy = arithmetic.sum(terms, classes, NONE);
+    sums.nll += oneNaN(nll);
+    sums.entropy += oneNaN(entropy);
+    sums.correct += correct;
+    putResult(batch.rowNll, row, nll);
+    putResult(batch.rowEntropy, row, entropy);
+  }
+}
+
+function clearMasked(mask: Uint8Array, x: Floats): void {
+  for (let c = 0; c < mask.length; c++) {
+    if (mask[c] === 0) x[c] = 0;
+  }
+}

@@ -1,0 +1,104 @@
+// The elements of logits and gradients: half types, and rows of any type and layout to and from contiguous numbers of
+// the arithmetic's type. Mirrors the loads and stores of native/vec-inl.h.
+
+import { BFLOAT16, type Elements, FLOAT16, type Floats } from '../batch.js';
+
+// For the bits of a float.
+const float = new Float32Array(1);
+const word = new Uint32Array(float.buffer);
+
+function fromHalf(bits: number): number {
+  const rest = (bits & 0x7fff) << 13;
+  const special = (bits & 0x7c00) === 0x7c00;
+  word[0] = special ? rest | 0x7f800000 : rest;
+  // The exponent's bias: times 2^112, which is exact and right for subnormals too.
+  const magnitude = special ? float[0] : float[0] * 2 ** 112;
+  return (bits & 0x8000) === 0 ? magnitude : -magnitude;
+}
+
+function fromBfloat16(bits: number): number {
+  word[0] = bits << 16;
+  return float[0];
+}
+
+// Of a float: to nearest even, beyond the range to infinity.
+function toHalf(x: number): number {
+  float[0] = x;
+  const sign = (word[0] >>> 16) & 0x8000;
+  const bits = word[0] & 0x7fffffff;
+  if (bits > 0x7f800000) return 0x7e00;
+  if (bits >= 0x477ff000) return sign | 0x7c00; // from halfway between the largest and the next
+  if (bits < 0x38800000) {
+    // Subnormal: floats in [½, 1) have the spacing 2^−24.
+    word[0] = bits;
+    float[0] += 0.5;
+    return sign | (word[0] - 0x3f000000);
+  }
+  return sign | ((bits + 0xfff + ((bits >>> 13) & 1) - (112 << 23)) >>> 13);
+}
+
+function toBfloat16(x: number): number {
+  if (Number.isNaN(x)) return 0x7fc0;
+  float[0] = x;
+  return (word[0] + 0x7fff + ((word[0] >>> 16) & 1)) >>> 16;
+}
+
+/** What an array of the type holds for the number. */
+function encode(type: number, x: number): number {
+  return type === FLOAT16 ? toHalf(x) : type === BFLOAT16 ? toBfloat16(x) : x;
+}
+
+/** Numbers, `step` apart from `start` on, to the first of `to`. */
+export function copy(
+  from: Floats | Uint8Array,
+  start: number,
+  step: number,
+  n: number,
+  to: Floats | Uint8Array,
+): void {
+  if (step === 1) {
+    to.set(from.subarray(start, start + n));
+  } else {
+    for (let c = 0, i = start; c < n; c++, i += step) to[c] = from[i];
+  }
+}
+
+/** Elements of the type likewise. */
+export function load(type: number, from: Elements, start: number, step: number, n: number, to: Floats): void {
+  if (type === FLOAT16) {
+    for (let c = 0, i = start; c < n; c++, i += step) to[c] = fromHalf(from[i]);
+  } else if (type === BFLOAT16) {
+    for (let c = 0, i = start; c < n; c++, i += step) to[c] = fromBfloat16(from[i]);
+  } else {
+    copy(from as Floats, start, step, n, to);
+  }
+}
+
+/** The other way round. */
+export function store(
+  from: Floats,
+  type: number,
+  to: Elements,
+  start: number,
+  step: number,
+  n: number,
+): void {
+  if (type === FLOAT16) {
+    for (let c = 0, i = start; c < n; c++, i += step) to[i] = toHalf(from[c]);
+  } else if (type === BFLOAT16) {
+    for (let c = 0, i = start; c < n; c++, i += step) to[i] = toBfloat16(from[c]);
+  } else {
+    for (let c = 0, i = start; c < n; c++, i += step) to[i] = from[c];
+  }
+}
+
+/** One number, of the arithmetic's type. */
+export function put(type: number, to: Elements, index: number, x: number): void {
+  to[index] = encode(type, x);
+}
+
+/** One number for a row. */
+export function fillRow(type: number, to: Elements, start: number, step: number, n: number, x: number): void {
+  const element = encode(type, x);
+  for (let c = 0, i = start; c < n; c++, i += step) to[i] = element;
+}

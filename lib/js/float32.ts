@@ -1,0 +1,317 @@
+// The loops over a row in float, with what a float operation rounds rounded by Math.fround or by what a Float32Array
+// stores. lib/js/float64.ts is the same in double.
+
+import { type Arithmetic, BLOCK, LANES } from './arithmetic.js';
+import { exp32, expFloor, expMagic, fma, log1p32, log32, tanh32 } from './math.js';
+
+const fround = Math.fround;
+const LARGEST = 2 ** 128 - 2 ** 104;
+
+// The virtual lanes of the sum at hand.
+const lanes = new Float32Array(LANES);
+
+function sumLanes(): number {
+  const eight = (i: number) =>
+    fround(fround(lanes[i] + lanes[i + 16]) + fround(lanes[i + 8] + lanes[i + 24]));
+  return eight(0) + eight(4) + (eight(2) + eight(6)) + (eight(1) + eight(5) + (eight(3) + eight(7)));
+}
+
+function round(x: number): number {
+  return fround(x);
+}
+
+function toReal(x: number): number {
+  return fround(x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : x);
+}
+
+function terms(z: Float32Array, n: number, scale: number, cap: number): void {
+  if (cap === 0) {
+    for (let c = 0; c < n; c++) z[c] *= scale;
+  } else {
+    for (let c = 0; c < n; c++) z[c] = cap * tanh32(fround(fround(z[c] * scale) / cap));
+  }
+}
+
+function argmax(z: Float32Array, at: number, n: number): number {
+  let index = 0;
+  let maximum = -Infinity;
+  for (let c = 0; c < n; c++) {
+    const value = z[at + c];
+    if (value > maximum) {
+      maximum = value;
+      index = c;
+    }
+  }
+  return index;
+}
+
+function exp(z: Float32Array, at: number, n: number, shift: number, k: number, out: Float32Array): void {
+  exp32(z, at, at + n, shift, expFloor(k), expMagic(k), out, 0);
+}
+
+function expOfMinusAbs(z: Float32Array, at: number, n: number, out: Float32Array): void {
+  for (let c = 0; c < n; c++) out[c] = 0 - Math.abs(z[at + c]);
+  exp32(out, 0, n, 0, expFloor(0), expMagic(0), out, 0);
+}
+
+function expOfLogs(x: Float32Array, n: number, out: Float32Array): void {
+  for (let c = 0; c < n; c++) out[c] = 88 < x[c] ? 88 : x[c];
+  exp32(out, 0, n, 0, expFloor(0), expMagic(0), out, 0);
+}
+
+function log(x: Float32Array, n: number, out: Float32Array): void {
+  for (let c = 0; c < n; c++) out[c] = log32(x[c]);
+}
+
+function log1p(e: Float32Array, n: number, out: Float32Array): void {
+  for (let c = 0; c < n; c++) out[c] = log1p32(e[c]);
+}
+
+function sum(x: Float32Array, n: number, skip: number): number {
+  let total = 0;
+  for (let first = 0; first < n; first += BLOCK) {
+    const end = first + BLOCK < n ? first + BLOCK : n;
+    lanes.fill(0);
+    for (let c = first; c < end; c++) {
+      if (c !== skip) lanes[c % LANES] += x[c];
+    }
+    total += sumLanes();
+  }
+  return total;
+}
+
+function below(
+  z: Float32Array,
+  at: number,
+  first: number,
+  end: number,
+  factors: Float32Array | null,
+  skip: number,
+  maximum: number,
+): number {
+  lanes.fill(0);
+  if (factors === null) {
+    for (let c = first; c < end; c++) {
+      if (c !== skip) lanes[c % LANES] += fround(z[at + c] - maximum);
+    }
+  } else {
+    for (let c = first; c < end; c++) {
+      const factor = factors[c];
+      if (c !== skip && factor !== 0) lanes[c % LANES] += fround(factor * fround(z[at + c] - maximum));
+    }
+  }
+  return sumLanes();
+}
+
+function product(a: Float32Array, b: Float32Array, n: number, out: Float32Array): void {
+  for (let c = 0; c < n; c++) out[c] = a[c] === 0 ? 0 : a[c] * b[c];
+}
+
+function spread(
+  z: Float32Array,
+  at: number,
+  n: number,
+  factors: Float32Array,
+  maximum: number,
+  out: Float32Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    out[c] = factors[c] === 0 ? 0 : factors[c] * fround(z[at + c] - maximum);
+  }
+}
+
+function blend(
+  dense: Float32Array,
+  n: number,
+  keep: number,
+  mass: number,
+  prior: Float32Array | null,
+  weight: Float32Array | null,
+  shares: Float32Array,
+  targets: Float32Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const share = fma(dense[c], keep, prior === null ? mass : fround(mass * prior[c]));
+    shares[c] = share;
+    targets[c] = weight === null ? share : share * weight[c];
+  }
+}
+
+function gradient(
+  e: Float32Array,
+  n: number,
+  scale: number,
+  offset: number,
+  factors: Float32Array | null,
+  out: Float32Array,
+  outAt: number,
+): void {
+  if (factors === null) {
+    for (let c = 0; c < n; c++) out[outAt + c] = fma(e[c], scale, offset);
+  } else {
+    for (let c = 0; c < n; c++) out[outAt + c] = fma(e[c], scale, fround(offset * factors[c]));
+  }
+}
+
+// One kind of NaN, whatever the CPU made.
+function oneNaN(x: number): number {
+  return Number.isNaN(x) ? NaN : x;
+}
+
+// a · b + 0, whose product is exact in double.
+function timesPlusZero(a: number, b: number): number {
+  return oneNaN(fround(a * b + 0));
+}
+
+function slopes(
+  numbers: Float32Array,
+  n: number,
+  z: Float32Array,
+  at: number,
+  cap: number,
+  out: Float32Array,
+  outAt: number,
+): void {
+  for (let c = 0; c < n; c++) {
+    const u = fround(z[at + c] / cap);
+    out[outAt + c] = timesPlusZero(numbers[c], fma(0 - u, u, 1));
+  }
+}
+
+function scaled(
+  factors: Float32Array | null,
+  n: number,
+  scale: number,
+  out: Float32Array,
+  outAt: number,
+): void {
+  if (factors === null) {
+    out.fill(timesPlusZero(1, scale), outAt, outAt + n);
+  } else {
+    for (let c = 0; c < n; c++) out[outAt + c] = timesPlusZero(factors[c], scale);
+  }
+}
+
+function weighed(losses: Float32Array, n: number, weight: number, out: Float32Array): void {
+  const limit = weight === 0 ? LARGEST : Infinity;
+  for (let c = 0; c < n; c++) {
+    const loss = losses[c];
+    out[c] = oneNaN((limit < loss ? limit : loss) * weight + 0);
+  }
+}
+
+function divergence(
+  shares: Float32Array,
+  logs: Float32Array,
+  x: Float32Array,
+  at: number,
+  n: number,
+  weight: Float32Array | null,
+  targets: Float32Array,
+  out: Float32Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const target = weight === null ? shares[c] : fround(shares[c] * weight[c]);
+    targets[c] = target;
+    out[c] = target === 0 ? 0 : target * fround(logs[c] - x[at + c]);
+  }
+}
+
+function pairs(
+  t: Float32Array,
+  n: number,
+  keep: number,
+  shift: number,
+  posWeight: Float32Array | null,
+  weight: Float32Array | null,
+  positive: Float32Array,
+  negative: Float32Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const share = fma(t[c], keep, shift);
+    const a = posWeight === null ? share : fround(share * posWeight[c]);
+    const b = fround(1 - share);
+    positive[c] = weight === null ? a : a * weight[c];
+    negative[c] = weight === null ? b : b * weight[c];
+  }
+}
+
+function binaryLoss(
+  z: Float32Array,
+  at: number,
+  n: number,
+  a: Float32Array,
+  b: Float32Array,
+  logs: Float32Array,
+  out: Float32Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const logit = z[at + c];
+    const minus = 0 - logit;
+    const below = a[c] === 0 ? 0 : fround(a[c] * (minus > 0 ? minus : 0));
+    const above = b[c] === 0 ? 0 : fround(b[c] * (logit > 0 ? logit : 0));
+    out[c] = fma(fround(a[c] + b[c]), logs[c], fround(below + above));
+  }
+}
+
+function binaryGradient(
+  z: Float32Array,
+  at: number,
+  n: number,
+  a: Float32Array,
+  b: Float32Array,
+  e: Float32Array,
+  scale: number,
+  out: Float32Array,
+  outAt: number,
+): void {
+  for (let c = 0; c < n; c++) {
+    const minusA = 0 - a[c];
+    const numerator = z[at + c] > 0 ? fma(minusA, e[c], b[c]) : fma(b[c], e[c], minusA);
+    out[outAt + c] = timesPlusZero(fround(numerator / fround(1 + e[c])), scale);
+  }
+}
+
+function binaryEntropy(
+  z: Float32Array,
+  at: number,
+  n: number,
+  e: Float32Array,
+  logs: Float32Array,
+  out: Float32Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const spread = e[c] === 0 ? 0 : fround(Math.abs(z[at + c]) * fround(e[c] / fround(1 + e[c])));
+    out[c] = logs[c] + spread;
+  }
+}
+
+/** float. */
+export const float32: Arithmetic<Float32Array> = {
+  create: (length) => new Float32Array(length),
+  scratch: [],
+  factors: (array) => array as Float32Array | null,
+  round,
+  toReal,
+  terms,
+  argmax,
+  exp,
+  expOfMinusAbs,
+  expOfLogs,
+  log,
+  log1p,
+  sum,
+  below,
+  product,
+  spread,
+  blend,
+  gradient,
+  slopes,
+  scaled,
+  weighed,
+  divergence,
+  pairs,
+  binaryLoss,
+  binaryGradient,
+  binaryEntropy,
+};

@@ -1,0 +1,318 @@
+// The loops over a row in double. The same as lib/js/float32.ts, but for rounding: the native fma of doubles rounds twice.
+
+import { type Arithmetic, BLOCK, LANES } from './arithmetic.js';
+import { exp64, expFloorDouble, expMagicDouble, log1p64, log64, tanh64 } from './math.js';
+
+const LARGEST = Number.MAX_VALUE;
+
+function fma(a: number, b: number, c: number): number {
+  return a * b + c;
+}
+
+// The virtual lanes of the sum at hand.
+const lanes = new Float64Array(LANES);
+
+function sumLanes(): number {
+  const eight = (i: number) => lanes[i] + lanes[i + 16] + (lanes[i + 8] + lanes[i + 24]);
+  return eight(0) + eight(4) + (eight(2) + eight(6)) + (eight(1) + eight(5) + (eight(3) + eight(7)));
+}
+
+function round(x: number): number {
+  return x;
+}
+
+function toReal(x: number): number {
+  return x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : x;
+}
+
+function terms(z: Float64Array, n: number, scale: number, cap: number): void {
+  if (cap === 0) {
+    for (let c = 0; c < n; c++) z[c] *= scale;
+  } else {
+    for (let c = 0; c < n; c++) z[c] = cap * tanh64((z[c] * scale) / cap);
+  }
+}
+
+function argmax(z: Float64Array, at: number, n: number): number {
+  let index = 0;
+  let maximum = -Infinity;
+  for (let c = 0; c < n; c++) {
+    const value = z[at + c];
+    if (value > maximum) {
+      maximum = value;
+      index = c;
+    }
+  }
+  return index;
+}
+
+function exp(z: Float64Array, at: number, n: number, shift: number, k: number, out: Float64Array): void {
+  exp64(z, at, at + n, shift, expFloorDouble(k), expMagicDouble(k), out, 0);
+}
+
+function expOfMinusAbs(z: Float64Array, at: number, n: number, out: Float64Array): void {
+  for (let c = 0; c < n; c++) out[c] = 0 - Math.abs(z[at + c]);
+  exp64(out, 0, n, 0, expFloorDouble(0), expMagicDouble(0), out, 0);
+}
+
+function expOfLogs(x: Float64Array, n: number, out: Float64Array): void {
+  for (let c = 0; c < n; c++) out[c] = 709 < x[c] ? 709 : x[c];
+  exp64(out, 0, n, 0, expFloorDouble(0), expMagicDouble(0), out, 0);
+}
+
+function log(x: Float64Array, n: number, out: Float64Array): void {
+  for (let c = 0; c < n; c++) out[c] = log64(x[c]);
+}
+
+function log1p(e: Float64Array, n: number, out: Float64Array): void {
+  for (let c = 0; c < n; c++) out[c] = log1p64(e[c]);
+}
+
+function sum(x: Float64Array, n: number, skip: number): number {
+  let total = 0;
+  for (let first = 0; first < n; first += BLOCK) {
+    const end = first + BLOCK < n ? first + BLOCK : n;
+    lanes.fill(0);
+    for (let c = first; c < end; c++) {
+      if (c !== skip) lanes[c % LANES] += x[c];
+    }
+    total += sumLanes();
+  }
+  return total;
+}
+
+function below(
+  z: Float64Array,
+  at: number,
+  first: number,
+  end: number,
+  factors: Float64Array | null,
+  skip: number,
+  maximum: number,
+): number {
+  lanes.fill(0);
+  if (factors === null) {
+    for (let c = first; c < end; c++) {
+      if (c !== skip) lanes[c % LANES] += z[at + c] - maximum;
+    }
+  } else {
+    for (let c = first; c < end; c++) {
+      const factor = factors[c];
+      if (c !== skip && factor !== 0) lanes[c % LANES] += factor * (z[at + c] - maximum);
+    }
+  }
+  return sumLanes();
+}
+
+function product(a: Float64Array, b: Float64Array, n: number, out: Float64Array): void {
+  for (let c = 0; c < n; c++) out[c] = a[c] === 0 ? 0 : a[c] * b[c];
+}
+
+function spread(
+  z: Float64Array,
+  at: number,
+  n: number,
+  factors: Float64Array,
+  maximum: number,
+  out: Float64Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    out[c] = factors[c] === 0 ? 0 : factors[c] * (z[at + c] - maximum);
+  }
+}
+
+function blend(
+  dense: Float64Array,
+  n: number,
+  keep: number,
+  mass: number,
+  prior: Float64Array | null,
+  weight: Float64Array | null,
+  shares: Float64Array,
+  targets: Float64Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const share = fma(dense[c], keep, prior === null ? mass : mass * prior[c]);
+    shares[c] = share;
+    targets[c] = weight === null ? share : share * weight[c];
+  }
+}
+
+function gradient(
+  e: Float64Array,
+  n: number,
+  scale: number,
+  offset: number,
+  factors: Float64Array | null,
+  out: Float64Array,
+  outAt: number,
+): void {
+  if (factors === null) {
+    for (let c = 0; c < n; c++) out[outAt + c] = fma(e[c], scale, offset);
+  } else {
+    for (let c = 0; c < n; c++) out[outAt + c] = fma(e[c], scale, offset * factors[c]);
+  }
+}
+
+// One kind of NaN, whatever the CPU made.
+function oneNaN(x: number): number {
+  return Number.isNaN(x) ? NaN : x;
+}
+
+// a · b + 0, whose product is exact in double.
+function timesPlusZero(a: number, b: number): number {
+  return oneNaN(a * b + 0);
+}
+
+function slopes(
+  numbers: Float64Array,
+  n: number,
+  z: Float64Array,
+  at: number,
+  cap: number,
+  out: Float64Array,
+  outAt: number,
+): void {
+  for (let c = 0; c < n; c++) {
+    const u = z[at + c] / cap;
+    out[outAt + c] = timesPlusZero(numbers[c], fma(0 - u, u, 1));
+  }
+}
+
+function scaled(
+  factors: Float64Array | null,
+  n: number,
+  scale: number,
+  out: Float64Array,
+  outAt: number,
+): void {
+  if (factors === null) {
+    out.fill(timesPlusZero(1, scale), outAt, outAt + n);
+  } else {
+    for (let c = 0; c < n; c++) out[outAt + c] = timesPlusZero(factors[c], scale);
+  }
+}
+
+function weighed(losses: Float64Array, n: number, weight: number, out: Float64Array): void {
+  const limit = weight === 0 ? LARGEST : Infinity;
+  for (let c = 0; c < n; c++) {
+    const loss = losses[c];
+    out[c] = oneNaN((limit < loss ? limit : loss) * weight + 0);
+  }
+}
+
+function divergence(
+  shares: Float64Array,
+  logs: Float64Array,
+  x: Float64Array,
+  at: number,
+  n: number,
+  weight: Float64Array | null,
+  targets: Float64Array,
+  out: Float64Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const target = weight === null ? shares[c] : shares[c] * weight[c];
+    targets[c] = target;
+    out[c] = target === 0 ? 0 : target * (logs[c] - x[at + c]);
+  }
+}
+
+function pairs(
+  t: Float64Array,
+  n: number,
+  keep: number,
+  shift: number,
+  posWeight: Float64Array | null,
+  weight: Float64Array | null,
+  positive: Float64Array,
+  negative: Float64Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const share = fma(t[c], keep, shift);
+    const a = posWeight === null ? share : share * posWeight[c];
+    const b = 1 - share;
+    positive[c] = weight === null ? a : a * weight[c];
+    negative[c] = weight === null ? b : b * weight[c];
+  }
+}
+
+function binaryLoss(
+  z: Float64Array,
+  at: number,
+  n: number,
+  a: Float64Array,
+  b: Float64Array,
+  logs: Float64Array,
+  out: Float64Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const logit = z[at + c];
+    const minus = 0 - logit;
+    const below = a[c] === 0 ? 0 : a[c] * (minus > 0 ? minus : 0);
+    const above = b[c] === 0 ? 0 : b[c] * (logit > 0 ? logit : 0);
+    out[c] = fma(a[c] + b[c], logs[c], below + above);
+  }
+}
+
+function binaryGradient(
+  z: Float64Array,
+  at: number,
+  n: number,
+  a: Float64Array,
+  b: Float64Array,
+  e: Float64Array,
+  scale: number,
+  out: Float64Array,
+  outAt: number,
+): void {
+  for (let c = 0; c < n; c++) {
+    const minusA = 0 - a[c];
+    const numerator = z[at + c] > 0 ? fma(minusA, e[c], b[c]) : fma(b[c], e[c], minusA);
+    out[outAt + c] = timesPlusZero(numerator / (1 + e[c]), scale);
+  }
+}
+
+function binaryEntropy(
+  z: Float64Array,
+  at: number,
+  n: number,
+  e: Float64Array,
+  logs: Float64Array,
+  out: Float64Array,
+): void {
+  for (let c = 0; c < n; c++) {
+    const spread = e[c] === 0 ? 0 : Math.abs(z[at + c]) * (e[c] / (1 + e[c]));
+    out[c] = logs[c] + spread;
+  }
+}
+
+/** double. */
+export const float64: Arithmetic<Float64Array> = {
+  create: (length) => new Float64Array(length),
+  scratch: [],
+  factors: (array) => (array === null ? null : Float64Array.from(array)),
+  round,
+  toReal,
+  terms,
+  argmax,
+  exp,
+  expOfMinusAbs,
+  expOfLogs,
+  log,
+  log1p,
+  sum,
+  below,
+  product,
+  spread,
+  blend,
+  gradient,
+  slopes,
+  scaled,
+  weighed,
+  divergence,
+  pairs,
+  binaryLoss,
+  binaryGradient,
+  binaryEntropy,
+};

@@ -1,0 +1,142 @@
+// Losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient. Mirrors native/linear-inl.h,
+// where the formulas are explained, for one row at a time.
+
+import type { Batch, Floats, Sums } from '../batch.js';
+import { type Arithmetic, BLOCK, ScratchBlock } from './arithmetic.js';
+import { Rows } from './layout.js';
+import {
+  ClassTarget,
+  exactBelow,
+  largestClass,
+  NONE,
+  numberOf,
+  oneNaN,
+  putResult,
+  upstreamOf,
+  weigh,
+} from './targets.js';
+
+export class Linear<A extends Floats> extends Rows<A> {
+  private readonly target = new ClassTarget();
+  private readonly wantsArgmax: boolean;
+  private readonly weight: A | null;
+  private readonly prior: A | null;
+  private readonly smoothing: A | null;
+
+  constructor(batch: Batch, arithmetic: Arithmetic<A>) {
+    super(batch, arithmetic);
+    const dense = batch.dense !== null;
+    this.wantsArgmax = batch.metrics || batch.prediction !== null;
+    this.weight = dense ? arithmetic.factors(batch.weight) : null;
+    this.prior = dense ? arithmetic.factors(batch.prior) : null;
+    this.smoothing = dense ? null : arithmetic.factors(batch.smoothing);
+  }
+
+  override add(row: number, sums: Sums): void {
+    const { batch } = this;
+    this.begin(row);
+    if (!this.target.take(batch, row)) {
+      this.fillGradient(0);
+      if (batch.prediction !== null) batch.prediction[row] = -1;
+    } else if (batch.dense !== null) {
+      this.addDense(row, sums);
+    } else {
+      this.addClasses(row, sums);
+    }
+  }
+
+  private addDense(row: number, sums: Sums): void {
+    const { arithmetic, batch, classes } = this;
+    const dense = this.loadDense(batch.dense as Floats, batch.denseStride, this.scratch(ScratchBlock.Dense));
+    const shares = this.scratch(ScratchBlock.Shares);
+    const targets = this.scratch(ScratchBlock.Targets);
+    const upstream = upstreamOf(batch, row);
+    const rowWeight = numberOf(batch.rowWeight, row, 1);
+    if (batch.logits === null) {
+      const epsilon = numberOf(batch.epsilons, row, batch.epsilon);
+      const keep = arithmetic.round(1 - epsilon);
+      const mass = arithmetic.round(epsilon > 0 ? epsilon / batch.priorTotal.sum : 0);
+      arithmetic.blend(dense, classes, keep, mass, this.prior, null, shares, targets);
+    } else {
+      this.loadLogits(false);
+      const terms = this.scratch(ScratchBlock.Terms);
+      if (batch.logTarget) {
+        arithmetic.expOfLogs(dense, classes, shares);
+        arithmetic.divergence(shares, dense, this.z, this.at, classes, this.weight, targets, terms);
+      } else {
+        const logs = this.scratch(ScratchBlock.Logs);
+        arithmetic.log(dense, classes, logs);
+        arithmetic.divergence(dense, logs, this.z, this.at, classes, this.weight, targets, terms);
+      }
+      this.storeLosses(terms, rowWeight);
+      const weighed = weigh(rowWeight, arithmetic.sum(terms, classes, NONE));
+      sums.numerator += weighed;
+      putResult(batch.rowLoss, row, weighed);
+      if (batch.prediction !== null) batch.prediction[row] = 0;
+    }
+    if (batch.gradient !== null) {
+      arithmetic.scaled(targets, classes, arithmetic.toReal(-upstream), this.out, this.outAt);
+      this.storeGradient();
+    }
+  }
+
+  private addClasses(row: number, sums: Sums): void {
+    const { arithmetic, batch, classes, target } = this;
+    if (batch.logits !== null) this.report(row, sums);
+    if (batch.gradient === null) return;
+    const upstream = upstreamOf(batch, row);
+    if (target.mass > 0) {
+      const scale = arithmetic.toReal(-upstream * target.mass);
+      arithmetic.scaled(this.smoothing, classes, scale, this.out, this.outAt);
+      this.storeGradient();
+    } else {
+      this.fillGradient(0);
+    }
+    this.putGradient(target.y, 0 - upstream * target.own);
+    if (target.second !== NONE) this.putGradient(target.second, 0 - upstream * target.ownSecond);
+  }
+
+  private report(row: number, sums: Sums): void {
+    const { batch, target } = this;
+    this.loadLogits(false);
+    const { z, at } = this;
+    const predicted = this.wantsArgmax ? this.arithmetic.argmax(z, at, this.classes) : 0;
+    const own = z[at + target.y];
+    let loss = target.own > 0 ? -(target.own * own) : 0;
+    let nll = target.lambda > 0 ? -(target.lambda * own) : 0;
+    if (target.second !== NONE) {
+      const second = z[at + target.second];
+      if (target.ownSecond > 0) loss -= target.ownSecond * second;
+      if (target.lambda < 1) nll -= (1 - target.lambda) * second;
+    }
+    if (target.mass > 0) loss -= target.mass * this.othersSum();
+    if (batch.kl) loss += target.entropy;
+    const weighed = weigh(numberOf(batch.rowWeight, row, 1), loss);
+    sums.numerator += weighed;
+    putResult(batch.losses, row, weighed);
+    putResult(batch.rowLoss, row, weighed);
+    putResult(batch.rowNll, row, nll);
+    sums.nll += oneNaN(nll);
+    if (batch.prediction !== null) batch.prediction[row] = predicted;
+    if (batch.metrics && predicted === largestClass(target)) sums.correct += 1;
+  }
+
+  // Σ v_k x_k over the classes but those of the target.
+  private othersSum(): number {
+    const { arithmetic, classes, smoothing, target, z, at } = this;
+    const { y, second } = target;
+    let total = 0;
+    for (let first = 0; first < classes; first += BLOCK) {
+      const end = Math.min(first + BLOCK, classes);
+      let sum = arithmetic.below(z, at, first, end, smoothing, y, 0);
+      if (!(sum > -Infinity)) {
+        sum = exactBelow(z, at, first, end, smoothing, y, second, 0);
+      } else if (second >= first && second < end) {
+        const factor = numberOf(this.batch.smoothing, second, 1);
+        if (factor > 0) sum -= factor * z[at + second];
+      }
+      total += sum;
+    }
+    return total;
+  }
+}

@@ -1,0 +1,301 @@
+// Binary cross entropy of every element with the logistic function of its logit. Include after targets-inl.h, in a
+// backend's unnamed namespace. lib/js/bce-with-logits.ts mirrors this file.
+//
+// With t' = (1 − ε)·t + ε·toward, a = w·posWeight·t' and b = w·(1 − t'), E = e^(−|z|):
+//
+//     loss      a·softplus(−z) + b·softplus(z) = (a + b)·ln(1 + E) + a·max(−z, 0) + b·max(z, 0)
+//     gradient  b·σ(z) − a·(1 − σ(z)) = (b − a·E)/(1 + E) for z > 0, (b·E − a)/(1 + E) else
+//
+// Every part is ≥ 0 and accurate relatively, so small losses are. A factor that is 0 adds 0 even where z is infinite.
+// t is a dense target or 1 at the row's class; an element that takes no part has z = a = b = 0.
+
+// The factors a and b, and whether an element takes part. kGeneral: there are weights or a mask, or rows that take no
+// part beside others that do.
+template <typename At, bool kGeneral>
+struct Pairs {
+  using V = typename At::V;
+  using Real = typename At::Real;
+  Numbers<At> dense;
+  At user;
+  const float* classWeight;
+  const float* weight;  // of each element; null: classWeight
+  const float* posWeight;
+  const uint8_t* mask;  // null: all take part
+  V keep;
+  V shift;
+  V takes;  // 0 for rows that take no part
+
+  template <typename Loads>
+  SMOOTHLOSS_INLINE V part(const Loads& loads, size_t c) const {
+    return mask ? zeroWhereZero(takes, loads.elements(user, mask, c)) : takes;
+  }
+  template <typename Loads>
+  SMOOTHLOSS_INLINE void get(const Loads& loads, size_t c, V& a, V& b) const {
+    a = fma(loads.elements(dense.at, dense.p, c), keep, shift);
+    b = sub(set1(Real(1)), a);
+    if constexpr (kGeneral) {
+      const V factor = weight ? loads.elements(user, weight, c) : loads.factors(classWeight, c);
+      a = zeroWhereZero(mul(mul(a, loads.factors(posWeight, c)), factor), part(loads, c));
+      b = zeroWhereZero(mul(b, factor), part(loads, c));
+    }
+  }
+};
+
+// What losses, gradients and metrics are made of.
+template <typename V, size_t N>
+SMOOTHLOSS_INLINE void expOfMinusAbs(const V (&z)[N], V (&e)[N]) {
+  const V floor = set1(expFloor(As<V>(), 0.0));
+  const V zero = set1(typename V::Real(0));
+  for (size_t i = 0; i < N; ++i) e[i] = max(floor, sub(zero, abs(z[i])));
+  exp(e, set1(expMagic(As<V>(), 0.0)));
+}
+template <typename V>
+SMOOTHLOSS_INLINE V binaryLoss(V z, V a, V b, V logarithm) {
+  const V zero = set1(typename V::Real(0));
+  const V linear = add(zeroWhereZero(mul(a, max(sub(zero, z), zero)), a), zeroWhereZero(mul(b, max(z, zero)), b));
+  return fma(add(a, b), logarithm, linear);
+}
+
+template <typename At, typename T, typename S, bool kGeneral>
+struct BinaryVisitor {
+  using V = typename At::V;
+  using Real = typename At::Real;
+  At from;
+  const S* z;
+  Pairs<At, kGeneral> pairs;
+  At user;
+  Real* losses;  // null: not asked for
+  V rowWeight;
+  V limit;
+  At to;
+  T* gradient;  // null: not asked for
+  V scale;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    const V zero = set1(Real(0));
+    const V one = set1(Real(1));
+    V logits[N], e[N];
+    for (size_t i = 0; i < N; ++i) {
+      const size_t column = c + i * At::kColumns;
+      logits[i] = loads.elements(from, z, column);
+      if constexpr (kGeneral) logits[i] = zeroWhereZero(logits[i], pairs.part(loads, column));
+    }
+    expOfMinusAbs(logits, e);
+    for (size_t i = 0; i < N; ++i) {
+      const size_t column = c + i * At::kColumns;
+      V a, b;
+      pairs.get(loads, column, a, b);
+      terms[i] = binaryLoss(logits[i], a, b, log1p(e[i]));
+      if (losses) loads.put(user, losses, column, oneNaN(mul(min(limit, terms[i]), rowWeight)));
+      if (gradient) {
+        const V minusA = sub(zero, a);
+        const V numerator = whereGreater(logits[i], zero, fma(minusA, e[i], b), fma(b, e[i], minusA));
+        loads.put(to, gradient, column, oneNaN(fma(div(numerator, add(one, e[i])), scale, zero)));
+      }
+    }
+  }
+};
+
+enum class BinaryMetric { kNll, kEntropy, kCorrect };
+
+template <typename At, typename S, BinaryMetric kMetric>
+struct BinaryMetricVisitor {
+  using V = typename At::V;
+  using Real = typename At::Real;
+  At from;
+  const S* z;
+  Numbers<At> dense;
+  At user;
+  const uint8_t* mask;  // null: all take part
+
+  template <typename Loads, size_t N>
+  void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    const V zero = set1(Real(0));
+    const V one = set1(Real(1));
+    V e[N];
+    for (size_t i = 0; i < N; ++i) terms[i] = loads.elements(from, z, c + i * At::kColumns);
+    if (kMetric != BinaryMetric::kCorrect) expOfMinusAbs(terms, e);
+    for (size_t i = 0; i < N; ++i) {
+      const size_t column = c + i * At::kColumns;
+      const V logit = terms[i];
+      const V t = loads.elements(dense.at, dense.p, column);
+      if constexpr (kMetric == BinaryMetric::kNll) terms[i] = binaryLoss(logit, t, sub(one, t), log1p(e[i]));
+      if constexpr (kMetric == BinaryMetric::kEntropy) {
+        const V spread = zeroWhereZero(mul(abs(logit), div(e[i], add(one, e[i]))), e[i]);
+        terms[i] = add(log1p(e[i]), spread);
+      }
+      if constexpr (kMetric == BinaryMetric::kCorrect) {
+        const V yes = whereGreater(t, set1(Real(0.5)), one, zero);
+        terms[i] = whereEqual(whereGreater(logit, zero, one, zero), yes, one, zero);
+      }
+      if (mask) terms[i] = zeroWhereZero(terms[i], loads.elements(user, mask, column));
+    }
+  }
+};
+
+template <typename T, typename At>
+class BceWithLogitsKernel {
+  using V = typename At::V;
+  using Real = typename At::Real;
+  static constexpr size_t kRows = At::kRows;
+
+  // The rows of a strip.
+  struct Rows {
+    size_t first;
+    At user;
+    T* gradient;
+    size_t offset;
+    Real takes[kRows];
+    Real scale[kRows];
+    Real weight[kRows];
+    Real limit[kRows];
+    double loss[kRows];
+    double nll[kRows];
+    double entropy[kRows];
+    double correct[kRows];
+  };
+
+  const Batch& batch_;
+  Scratch& scratch_;
+  const Terms<V> terms_;
+  const At scratchAt_ = scratchLayout(As<At>());
+
+ public:
+  BceWithLogitsKernel(const Batch& batch, Scratch& scratch) : batch_(batch), scratch_(scratch), terms_(batch) {}
+
+  void run(size_t begin, size_t end, Sums& sums) {
+    for (size_t row = begin; row < end;) {
+      const size_t rows = stripOf(As<At>(), batch_, row, end);
+      strip(row, rows, sums);
+      row += rows;
+    }
+  }
+
+ private:
+  void strip(size_t first, size_t count, Sums& sums) {
+    const size_t classes = batch_.classes;
+    const size_t offset = offsetOf(batch_, first, batch_.rowStride);
+    const At user = userLayout(As<At>(), batch_, count);
+    const T* x = static_cast<const T*>(batch_.logits) + offset;
+    T* gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
+
+    Rows rows{first, user, gradient, offset, {}, {}, {}, {}, {}, {}, {}, {}};
+    size_t classOf[kRows];
+    bool any = false;
+    bool all = true;
+    for (size_t r = 0; r < kRows; ++r) {
+      const size_t y = r < count ? static_cast<uint32_t>(batch_.targets[first + r]) : kNone;
+      classOf[r] = y < classes ? y : kNone;
+      all = all && (r >= count || classOf[r] != kNone);
+      if (classOf[r] == kNone) continue;
+      any = true;
+      rows.takes[r] = 1;
+      rows.scale[r] = toReal<Real>(upstreamOf(batch_, first + r) * batch_.logitScale);
+      rows.weight[r] = static_cast<Real>(numberOf(batch_.rowWeight, first + r, 1.0));
+      constexpr auto kReals = std::numeric_limits<Real>{};
+      rows.limit[r] = rows.weight[r] == 0 ? kReals.max() : kReals.infinity();
+    }
+    if (!any) {
+      for (size_t r = 0; gradient && r < count; ++r) fillRow(user, gradient, classes, r, 0.0);
+      return;
+    }
+
+    const bool general = !all || batch_.mask || batch_.weight || batch_.posWeight;
+    for (size_t c = 0; c < classes; c += kBlock) {
+      const size_t n = classes - c < kBlock ? classes - c : kBlock;
+      const Numbers<At> dense = targetBlock(user, first, classOf, c, n);
+      if (terms_.any()) {
+        Real* z = blockOf<Real>(scratch_, kLogitBlock);
+        user.forEach(n, TermVisitor<At, T>{user, x + user.offset(c), scratchAt_, z, terms_});
+        block<Real>(rows, scratchAt_, z, dense, general, c, n);
+      } else {
+        block<T>(rows, user, x + user.offset(c), dense, general, c, n);
+      }
+    }
+    for (size_t r = 0; r < count; ++r) {
+      if (classOf[r] == kNone) continue;
+      const size_t index = first + r;
+      const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), rows.loss[r]);
+      sums.numerator += weighed;
+      sums.nll += oneNaN(rows.nll[r]);
+      sums.entropy += oneNaN(rows.entropy[r]);
+      sums.correct += rows.correct[r];
+      putResult<Real>(batch_.rowLoss, index, weighed);
+      putResult<Real>(batch_.rowNll, index, rows.nll[r]);
+      putResult<Real>(batch_.rowEntropy, index, rows.entropy[r]);
+    }
+  }
+
+  // t of a block.
+  Numbers<At> targetBlock(const At& user, size_t row, const size_t* classOf, size_t first, size_t n) {
+    if (batch_.dense) return denseBlock(batch_, row, user, first, n, scratch_);
+    Real* t = blockOf<Real>(scratch_, kDenseBlock);
+    for (size_t i = 0; i < n * kRows; ++i) t[i] = Real(0);
+    for (size_t r = 0; r < kRows; ++r) {
+      if (classOf[r] - first < n) *scratchAt_.element(t, classOf[r] - first, r) = Real(1);
+    }
+    return {scratchAt_, t};
+  }
+
+  template <typename S>
+  void block(Rows& rows, const At& at, const S* z, const Numbers<At>& dense, bool general, size_t first, size_t n) {
+    const uint8_t* mask =
+        batch_.mask ? batch_.mask + offsetOf(batch_, rows.first, batch_.maskStride) + rows.user.offset(first) : nullptr;
+    if (batch_.metrics || batch_.rowNll || batch_.rowEntropy) {
+      addMetric<BinaryMetric::kNll>(at, z, dense, rows.user, mask, n, rows.nll);
+      addMetric<BinaryMetric::kEntropy>(at, z, dense, rows.user, mask, n, rows.entropy);
+      addMetric<BinaryMetric::kCorrect>(at, z, dense, rows.user, mask, n, rows.correct);
+    }
+    if (general) return add<true>(rows, at, z, dense, mask, first, n);
+    add<false>(rows, at, z, dense, mask, first, n);
+  }
+
+  template <bool kGeneral, typename S>
+  void add(Rows& rows, const At& at, const S* z, const Numbers<At>& dense, const uint8_t* mask, size_t first,
+           size_t n) {
+    const bool perElement = batch_.weight && batch_.weightStride;
+    const Pairs<At, kGeneral> pairs{
+        dense,
+        rows.user,
+        classFactors(perElement ? nullptr : batch_.weight, first),
+        perElement ? batch_.weight + offsetOf(batch_, rows.first, batch_.weightStride) + rows.user.offset(first)
+                   : nullptr,
+        classFactors(batch_.posWeight, first),
+        mask,
+        set1(static_cast<Real>(1.0 - batch_.epsilon)),
+        set1(static_cast<Real>(batch_.epsilon * batch_.toward)),
+        At::perRow(rows.takes)};
+    Real* losses = batch_.losses ? static_cast<Real*>(batch_.losses) + rows.offset + rows.user.offset(first) : nullptr;
+    T* gradient = rows.gradient ? rows.gradient + rows.user.offset(first) : nullptr;
+    if (gradient && terms_.cap != 0) {
+      Real* numbers = blockOf<Real>(scratch_, kNumberBlock);
+      run(rows, at, z, pairs, losses, scratchAt_, numbers, n);
+      const Real* capped = blockOf<Real>(scratch_, kLogitBlock);
+      rows.user.forEach(n, CapVisitor<At, T>{scratchAt_, numbers, capped, rows.user, gradient, set1(terms_.cap)});
+    } else {
+      run(rows, at, z, pairs, losses, rows.user, gradient, n);
+    }
+  }
+  template <bool kGeneral, typename S, typename U>
+  void run(Rows& rows, const At& at, const S* z, const Pairs<At, kGeneral>& pairs, Real* losses, const At& to,
+           U* gradient, size_t n) {
+    const BinaryVisitor<At, U, S, kGeneral> visitor{at,
+                                                    z,
+                                                    pairs,
+                                                    rows.user,
+                                                    losses,
+                                                    At::perRow(rows.weight),
+                                                    At::perRow(rows.limit),
+                                                    to,
+                                                    gradient,
+                                                    At::perRow(rows.scale)};
+    rows.user.sum(n, At::skip(kNoColumns, 0), visitor, rows.loss);
+  }
+
+  template <BinaryMetric kMetric, typename S>
+  static void addMetric(const At& at, const S* z, const Numbers<At>& dense, const At& user, const uint8_t* mask,
+                        size_t n, double* sums) {
+    user.sum(n, At::skip(kNoColumns, 0), BinaryMetricVisitor<At, S, kMetric>{at, z, dense, user, mask}, sums);
+  }
+};

@@ -1,0 +1,661 @@
+// Softmax cross entropy. Include after targets-inl.h, in a backend's unnamed namespace. lib/js/cross-entropy.ts mirrors
+// this file.
+//
+// One kernel for every combination of options. It is instantiated for the type of the logits and the direction of the
+// vectors only; everything else is a part that it runs or leaves out for a block of 512 columns at a time, where asking
+// costs nothing: the terms of the logits (into scratch memory, from where the rest reads them), the target's blend of
+// soft targets, smoothing and weights (likewise), the sums over it, the entropy, the derivative of the cap. So parts
+// add up, and do not multiply. A part that does have variants has them as a template argument of its visitor.
+
+// Beyond this size a row is shifted by its maximum first (exact where it matters: Sterbenz); below it, exp needs no
+// subtraction that would round. Much more would not do: from 2^20 on, the error of x · kLog2E and that of a floor in
+// float together can take the rounded exponent below 0, past 2^−127 and round to infinity.
+constexpr double kShiftAbove = 0x1p19;
+
+// How a row's exponentials are scaled: e_c = e^(z_c − shift) · 2^−k, between 2^−½ and 2^½ for the largest.
+struct RowScale {
+  double shift;  // 0, or the maximum itself
+  double k;
+
+  RowScale() = default;
+  SMOOTHLOSS_INLINE explicit RowScale(double maximum)
+      : shift(maximum > kShiftAbove || maximum < -kShiftAbove ? maximum : 0.0),
+        k(roundToInteger((maximum - shift) * kLog2EDouble)) {}
+
+  // ln e_c in double.
+  SMOOTHLOSS_INLINE double log(double z) const { return (z - shift) - k * kLn2; }
+};
+
+template <typename At, typename T, bool kStore>
+struct ExpVisitor {
+  using V = typename At::V;
+  At at;
+  const T* z;
+  At to;
+  typename At::Real* out;
+  size_t ahead;  // bytes to the same column of the next row
+  V shift;
+  V floor;
+  V magic;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&e)[N]) {
+    // The next row comes into the cache while this one computes: 8 % faster beyond the cache, with AVX2.
+    if constexpr (N > 1) at.ahead(z, c, ahead);
+    for (size_t i = 0; i < N; ++i) {
+      e[i] = max(floor, sub(loads.elements(at, z, c + i * At::kColumns), shift));
+    }
+    exp(e, magic);
+    if (kStore) {
+      for (size_t i = 0; i < N; ++i) loads.put(to, out, c + i * At::kColumns, e[i]);
+    }
+  }
+};
+
+// Σ e_c · (z_c − maximum), for the entropy.
+template <typename At, typename T>
+struct SpreadVisitor {
+  using V = typename At::V;
+  At at;
+  const T* z;
+  At scratch;
+  const typename At::Real* e;
+  V maximum;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    for (size_t i = 0; i < N; ++i) {
+      const V p = loads.elements(scratch, e, c + i * At::kColumns);
+      terms[i] = zeroWhereZero(mul(p, sub(loads.elements(at, z, c + i * At::kColumns), maximum)), p);
+    }
+  }
+};
+
+// gradient_c ← e_c · scale + factor_c · offset.
+template <typename At, typename T, Factors kFactors>
+struct GradientVisitor {
+  using V = typename At::V;
+  At from;
+  const typename At::Real* e;
+  FactorLoads<At, kFactors> factors;
+  At to;
+  T* gradient;
+  V scale;
+  V offset;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    for (size_t i = 0; i < N; ++i) {
+      const V factor = factors.get(loads, c + i * At::kColumns);
+      const V shift = kFactors == Factors::kOnes ? offset : mul(offset, factor);
+      terms[i] = fma(loads.elements(from, e, c + i * At::kColumns), scale, shift);
+    }
+    loads.putAll(to, gradient, c, terms);
+  }
+};
+
+// Soft targets: t'_c = keep · t_c + mass · prior_c, and w_c t'_c.
+template <typename At>
+struct BlendVisitor {
+  using V = typename At::V;
+  using Real = typename At::Real;
+  Numbers<At> dense;
+  const float* prior;
+  const float* weight;
+  At scratch;
+  Real* shares;
+  Real* targets;
+  V keep;
+  V mass;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    for (size_t i = 0; i < N; ++i) {
+      const size_t column = c + i * At::kColumns;
+      const V share = fma(loads.elements(dense.at, dense.p, column), keep, mul(mass, loads.factors(prior, column)));
+      terms[i] = mul(share, loads.factors(weight, column));
+      loads.put(scratch, shares, column, share);
+      loads.put(scratch, targets, column, terms[i]);
+    }
+  }
+};
+
+// Σ w_c t'_c ln t'_c.
+template <typename At>
+struct EntropyVisitor {
+  using V = typename At::V;
+  Numbers<At> shares;
+  Numbers<At> targets;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    for (size_t i = 0; i < N; ++i) {
+      const V target = loads.elements(targets.at, targets.p, c + i * At::kColumns);
+      const V share = loads.elements(shares.at, shares.p, c + i * At::kColumns);
+      terms[i] = zeroWhereZero(mul(target, log(share)), target);
+    }
+  }
+};
+
+// One row that takes part, on its way through the steps below.
+//
+// With e_k as in RowScale, S = Σ e_k, and one class apart, the pivot y: the target's first class, or with soft targets
+// the largest logit. E = Σ_{k≠y} e_k; the pivot's own e_y stays in double:
+//
+//     −ln p_y = ln(S / e_y) = log1p(E / e_y),   lse − max = ln(S / e_max)
+//     target    w_k t'_k = own·[k = y] + ownSecond·[k = second] + mass·v_k for all other k (ClassTarget)
+//               soft: own = w_y t'_y, mass = 1, v_k = w_k t'_k
+//     loss      own·(−ln p_y) + ownSecond·(−ln p_second) + mass·Σ v_k (−ln p_k),   −ln p_k = (lse − max) − (z_k − max)
+//     gradient  p_k·(own + rest) − mass·v_k for other k,  p_y·rest − (E/S)·own for y,  rest = Σ_{k≠y} w_k t'_k
+//     zLoss     + zLoss·lse²,  + 2·zLoss·lse·p_k (PaLM, arXiv:2204.02311, section 5)
+//
+// The identity with class weights is PyTorch's. Leaving y out of E keeps 1 − p_y = E/S and small losses exact where p_y
+// is near 1.
+struct SoftmaxRow {
+  ClassTarget target;
+  RowScale scale;
+  bool defined;  // no NaN or +Infinity among the logits, and not −Infinity alone
+  size_t pivot;
+  double maximum;
+  double zPivot;
+  double zSecond;
+  double below;    // Σ v_k (z_k − max) over the classes but y and second
+  double expSums;  // E
+  double spread;   // for the entropy: Σ e_k (z_k − max), and Σ e_k without the largest
+  double lesser;
+  double denseSum;  // Σ t_k and Σ t_k (z_k − max) of soft targets before smoothing
+  double denseBelow;
+  size_t predicted;
+  size_t labelled;
+  double multiplier;  // of e_k in the gradient
+  double offset;      // of v_k in the gradient
+  double pivotGradient;
+  double secondGradient;
+};
+
+template <typename T, typename At>
+class CrossEntropyKernel {
+  using V = typename At::V;
+  using Real = typename At::Real;
+  static constexpr size_t kRows = At::kRows;
+  static constexpr bool kSameType = sizeof(T) == sizeof(Real);
+
+  // kRows rows that go through each step together.
+  struct Strip {
+    size_t first;  // row
+    size_t rowCount;
+    At user;  // how the caller's arrays lie
+    const T* x;
+    T* gradient;
+    Real* exps;  // in the gradient or in scratch memory; null: nowhere
+    At expsAt;
+    bool any;  // of the rows takes part
+    SoftmaxRow rows[kRows];
+    Real maximum[kRows];
+    size_t pivots[kRows];
+  };
+
+  const Batch& batch_;
+  Scratch& scratch_;
+  const Terms<V> terms_;
+  const At scratchAt_ = scratchLayout(As<At>());
+  const bool transforms_;
+  const bool soft_;
+  const bool wantsNll_;
+  const bool wantsEntropy_;
+  const bool wantsArgmax_;
+  const bool inGradient_;  // the exponentials are kept where the gradient will be
+  const size_t cached_;    // columns whose exponentials are kept in scratch memory
+
+ public:
+  CrossEntropyKernel(const Batch& batch, Scratch& scratch)
+      : batch_(batch),
+        scratch_(scratch),
+        terms_(batch),
+        transforms_(terms_.any()),
+        soft_(batch.dense != nullptr),
+        wantsNll_(batch.metrics || batch.rowNll != nullptr),
+        wantsEntropy_(batch.metrics || batch.rowEntropy != nullptr),
+        wantsArgmax_(soft_ || wantsEntropy_ || batch.prediction != nullptr),
+        inGradient_(kSameType && batch.inner == 1 && batch.gradient && terms_.cap == 0 && !wantsEntropy_),
+        cached_(batch.gradient && !inGradient_ ? Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock : 0) {}
+
+  void run(size_t begin, size_t end, Sums& sums) {
+    // Short rows go through each step together, kTile at most: the step in the middle is one long chain of dependent
+    // operations in double, which then overlaps with those of other rows (8 % at 32 × 10). Long rows go alone, to stay
+    // in the cache.
+    constexpr size_t kTile = kRows == 1 ? 16 : 1;
+    constexpr size_t kTileElements = 4096;
+    Strip strips[kTile];
+    size_t tile = kTileElements / batch_.classes;
+    tile = tile < 1 ? 1 : tile > kTile ? kTile : tile;
+    for (size_t row = begin; row < end;) {
+      size_t count = 0;
+      for (; count < tile && row < end; ++count) {
+        const size_t rows = stripOf(As<At>(), batch_, row, end);
+        begin_(strips[count], row, rows, count);
+        row += rows;
+        if (strips[count].any) scan(strips[count]);
+      }
+      for (size_t i = 0; i < count; ++i) solve(strips[i], sums);
+      if (batch_.gradient) {
+        for (size_t i = 0; i < count; ++i) finish(strips[i]);
+      }
+    }
+  }
+
+ private:
+  void begin_(Strip& strip, size_t row, size_t rows, size_t inTile) {
+    const size_t offset = offsetOf(batch_, row, batch_.rowStride);
+    strip.first = row;
+    strip.rowCount = rows;
+    strip.user = userLayout(As<At>(), batch_, rows);
+    strip.x = static_cast<const T*>(batch_.logits) + offset;
+    strip.gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
+    strip.exps = nullptr;
+    if (cached_ > 0) {
+      strip.exps = reinterpret_cast<Real*>(scratch_.row) + inTile * batch_.classes;
+      strip.expsAt = scratchAt_;
+    } else if constexpr (kSameType) {
+      if (inGradient_) strip.exps = strip.gradient;
+      strip.expsAt = strip.user;
+    }
+    strip.any = false;
+    for (size_t r = 0; r < kRows; ++r) {
+      if (r < rows) {
+        strip.rows[r].target = ClassTarget(batch_, row + r);
+      } else {
+        strip.rows[r].target.y = kNone;
+      }
+      strip.pivots[r] = strip.rows[r].target.y;
+      strip.any = strip.any || strip.pivots[r] != kNone;
+    }
+  }
+
+  // z of a block that the terms change, in scratch memory.
+  const Real* termBlock(const Strip& strip, size_t first, size_t n) {
+    Real* z = blockOf<Real>(scratch_, kLogitBlock);
+    TermVisitor<At, T> visitor{strip.user, strip.x + strip.user.offset(first), scratchAt_, z, terms_};
+    strip.user.forEach(n, visitor);
+    return z;
+  }
+
+  // w t' of a block of soft targets; the shares t' too.
+  Numbers<At> softBlock(const Strip& strip, size_t first, size_t n, Numbers<At>& dense, Numbers<At>& shares) {
+    dense = denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
+    shares = dense;
+    if (!batch_.epsilons && batch_.epsilon == 0.0 && !batch_.weight) return dense;
+    Real keep[kRows], mass[kRows];
+    for (size_t r = 0; r < kRows; ++r) {
+      const bool takes = strip.rows[r].target.y != kNone;
+      const double epsilon = takes ? numberOf(batch_.epsilons, strip.first + r, batch_.epsilon) : 0.0;
+      keep[r] = static_cast<Real>(1.0 - epsilon);
+      mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
+    }
+    Real* share = blockOf<Real>(scratch_, kShareBlock);
+    Real* target = blockOf<Real>(scratch_, kTargetBlock);
+    BlendVisitor<At> visitor{dense,
+                             classFactors(batch_.prior, first),
+                             classFactors(batch_.weight, first),
+                             scratchAt_,
+                             share,
+                             target,
+                             At::perRow(keep),
+                             At::perRow(mass)};
+    strip.user.forEach(n, visitor);
+    shares = {scratchAt_, share};
+    return {scratchAt_, target};
+  }
+
+  // Reads the rows' logits and finds all that is summed over their classes; where a gradient is asked for, keeps all
+  // e_k.
+  void scan(Strip& strip) {
+    const size_t classes = batch_.classes;
+    Argmax<At> largest;
+    for (size_t c = 0; c < classes; c += kBlock) {
+      const size_t n = classes - c < kBlock ? classes - c : kBlock;
+      if (transforms_) {
+        largest.take(scratchAt_, termBlock(strip, c, n), c, n, wantsArgmax_);
+      } else if (wantsArgmax_) {
+        largest.take(strip.user, strip.x + strip.user.offset(c), c, n, true);
+      } else {
+        largest.take(strip.user, strip.x, 0, classes, false);
+        break;
+      }
+    }
+    Real shift[kRows], floor[kRows], magic[kRows];
+    for (size_t r = 0; r < kRows; ++r) {
+      SoftmaxRow& row = strip.rows[r];
+      row.maximum = toDouble(largest.maximum[r]);
+      row.predicted = largest.index[r];
+      row.defined = row.maximum != kInfinity && row.maximum != -kInfinity;
+      row.scale = RowScale(row.defined ? row.maximum : 0.0);
+      row.below = row.expSums = row.spread = row.lesser = row.denseSum = row.denseBelow = 0.0;
+      row.labelled = soft_ ? 0 : largestClass(row.target);
+      strip.maximum[r] = largest.maximum[r];
+      shift[r] = static_cast<Real>(row.scale.shift);
+      floor[r] = expFloor(As<V>(), row.scale.k);
+      magic[r] = expMagic(As<V>(), row.scale.k);
+      if (row.target.y == kNone) continue;
+      row.pivot = soft_ ? row.predicted : row.target.y;
+      strip.pivots[r] = row.pivot;
+      row.zPivot = zOf(strip, row.pivot, r);
+      row.zSecond = row.target.second == kNone ? 0.0 : zOf(strip, row.target.second, r);
+    }
+    if (kRows == 1 && !soft_ && !strip.rows[0].defined) return;
+    const bool smooths = !soft_ && anyMass(strip);
+    Argmax<At> labels;
+    for (size_t c = 0; c < classes; c += kBlock) {
+      const size_t n = classes - c < kBlock ? classes - c : kBlock;
+      if (transforms_) {
+        scanTerms(strip, c, n, smooths, shift, floor, magic, labels);
+      } else {
+        scanBlock(strip, strip.user, strip.x + strip.user.offset(c), c, n, smooths, shift, floor, magic, labels);
+      }
+    }
+    for (size_t r = 0; r < kRows; ++r) {
+      SoftmaxRow& row = strip.rows[r];
+      if (row.target.y == kNone) continue;
+      if (soft_) row.labelled = labels.index[r];
+      if (row.target.second != kNone && row.target.mass > 0.0 && row.zSecond > -kInfinity) {
+        const double factor = smoothingOf(batch_, row.target.second);
+        if (factor > 0.0) row.below -= factor * (row.zSecond - row.maximum);
+      }
+    }
+  }
+
+  double zOf(const Strip& strip, size_t c, size_t r) const {
+    const T x = *strip.user.element(strip.x, c, r);
+    return transforms_ ? terms_.ofOne(x) : toDouble(x);
+  }
+
+  static bool anyMass(const Strip& strip) {
+    for (const SoftmaxRow& row : strip.rows) {
+      if (row.target.y != kNone && row.target.mass > 0.0) return true;
+    }
+    return false;
+  }
+
+  SMOOTHLOSS_NOINLINE void scanTerms(Strip& strip, size_t first, size_t n, bool smooths, const Real* shift,
+                                     const Real* floor, const Real* magic, Argmax<At>& labels) {
+    scanBlock(strip, scratchAt_, termBlock(strip, first, n), first, n, smooths, shift, floor, magic, labels);
+  }
+
+  template <typename S>
+  SMOOTHLOSS_INLINE void scanBlock(Strip& strip, const At& at, const S* z, size_t first, size_t n, bool smooths,
+                                   const Real* shift, const Real* floor, const Real* magic, Argmax<At>& labels) {
+    if (soft_) {
+      scanSoft(strip, at, z, first, n, labels);
+    } else if (smooths) {
+      if (batch_.smoothing) {
+        addBelow(strip,
+                 FactorLoads<At, Factors::kClasses>{static_cast<const Real*>(batch_.smoothing) + first, at, nullptr},
+                 at, z, first, n);
+      } else {
+        addBelow(strip, FactorLoads<At, Factors::kOnes>{nullptr, at, nullptr}, at, z, first, n);
+      }
+    }
+    const bool keeps = strip.exps && (inGradient_ || first + n <= cached_);
+    double sums[kRows] = {};
+    if (keeps || wantsEntropy_) {
+      Real* out = keeps ? strip.exps + strip.expsAt.offset(first) : blockOf<Real>(scratch_, kExpBlock);
+      const At outAt = keeps ? strip.expsAt : scratchAt_;
+      ExpVisitor<At, S, true> visitor{
+          at, z, outAt, out, batch_.rowStride * sizeof(S), At::perRow(shift), At::perRow(floor), At::perRow(magic)};
+      at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
+      if (wantsEntropy_) {
+        double spread[kRows] = {};
+        double lesser[kRows] = {};
+        size_t largest[kRows];
+        for (size_t r = 0; r < kRows; ++r) largest[r] = strip.rows[r].predicted;
+        at.sum(n, At::skip(kNoColumns, 0), SpreadVisitor<At, S>{at, z, outAt, out, At::perRow(strip.maximum)}, spread);
+        at.sum(n, At::skip(largest, first), ElementVisitor<At, Real>{outAt, out}, lesser);
+        for (size_t r = 0; r < kRows; ++r) {
+          strip.rows[r].spread += spread[r];
+          strip.rows[r].lesser += lesser[r];
+        }
+      }
+    } else {
+      ExpVisitor<At, S, false> visitor{
+          at, z, at, nullptr, batch_.rowStride * sizeof(S), At::perRow(shift), At::perRow(floor), At::perRow(magic)};
+      at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
+    }
+    for (size_t r = 0; r < kRows; ++r) strip.rows[r].expSums += sums[r];
+  }
+
+  // below of each row += Σ over the block's columns but the pivot of factor_c · (z_c − max), at most 0 for factors ≥ 0.
+  // Classes whose factor is 0 add nothing, −Infinity logits included.
+  template <typename S, Factors kFactors>
+  SMOOTHLOSS_INLINE void addBelow(Strip& strip, const FactorLoads<At, kFactors>& factors, const At& at, const S* z,
+                                  size_t first, size_t n) {
+    double sums[kRows] = {};
+    BelowVisitor<At, S, kFactors> visitor{at, z, factors, At::perRow(strip.maximum)};
+    at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
+    for (size_t r = 0; r < kRows; ++r) {
+      SoftmaxRow& row = strip.rows[r];
+      if (!(sums[r] > -kInfinity) && row.target.y != kNone) {
+        const size_t second = row.target.second != kNone && row.zSecond == -kInfinity ? row.target.second : kNone;
+        sums[r] = exactBelow<At, S, kFactors>(at, z, factors, n, r, row.pivot - first, second - first, row.maximum);
+      }
+      row.below += sums[r];
+    }
+  }
+
+  // What is summed over a block of soft targets.
+  template <typename S>
+  SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const S* z, size_t first, size_t n,
+                                    Argmax<At>& labels) {
+    Numbers<At> dense, shares;
+    const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
+    double rest[kRows] = {};
+    ElementVisitor<At, Real> elements{targets.at, targets.p};
+    at.sum(n, At::skip(strip.pivots, first), elements, rest);
+    addBelow(strip, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, at, z, first, n);
+    double entropy[kRows] = {};
+    const auto all = At::skip(kNoColumns, 0);
+    if (batch_.kl) {
+      EntropyVisitor<At> visitor{shares, targets};
+      at.sum(n, all, visitor, entropy);
+    }
+    double sum[kRows] = {};
+    double below[kRows] = {};
+    if (wantsNll_) {
+      ElementVisitor<At, Real> visitor{dense.at, dense.p};
+      at.sum(n, all, visitor, sum);
+      const FactorLoads<At, Factors::kElements> factors{nullptr, dense.at, dense.p};
+      BelowVisitor<At, S, Factors::kElements> belows{at, z, factors, At::perRow(strip.maximum)};
+      at.sum(n, all, belows, below);
+      for (size_t r = 0; r < kRows; ++r) {
+        if (below[r] > -kInfinity || strip.rows[r].target.y == kNone) continue;
+        below[r] = exactBelow<At, S, Factors::kElements>(at, z, factors, n, r, kNone, kNone, strip.rows[r].maximum);
+      }
+    }
+    if (batch_.metrics) labels.take(dense.at, dense.p, first, n, true);
+    for (size_t r = 0; r < kRows; ++r) {
+      SoftmaxRow& row = strip.rows[r];
+      if (row.target.y == kNone) continue;
+      row.target.mass = 1.0;
+      row.target.others += rest[r];
+      row.target.entropy += entropy[r];
+      row.denseSum += sum[r];
+      row.denseBelow += below[r];
+      const size_t pivot = row.pivot - first;
+      if (pivot < n) row.target.own = toDouble(*targets.at.element(targets.p, pivot, r));
+    }
+  }
+
+  // Each row's loss and what else is wanted of it, and the numbers for its gradient.
+  void solve(Strip& strip, Sums& sums) {
+    for (size_t r = 0; r < kRows; ++r) {
+      SoftmaxRow& row = strip.rows[r];
+      const size_t index = strip.first + r;
+      if (row.target.y == kNone) {
+        if (batch_.prediction && r < strip.rowCount) batch_.prediction[index] = -1;
+        continue;
+      }
+      solveRow(row, index, sums);
+    }
+  }
+
+  void solveRow(SoftmaxRow& row, size_t index, Sums& sums) {
+    const ClassTarget& target = row.target;
+    const double rest = target.mass * target.others + target.ownSecond;
+    const double total = target.own + rest;
+    const double logPivot = row.scale.log(row.zPivot);
+    const double logMaximum = row.scale.log(row.maximum);
+    const double expPivot = exp(logPivot);
+    const double sum = row.expSums + expPivot;
+    row.defined = row.defined && sum == sum && total - total == 0.0;
+
+    // −ln p_y = ln(sum / e_y), and lse − max = ln(sum / e_max).
+    const bool relative = row.expSums <= 0.4 * expPivot;
+    const double logarithm = row.defined ? logSum(row.expSums, expPivot, relative) : kNaN;
+    const double nll = relative ? logarithm : logarithm - logPivot;
+    double lseAboveMax = logarithm + (relative ? logPivot - logMaximum : -logMaximum);
+    if (lseAboveMax < 0.0) lseAboveMax = 0.0;  // by rounding, where one class other than y has nearly all
+    const double lse = row.maximum + lseAboveMax;
+    const double nllSecond = lseAboveMax + (row.maximum - row.zSecond);
+
+    const double upstream = upstreamOf(batch_, index) * batch_.logitScale;
+    const double factor = upstream > 1e300 ? 1e300 : upstream < -1e300 ? -1e300 : upstream;
+    const double reciprocal = factor / sum;
+    const double zGradient = 2.0 * batch_.zLoss * lse;
+    row.multiplier = (total + zGradient) * reciprocal;
+    row.offset = -(factor * target.mass);
+    row.pivotGradient = (expPivot * (rest + zGradient) - row.expSums * target.own) * reciprocal + 0.0;
+    if (target.second != kNone) {
+      const double expSecond = exp(row.scale.log(row.zSecond));
+      row.secondGradient = expSecond * row.multiplier - factor * target.ownSecond + 0.0;
+    }
+
+    double loss = target.own != 0.0 ? target.own * nll : 0.0;
+    if (target.ownSecond > 0.0) loss += target.ownSecond * nllSecond;
+    if (target.mass > 0.0) loss += target.mass * (target.others * lseAboveMax - row.below);
+    if (batch_.kl) loss += target.entropy;
+    const double zTerm = batch_.zLoss * (lse * lse);
+    if (batch_.zLoss > 0.0) loss += zTerm;
+    if (!row.defined) loss = kNaN;
+    const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), loss);
+    sums.numerator += weighed;
+    putResult<Real>(batch_.losses, index, weighed);
+    if (wantsNll_ || wantsEntropy_ || batch_.rowLoss || batch_.rowLse || batch_.prediction) {
+      double plain = kNaN;
+      if (soft_) {
+        plain = row.denseSum * lseAboveMax - row.denseBelow;
+      } else {
+        plain = target.lambda > 0.0 ? target.lambda * nll : 0.0;
+        if (target.lambda < 1.0) plain += (1.0 - target.lambda) * nllSecond;
+      }
+      report(row, index, weighed, plain, lse, zTerm, sums);
+    }
+  }
+
+  SMOOTHLOSS_NOINLINE void report(const SoftmaxRow& row, size_t index, double loss, double nll, double lse,
+                                  double zTerm, Sums& sums) const {
+    // −Σ p ln p = ln(Σ e / e_max) − Σ e (z − max) / Σ e, with the largest apart as in solveRow.
+    const double expLargest = exp(row.scale.log(row.maximum));
+    const bool relative = row.lesser <= 0.4 * expLargest;
+    double entropy = logSum(row.lesser, expLargest, relative);
+    if (!relative) entropy -= row.scale.log(row.maximum);
+    entropy -= row.spread / (row.lesser + expLargest);
+    if (!row.defined) nll = lse = entropy = zTerm = kNaN;
+    putResult<Real>(batch_.rowLoss, index, loss);
+    putResult<Real>(batch_.rowNll, index, nll);
+    putResult<Real>(batch_.rowLse, index, lse);
+    putResult<Real>(batch_.rowEntropy, index, entropy);
+    if (batch_.prediction) batch_.prediction[index] = static_cast<int32_t>(row.predicted);
+    sums.nll += nll;
+    sums.entropy += entropy;
+    sums.zLoss += zTerm;
+    if (batch_.metrics && row.predicted == row.labelled) sums.correct += 1.0;
+  }
+
+  // Turns the e_k into the gradient.
+  void finish(Strip& strip) {
+    const size_t classes = batch_.classes;
+    const size_t rows = strip.rowCount;
+    Real scale[kRows] = {}, offset[kRows] = {}, shift[kRows] = {}, floor[kRows] = {}, magic[kRows] = {};
+    bool any = false;
+    for (size_t r = 0; r < rows; ++r) {
+      const SoftmaxRow& row = strip.rows[r];
+      if (row.target.y == kNone || !row.defined) continue;
+      any = true;
+      scale[r] = toReal<Real>(row.multiplier);
+      offset[r] = toReal<Real>(row.offset);
+      shift[r] = static_cast<Real>(row.scale.shift);
+      floor[r] = expFloor(As<V>(), row.scale.k);
+      magic[r] = expMagic(As<V>(), row.scale.k);
+    }
+    // A lone block may be a long row: all of it at once where nothing has to be made block by block.
+    const bool whole = inGradient_ && !soft_;
+    const size_t step = whole ? classes : kBlock;
+    for (size_t c = 0; any && c < classes; c += step) {
+      const size_t n = classes - c < step ? classes - c : step;
+      T* gradient = strip.gradient + strip.user.offset(c);
+      const Real* z = transforms_ && (terms_.cap != 0 || c + n > cached_) ? termBlock(strip, c, n) : nullptr;
+      Numbers<At> e{strip.expsAt, strip.exps + strip.expsAt.offset(c)};
+      if (!inGradient_ && c + n > cached_) {
+        e = {scratchAt_, blockOf<Real>(scratch_, kExpBlock)};
+        if (z) {
+          expBlock(scratchAt_, z, n, shift, floor, magic);
+        } else {
+          expBlock(strip.user, strip.x + strip.user.offset(c), n, shift, floor, magic);
+        }
+      }
+      if (terms_.cap != 0) {
+        Real* numbers = blockOf<Real>(scratch_, kNumberBlock);
+        gradientBlock(strip, e, scratchAt_, numbers, c, n, scale, offset);
+        CapVisitor<At, T> visitor{scratchAt_, numbers, z, strip.user, gradient, set1(terms_.cap)};
+        strip.user.forEach(n, visitor);
+      } else {
+        gradientBlock(strip, e, strip.user, gradient, c, n, scale, offset);
+      }
+    }
+    for (size_t r = 0; r < rows; ++r) {
+      const SoftmaxRow& row = strip.rows[r];
+      if (row.target.y == kNone || !row.defined) {
+        fillRow(strip.user, strip.gradient, classes, r, row.target.y == kNone ? 0.0 : kNaN);
+        continue;
+      }
+      put(strip.user.element(strip.gradient, row.pivot, r), row.pivotGradient * terms_.slope(row.zPivot));
+      if (row.target.second != kNone) {
+        put(strip.user.element(strip.gradient, row.target.second, r), row.secondGradient * terms_.slope(row.zSecond));
+      }
+    }
+  }
+
+  template <typename S>
+  void expBlock(const At& at, const S* z, size_t n, const Real* shift, const Real* floor, const Real* magic) {
+    ExpVisitor<At, S, true> visitor{at,
+                                    z,
+                                    scratchAt_,
+                                    blockOf<Real>(scratch_, kExpBlock),
+                                    0,
+                                    At::perRow(shift),
+                                    At::perRow(floor),
+                                    At::perRow(magic)};
+    at.forEach(n, visitor);
+  }
+
+  template <typename U>
+  void gradientBlock(const Strip& strip, const Numbers<At>& e, const At& to, U* gradient, size_t first, size_t n,
+                     const Real* scale, const Real* offset) {
+    if (soft_) {
+      Numbers<At> dense, shares;
+      const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
+      gradientOf(e, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, to, gradient, n, scale,
+                 offset);
+    } else if (batch_.smoothing) {
+      gradientOf(e, FactorLoads<At, Factors::kClasses>{static_cast<const Real*>(batch_.smoothing) + first, to, nullptr},
+                 to, gradient, n, scale, offset);
+    } else {
+      gradientOf(e, FactorLoads<At, Factors::kOnes>{nullptr, to, nullptr}, to, gradient, n, scale, offset);
+    }
+  }
+  template <typename U, Factors kFactors>
+  static void gradientOf(const Numbers<At>& e, const FactorLoads<At, kFactors>& factors, const At& to, U* gradient,
+                         size_t n, const Real* scale, const Real* offset) {
+    GradientVisitor<At, U, kFactors> visitor{e.at, e.p, factors, to, gradient, At::perRow(scale), At::perRow(offset)};
+    to.forEach(n, visitor);
+  }
+};

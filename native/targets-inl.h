@@ -1,0 +1,474 @@
+// What a row is compared with, and how batches are walked: shared by all losses. Include after layout-inl.h, in a
+// backend's unnamed namespace. lib/js/targets.ts mirrors this file.
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr size_t kNone = SIZE_MAX;
+// For sums that skip no column.
+constexpr size_t kNoColumns[8] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone};
+
+// Element type → the vector of its arithmetic.
+template <typename T>
+struct Arithmetic {
+  using V = Vec;
+};
+template <>
+struct Arithmetic<double> {
+  using V = DoubleVec;
+};
+
+// Where the rows from `row` on begin in an array with that stride.
+SMOOTHLOSS_INLINE size_t offsetOf(const Batch& batch, size_t row, size_t stride) {
+  if (batch.inner == 1) return row * stride;
+  return row / batch.inner * batch.classes * batch.inner + row % batch.inner;
+}
+
+template <typename V>
+SMOOTHLOSS_INLINE Along<V> userLayout(As<Along<V>>, const Batch&, size_t) {
+  return {};
+}
+template <typename V>
+SMOOTHLOSS_INLINE Across<V> userLayout(As<Across<V>>, const Batch& batch, size_t count) {
+  return {batch.inner, count};
+}
+// Scratch memory holds whole vectors.
+template <typename V>
+SMOOTHLOSS_INLINE Along<V> scratchLayout(As<Along<V>>) {
+  return {};
+}
+template <typename V>
+SMOOTHLOSS_INLINE Across<V> scratchLayout(As<Across<V>>) {
+  return {V::kWidth, V::kWidth};
+}
+
+// How many of the rows [row, end) one At can take together.
+template <typename V>
+SMOOTHLOSS_INLINE size_t stripOf(As<Along<V>>, const Batch&, size_t, size_t) {
+  return 1;
+}
+template <typename V>
+SMOOTHLOSS_INLINE size_t stripOf(As<Across<V>>, const Batch& batch, size_t row, size_t end) {
+  const size_t inImage = batch.inner - row % batch.inner;
+  const size_t left = end - row < inImage ? end - row : inImage;
+  return left < V::kWidth ? left : V::kWidth;
+}
+
+struct OnesBlock {
+  float ones[kBlock];
+};
+constexpr OnesBlock makeOnes() {
+  OnesBlock block{};
+  for (size_t i = 0; i < kBlock; ++i) block.ones[i] = 1.0f;
+  return block;
+}
+constexpr OnesBlock kOneFactors = makeOnes();
+
+// The factors of one block's classes; ones where there is no array.
+SMOOTHLOSS_INLINE const float* classFactors(const float* factors, size_t first) {
+  return factors ? factors + first : kOneFactors.ones;
+}
+
+SMOOTHLOSS_INLINE double numberOf(const float* numbers, size_t index, double otherwise) {
+  return numbers ? static_cast<double>(numbers[index]) : otherwise;
+}
+// weight · prior of a class.
+SMOOTHLOSS_INLINE double smoothingOf(const Batch& batch, size_t k) {
+  if (batch.smoothing == nullptr) return 1.0;
+  if (batch.type == Type::kFloat64) return static_cast<const double*>(batch.smoothing)[k];
+  return static_cast<double>(static_cast<const float*>(batch.smoothing)[k]);
+}
+
+// Gradients so large that float has no number for them stop at its largest: infinity times a probability of 0 would be
+// NaN, and what kind of NaN depends on the CPU. The same for double.
+template <typename Real>
+SMOOTHLOSS_INLINE Real toReal(double x) {
+  constexpr double kLargest = static_cast<double>(std::numeric_limits<Real>::max());
+  return static_cast<Real>(x > kLargest ? kLargest : x < -kLargest ? -kLargest : x);
+}
+SMOOTHLOSS_INLINE void put(float* p, double x) { *p = toReal<float>(x); }
+SMOOTHLOSS_INLINE void put(double* p, double x) { *p = toReal<double>(x); }
+SMOOTHLOSS_INLINE void put(Half* p, double x) { *p = toHalf(toReal<float>(x)); }
+SMOOTHLOSS_INLINE void put(Bfloat16* p, double x) { *p = toBfloat16(toReal<float>(x)); }
+SMOOTHLOSS_INLINE void putNaN(float* p) { *p = std::numeric_limits<float>::quiet_NaN(); }
+SMOOTHLOSS_INLINE void putNaN(double* p) { *p = kNaN; }
+SMOOTHLOSS_INLINE void putNaN(Half* p) { *p = {0x7e00}; }
+SMOOTHLOSS_INLINE void putNaN(Bfloat16* p) { *p = {0x7fc0}; }
+
+// One kind of NaN, whatever the CPU made.
+template <typename V>
+SMOOTHLOSS_INLINE V oneNaN(V a) {
+  return whereEqual(a, a, a, set1(std::numeric_limits<typename V::Real>::quiet_NaN()));
+}
+
+// A number of a row, to where it was asked for: one kind of NaN on all CPUs.
+template <typename Real>
+SMOOTHLOSS_INLINE void putResult(void* results, size_t row, double x) {
+  if (results == nullptr) return;
+  Real* p = static_cast<Real*>(results) + row;
+  if (x == x) {
+    *p = static_cast<Real>(x);
+  } else {
+    putNaN(p);
+  }
+}
+
+SMOOTHLOSS_INLINE double oneNaN(double x) { return x == x ? x : kNaN; }
+
+// rowWeight · loss: a weight of 0 takes an infinite loss out as well, but not NaN.
+SMOOTHLOSS_INLINE double weigh(double weight, double loss) {
+  return weight == 0.0 && loss == loss ? 0.0 : oneNaN(weight * loss);
+}
+
+SMOOTHLOSS_INLINE double upstreamOf(const Batch& batch, size_t row) {
+  return batch.gradientScale * numberOf(batch.rowWeight, row, 1.0) * numberOf(batch.gradientScales, row, 1.0);
+}
+
+SMOOTHLOSS_INLINE double without(const Total& total, size_t index, double value) {
+  return static_cast<double>(index) == total.top ? total.rest : total.sum - value;
+}
+
+// x · ln x, 0 for 0; below the normal numbers as if it were 0.
+SMOOTHLOSS_INLINE double timesLog(double x) { return x >= 0x1p-1022 ? x * log(x) : 0.0; }
+
+// The target distribution of a row with one class y or two, t = λ·one-hot(y) + (1 − λ)·one-hot(second):
+//
+//     w_k t'_k = own·[k = y] + ownSecond·[k = second] + mass·v_k for all other k,   v = weight·prior
+//
+// mass = ε / Σ of the prior it goes to; for two classes and `others`, the mean of what goes to each class's others.
+// Label smoothing: Szegedy et al. 2016, arXiv:1512.00567; mixed targets: Zhang et al. 2018, arXiv:1710.09412.
+struct ClassTarget {
+  size_t y = kNone;
+  size_t second = kNone;  // kNone: there is none
+  double lambda = 1.0;
+  double own = 0.0;
+  double ownSecond = 0.0;
+  double mass = 0.0;
+  double others = 0.0;   // Σ of v over the classes but y and second
+  double entropy = 0.0;  // Σ w_k t'_k ln t'_k, if asked for
+
+  ClassTarget() = default;
+
+  // A row that takes no part has the y kNone.
+  SMOOTHLOSS_INLINE ClassTarget(const Batch& batch, size_t row) : y(static_cast<uint32_t>(batch.targets[row])) {
+    if (y >= batch.classes) {
+      y = kNone;
+      return;
+    }
+    if (batch.dense) return;  // the loss adds up its own
+    const double epsilon = numberOf(batch.epsilons, row, batch.epsilon);
+    if (batch.seconds && batch.seconds[row] != batch.targets[row]) {
+      mix(batch, row, epsilon);
+      return;
+    }
+    const double weight = numberOf(batch.weight, y, 1.0);
+    own = (1.0 - epsilon) * weight;
+    double share = 1.0 - epsilon;  // t'_y
+    if (epsilon > 0.0) {
+      const double prior = numberOf(batch.prior, y, 1.0);
+      const double factor = smoothingOf(batch, y);
+      mass = epsilon / (batch.others ? without(batch.priorTotal, y, prior) : batch.priorTotal.sum);
+      others = without(batch.smoothingTotal, y, factor);
+      if (!batch.others) {
+        own += mass * factor;
+        share += mass * prior;
+      }
+    }
+    if (batch.kl) entropy = weight * timesLog(share) + othersEntropy(batch);
+  }
+
+ private:
+  SMOOTHLOSS_NOINLINE void mix(const Batch& batch, size_t row, double epsilon) {
+    second = static_cast<uint32_t>(batch.seconds[row]);
+    lambda = numberOf(batch.lambdas, row, batch.lambda);
+    const double weights[2] = {numberOf(batch.weight, y, 1.0), numberOf(batch.weight, second, 1.0)};
+    const double priors[2] = {numberOf(batch.prior, y, 1.0), numberOf(batch.prior, second, 1.0)};
+    const double factors[2] = {smoothingOf(batch, y), smoothingOf(batch, second)};
+    // What each of the two classes contributes to the mass of all that are not itself, and of itself.
+    double masses[2] = {0.0, 0.0};
+    double shares[2] = {(1.0 - epsilon) * lambda, (1.0 - epsilon) * (1.0 - lambda)};
+    if (epsilon > 0.0) {
+      masses[0] = epsilon / (batch.others ? without(batch.priorTotal, y, priors[0]) : batch.priorTotal.sum) * lambda;
+      masses[1] = epsilon / (batch.others ? without(batch.priorTotal, second, priors[1]) : batch.priorTotal.sum) *
+                  (1.0 - lambda);
+      mass = masses[0] + masses[1];
+      shares[0] += (batch.others ? masses[1] : mass) * priors[0];
+      shares[1] += (batch.others ? masses[0] : mass) * priors[1];
+      others = static_cast<double>(second) == batch.smoothingTotal.top
+                   ? batch.smoothingTotal.rest - factors[0]
+                   : without(batch.smoothingTotal, y, factors[0]) - factors[1];
+      if (others < 0.0 || batch.classes == 2) others = 0.0;
+    }
+    own = weights[0] * shares[0];
+    ownSecond = weights[1] * shares[1];
+    if (batch.kl) entropy = weights[0] * timesLog(shares[0]) + weights[1] * timesLog(shares[1]) + othersEntropy(batch);
+  }
+
+  // Of the classes but y and second: Σ v_k · mass · ln(mass · prior_k).
+  SMOOTHLOSS_INLINE double othersEntropy(const Batch& batch) const {
+    if (!(mass > 0.0)) return 0.0;
+    double logs = batch.smoothingLog;
+    if (batch.prior) {
+      logs -= classLog(batch, y);
+      if (second != kNone) logs -= classLog(batch, second);
+    }
+    return mass * logs + others * timesLog(mass);
+  }
+  SMOOTHLOSS_INLINE static double classLog(const Batch& batch, size_t k) {
+    const double prior = static_cast<double>(batch.prior[k]);
+    return prior > 0.0 ? smoothingOf(batch, k) * log(prior) : 0.0;
+  }
+};
+
+// The share of the target that a prediction hits, where the target is classes: its largest class, ties to the smallest.
+SMOOTHLOSS_INLINE size_t largestClass(const ClassTarget& target) {
+  if (target.second == kNone || target.lambda > 0.5) return target.y;
+  if (target.lambda < 0.5) return target.second;
+  return target.y < target.second ? target.y : target.second;
+}
+
+// Visitors that several losses use
+// --------------------------------------------------------------------------------------
+
+// Numbers of another type or layout into scratch memory.
+template <typename At, typename T>
+struct CopyVisitor {
+  using V = typename At::V;
+  At from;
+  const T* x;
+  At to;
+  typename At::Real* out;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    for (size_t i = 0; i < N; ++i) {
+      terms[i] = loads.elements(from, x, c + i * At::kColumns);
+      loads.put(to, out, c + i * At::kColumns, terms[i]);
+    }
+  }
+};
+
+// z of one logit, or of a vector of them.
+template <typename V>
+struct Terms {
+  typename V::Real scale;
+  typename V::Real cap;  // 0: none
+
+  SMOOTHLOSS_INLINE explicit Terms(const Batch& batch)
+      : scale(static_cast<typename V::Real>(batch.logitScale)), cap(static_cast<typename V::Real>(batch.softcap)) {}
+  SMOOTHLOSS_INLINE bool any() const { return scale != 1 || cap != 0; }
+  SMOOTHLOSS_INLINE V of(V x) const {
+    const V z = mul(x, set1(scale));
+    return cap != 0 ? mul(set1(cap), tanh(div(z, set1(cap)))) : z;
+  }
+  template <typename T>
+  SMOOTHLOSS_INLINE double ofOne(T x) const {
+    typename V::Real z[V::kWidth];
+    store(z, of(set1(static_cast<typename V::Real>(toDouble(x)))));
+    return toDouble(z[0]);
+  }
+  // dz/dx / logitScale.
+  SMOOTHLOSS_INLINE double slope(double z) const {
+    if (cap == 0) return 1.0;
+    const double u = z / toDouble(cap);
+    return 1.0 - u * u;
+  }
+};
+
+// z = logitScale · x, and softcap · tanh(z / softcap) of it. Gemma 2, arXiv:2408.00118, section 2.
+template <typename At, typename T>
+struct TermVisitor {
+  using V = typename At::V;
+  At from;
+  const T* x;
+  At to;
+  typename At::Real* out;
+  Terms<V> z;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    for (size_t i = 0; i < N; ++i) {
+      terms[i] = z.of(loads.elements(from, x, c + i * At::kColumns));
+      loads.put(to, out, c + i * At::kColumns, terms[i]);
+    }
+  }
+};
+
+// gradient ← numbers · (1 − (z/softcap)²), the derivative of softcap · tanh.
+template <typename At, typename T>
+struct CapVisitor {
+  using V = typename At::V;
+  using Real = typename At::Real;
+  At scratch;
+  const Real* numbers;
+  const Real* z;
+  At to;
+  T* gradient;
+  V cap;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&)[N]) {
+    const V zero = set1(Real(0));
+    for (size_t i = 0; i < N; ++i) {
+      const V u = div(loads.elements(scratch, z, c + i * At::kColumns), cap);
+      const V slope = fma(sub(zero, u), u, set1(Real(1)));
+      const V number = loads.elements(scratch, numbers, c + i * At::kColumns);
+      loads.put(to, gradient, c + i * At::kColumns, zeroWhereZero(oneNaN(fma(number, slope, zero)), number));
+    }
+  }
+};
+
+// One number into a row of a strip.
+template <typename At, typename T>
+SMOOTHLOSS_INLINE void fillRow(const At& at, T* p, size_t classes, size_t row, double value) {
+  T element;
+  if (value == value) {
+    put(&element, value);
+  } else {
+    putNaN(&element);
+  }
+  for (size_t c = 0; c < classes; ++c) *at.element(p, c, row) = element;
+}
+
+// Σ of numbers.
+template <typename At, typename T>
+struct ElementVisitor {
+  using V = typename At::V;
+  At at;
+  const T* x;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    for (size_t i = 0; i < N; ++i) terms[i] = loads.elements(at, x, c + i * At::kColumns);
+  }
+};
+
+// The first column where a row's number equals its maximum.
+template <typename At, typename T>
+SMOOTHLOSS_INLINE size_t firstOf(const At& at, const T* x, size_t n, size_t row, double maximum) {
+  size_t c = 0;
+  while (c < n && toDouble(*at.element(x, c, row)) != maximum) ++c;
+  return c;
+}
+
+// The running maximum of each row and where it was first seen.
+template <typename At>
+struct Argmax {
+  using Real = typename At::Real;
+  Real maximum[At::kRows];
+  size_t index[At::kRows];
+
+  SMOOTHLOSS_INLINE Argmax() {
+    for (size_t r = 0; r < At::kRows; ++r) {
+      maximum[r] = -std::numeric_limits<Real>::infinity();
+      index[r] = 0;
+    }
+  }
+  // Takes the columns [first, first + n) in; their index only if `indexed`.
+  template <typename T>
+  SMOOTHLOSS_INLINE void take(const At& at, const T* x, size_t first, size_t n, bool indexed) {
+    Real before[At::kRows];
+    for (size_t r = 0; r < At::kRows; ++r) before[r] = maximum[r];
+    At::toRows(max(at.largest(x, n), At::perRow(maximum)), maximum);
+    if (!indexed) return;
+    for (size_t r = 0; r < at.rows(); ++r) {
+      if (maximum[r] > before[r]) index[r] = first + firstOf(at, x, n, r, toDouble(maximum[r]));
+    }
+  }
+};
+
+// The blocks of scratch memory.
+enum ScratchBlock : size_t { kLogitBlock, kDenseBlock, kShareBlock, kTargetBlock, kExpBlock, kNumberBlock };
+
+template <typename Real>
+SMOOTHLOSS_INLINE Real* blockOf(Scratch& scratch, ScratchBlock block) {
+  return reinterpret_cast<Real*>(scratch.blocks[block]);
+}
+
+// One block of numbers of the arithmetic's type, and how they lie.
+template <typename At>
+struct Numbers {
+  At at;
+  const typename At::Real* p;
+};
+
+// Dense targets of the columns [first, first + n) of the strip at `row`: where they are, or converted.
+template <typename At>
+SMOOTHLOSS_INLINE Numbers<At> denseBlock(const Batch& batch, size_t row, const At& user, size_t first, size_t n,
+                                         Scratch& scratch) {
+  using Real = typename At::Real;
+  const size_t offset = offsetOf(batch, row, batch.denseStride) + user.offset(first);
+  const auto* floats = static_cast<const float*>(batch.dense) + offset;
+  const auto* doubles = static_cast<const double*>(batch.dense) + offset;
+  const auto* bytes = static_cast<const uint8_t*>(batch.dense) + offset;
+  constexpr bool kDouble = sizeof(Real) == sizeof(double);
+  if (batch.denseType == (kDouble ? Dense::kFloat64 : Dense::kFloat32)) {
+    if constexpr (kDouble) return {user, doubles};
+    if constexpr (!kDouble) return {user, floats};
+  }
+  const At at = scratchLayout(As<At>());
+  Real* out = blockOf<Real>(scratch, kDenseBlock);
+  if (batch.denseType == Dense::kUint8) {
+    CopyVisitor<At, uint8_t> visitor{user, bytes, at, out};
+    user.forEach(n, visitor);
+  } else if constexpr (kDouble) {
+    CopyVisitor<At, float> visitor{user, floats, at, out};
+    user.forEach(n, visitor);
+  } else {
+    CopyVisitor<At, double> visitor{user, doubles, at, out};
+    user.forEach(n, visitor);
+  }
+  return {at, out};
+}
+
+// Σ factor_c · (z_c − maximum): what the factors are.
+enum class Factors { kOnes, kClasses, kElements };
+
+template <typename At, Factors kFactors>
+struct FactorLoads {
+  using V = typename At::V;
+  const typename At::Real* classes;
+  At at;
+  const typename At::Real* elements;
+
+  template <typename Loads>
+  SMOOTHLOSS_INLINE V get(const Loads& loads, size_t c) const {
+    if constexpr (kFactors == Factors::kElements) return loads.elements(at, elements, c);
+    if constexpr (kFactors == Factors::kClasses) return loads.factors(classes, c);
+    return set1(typename At::Real(1));
+  }
+};
+
+template <typename At, typename T, Factors kFactors>
+struct BelowVisitor {
+  using V = typename At::V;
+  At at;
+  const T* z;
+  FactorLoads<At, kFactors> factors;
+  V maximum;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
+    for (size_t i = 0; i < N; ++i) {
+      const V below = sub(loads.elements(at, z, c + i * At::kColumns), maximum);
+      const V factor = factors.get(loads, c + i * At::kColumns);
+      terms[i] = kFactors == Factors::kOnes ? below : zeroWhereZero(mul(factor, below), factor);
+    }
+  }
+};
+
+// The same of one row in double: for blocks with −Infinity logits, or differences that overflow.
+template <typename At, typename T, Factors kFactors>
+SMOOTHLOSS_COLD double exactBelow(const At& at, const T* z, const FactorLoads<At, kFactors>& factors, size_t n,
+                                  size_t row, size_t skip, size_t second, double maximum) {
+  double sum = 0.0;
+  for (size_t c = 0; c < n; ++c) {
+    double factor = 1.0;
+    if constexpr (kFactors == Factors::kElements) factor = toDouble(*factors.at.element(factors.elements, c, row));
+    if constexpr (kFactors == Factors::kClasses) factor = static_cast<double>(factors.classes[c]);
+    if (c == skip || c == second || factor == 0.0) continue;
+    const double number = toDouble(*at.element(z, c, row));
+    if (number == -kInfinity) return factor == factor ? -kInfinity : kNaN;
+    sum += factor * (number - maximum);
+  }
+  return sum;
+}

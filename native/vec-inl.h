@@ -1,0 +1,108 @@
+// What all backends share below and above their vectors: half types, bits, and what follows from a vector's own
+// operations. Include in a backend's unnamed namespace, before its vec_*-inl.h.
+
+constexpr size_t kLanes = 32;
+
+// The type of the vector that a load is to return.
+template <typename V>
+struct As {};
+
+SMOOTHLOSS_INLINE uint32_t bitsOf(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+SMOOTHLOSS_INLINE uint64_t bitsOf(double x) {
+  uint64_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+SMOOTHLOSS_INLINE float fromBits(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+SMOOTHLOSS_INLINE double fromBits(uint64_t bits) {
+  double x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+constexpr uint32_t kSqrtHalfBits = 0x3f3504f3;  // √½
+constexpr uint64_t kSqrtHalfBitsDouble = 0x3fe6a09e667f3bcd;
+
+SMOOTHLOSS_INLINE float toFloat(Bfloat16 x) { return fromBits(uint32_t{x.bits} << 16); }
+SMOOTHLOSS_INLINE float toFloat(Half x) {
+  const uint32_t sign = (x.bits & 0x8000u) << 16;
+  const uint32_t rest = (x.bits & 0x7fffu) << 13;
+  // The exponent's bias: times 2^112, which is exact and right for subnormals too.
+  const float magnitude = (x.bits & 0x7c00u) == 0x7c00u ? fromBits(rest | 0x7f800000u) : fromBits(rest) * 0x1p112f;
+  return fromBits(bitsOf(magnitude) | sign);
+}
+SMOOTHLOSS_INLINE Bfloat16 toBfloat16(float x) {
+  const uint32_t bits = bitsOf(x);
+  return {static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1)) >> 16)};
+}
+SMOOTHLOSS_INLINE Half toHalf(float x) {
+  const uint32_t sign = bitsOf(x) >> 16 & 0x8000u;
+  const uint32_t bits = bitsOf(x) & 0x7fffffffu;
+  uint32_t half;
+  if (bits > 0x7f800000u) {
+    half = 0x7e00u;  // NaN
+  } else if (bits >= 0x477ff000u) {
+    half = 0x7c00u;  // from halfway between the largest and the next
+  } else if (bits < 0x38800000u) {
+    half = bitsOf(fromBits(bits) + 0.5f) - bitsOf(0.5f);  // subnormal: floats in [½, 1) have the spacing 2^−24
+  } else {
+    half = (bits + 0xfffu + (bits >> 13 & 1) - (112u << 23)) >> 13;
+  }
+  return {static_cast<uint16_t>(sign | half)};
+}
+
+SMOOTHLOSS_INLINE double toDouble(float x) { return static_cast<double>(x); }
+SMOOTHLOSS_INLINE double toDouble(double x) { return x; }
+SMOOTHLOSS_INLINE double toDouble(uint8_t x) { return static_cast<double>(x); }
+SMOOTHLOSS_INLINE double toDouble(Half x) { return static_cast<double>(toFloat(x)); }
+SMOOTHLOSS_INLINE double toDouble(Bfloat16 x) { return static_cast<double>(toFloat(x)); }
+
+// The first n lanes of memory, n ≥ 1, all if n ≥ kWidth, and no byte beyond them; what other lanes load is unspecified.
+template <typename V, typename T>
+SMOOTHLOSS_INLINE V loadFirst(As<V> as, const T* p, size_t n) {
+  if (n >= V::kWidth) return load(as, p);
+  T few[V::kWidth] = {};
+  for (size_t i = 0; i < n; ++i) few[i] = p[i];
+  return load(as, few);
+}
+template <typename V, typename T>
+SMOOTHLOSS_INLINE void storeFirst(T* p, V a, size_t n) {
+  if (n >= V::kWidth) return store(p, a);
+  T few[V::kWidth];
+  store(few, a);
+  for (size_t i = 0; i < n; ++i) p[i] = few[i];
+}
+
+// Stores two vectors, one after the other; a backend may have a better way for a type.
+template <typename V, typename T>
+SMOOTHLOSS_INLINE void storePair(T* p, V a, V b) {
+  store(p, a);
+  store(p + V::kWidth, b);
+}
+
+// Σ of kLanes numbers through one fixed tree: 32 → 8 in their own type, 8 → 1 in double, halves onto each other.
+template <typename Real>
+SMOOTHLOSS_INLINE double sumTree(const Real* eight, size_t step) {
+  double four[4];
+  for (size_t i = 0; i < 4; ++i) four[i] = toDouble(eight[i * step]) + toDouble(eight[(i + 4) * step]);
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+// Of virtual lanes that stand side by side in vectors.
+template <typename V, size_t kVecs>
+SMOOTHLOSS_INLINE double sumLanes(const V (&lanes)[kVecs]) {
+  constexpr size_t kEight = kVecs / 4;  // vectors of eight lanes
+  typename V::Real eight[8];
+  for (size_t i = 0; i < kEight; ++i) {
+    store(eight + i * V::kWidth,
+          add(add(lanes[i], lanes[i + 2 * kEight]), add(lanes[i + kEight], lanes[i + 3 * kEight])));
+  }
+  return sumTree(eight, 1);
+}
