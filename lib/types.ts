@@ -35,7 +35,7 @@ export type FloatsOf<L extends Logits> = L extends Float64Array ? Float64Array :
 
 /**
  * R·C numbers, row after row: a probability per row and class ("soft targets"). They are not checked, and rows need not
- * sum to 1. They may also lie as the logits do (`rowStride`). With logits other than Float64Array they are rounded to
+ * sum to 1. With `rowStride` they may also lie as the logits do; with `inner` they always do. With logits other than Float64Array they are rounded to
  * float32.
  */
 export type SoftTargets = Float32Array | Float64Array;
@@ -77,8 +77,8 @@ export type LabelSmoothing =
        */
       over?: 'all' | 'others' | undefined;
       /**
-       * Class or classes, in [0, C), that get no smoothing mass; u is spread over the rest. With `over: 'others'` and the
-       * padding class excluded each gets ε/(C−2), OpenNMT's convention.
+       * Class or classes, in [0, C), that get no smoothing mass; u is spread over the rest. A row whose target is excluded
+       * keeps its own 1 − ε. With `over: 'others'` and the padding class excluded each gets ε/(C−2), OpenNMT's convention.
        */
       exclude?: number | readonly number[] | undefined;
       /**
@@ -101,9 +101,9 @@ export type BceLabelSmoothing =
 /** What becomes of the losses: see `reduction` in the options. */
 export type Reduction = 'mean' | 'sum' | 'none';
 
-/** What the function's mean divides by: see `normalizer` in the options. */
+/** The denominator of a mean over rows: see `normalizer` in the options. */
 export type Normalizer = 'weight' | 'rows' | 'all' | number;
-/** What a mean over elements divides by: see `normalizer` in the options of `bceWithLogits` and `klDiv`. */
+/** The denominator of a mean over elements: see `normalizer` in the options of `bceWithLogits` and `klDiv`. */
 export type ElementNormalizer = 'elements' | 'rows' | 'weight' | 'all' | number;
 
 /** The options that every loss has. R is the number of rows, C of classes. */
@@ -285,8 +285,8 @@ export interface KlDivOptions<
   mask?: Uint8Array | undefined;
   /**
    * `'mean'` (the default): `loss` is numerator / denominator, over elements unless `normalizer` says otherwise, as in
-   * PyTorch. `'batchmean'`: the numerator by the number of rows that take part, the divergence proper; allows no
-   * `normalizer`. `'sum'`: `loss` is the numerator. `'none'`: `losses` holds one loss per element, and there is no `loss`.
+   * PyTorch. `'batchmean'`: the numerator by the number of rows that take part, the divergence proper (with `inner`
+   * PyTorch's divides by R/inner instead: `'mean'` with that `normalizer`); allows no `normalizer`. `'sum'`: `loss` is the numerator. `'none'`: `losses` holds one loss per element, and there is no `loss`.
    */
   reduction?: R | undefined;
   /**
@@ -310,7 +310,7 @@ export interface NllLossOptions<
     ClassOptions,
     RowOptions {}
 
-/** Options of {@link SmoothLabels}. R is the number of rows, C of classes. */
+/** Options of {@link SmoothLabels}, which without `labelSmoothing` makes one-hot rows. R is the number of rows, C of classes. */
 export interface SmoothLabelsOptions extends ClassOptions {
   /** C, the number of classes: an integer from 1 to 2^31 − 1. */
   classes: number;

@@ -87,7 +87,7 @@ struct BinaryVisitor {
       V a, b;
       pairs.get(loads, column, a, b);
       terms[i] = binaryLoss(logits[i], a, b, log1p(e[i]));
-      if (losses) loads.put(user, losses, column, oneNaN(mul(min(limit, terms[i]), rowWeight)));
+      if (losses) loads.put(user, losses, column, oneNaN(fma(min(limit, terms[i]), rowWeight, zero)));
       if (gradient) {
         const V minusA = sub(zero, a);
         const V numerator = whereGreater(logits[i], zero, fma(minusA, e[i], b), fma(b, e[i], minusA));

@@ -173,7 +173,9 @@ struct SoftmaxRow {
   double secondGradient;
 };
 
-template <typename T, typename At>
+// Without kGeneral: for batches that isPlain, of rows whose parts are all left out. Asking for each costs a row of ten
+// classes a third of its time, so this is one more instance of the kernel for each number type.
+template <typename T, typename At, bool kGeneral>
 class CrossEntropyKernel {
   using V = typename At::V;
   using Real = typename At::Real;
@@ -245,6 +247,14 @@ class CrossEntropyKernel {
   }
 
  private:
+  bool transforms() const { return kGeneral && transforms_; }
+  bool capped() const { return kGeneral && terms_.cap != 0; }
+  bool soft() const { return kGeneral && soft_; }
+  bool wantsNll() const { return kGeneral && wantsNll_; }
+  bool wantsEntropy() const { return kGeneral && wantsEntropy_; }
+  bool wantsArgmax() const { return kGeneral && wantsArgmax_; }
+  static bool hasSecond(const ClassTarget& target) { return kGeneral && target.second != kNone; }
+
   void begin_(Strip& strip, size_t row, size_t rows, size_t inTile) {
     const size_t offset = offsetOf(batch_, row, batch_.rowStride);
     strip.first = row;
@@ -262,11 +272,7 @@ class CrossEntropyKernel {
     }
     strip.any = false;
     for (size_t r = 0; r < kRows; ++r) {
-      if (r < rows) {
-        strip.rows[r].target = ClassTarget(batch_, row + r);
-      } else {
-        strip.rows[r].target.y = kNone;
-      }
+      strip.rows[r].target = r < rows ? ClassTarget(batch_, row + r) : ClassTarget(kNone);
       strip.pivots[r] = strip.rows[r].target.y;
       strip.any = strip.any || strip.pivots[r] != kNone;
     }
@@ -314,9 +320,9 @@ class CrossEntropyKernel {
     Argmax<At> largest;
     for (size_t c = 0; c < classes; c += kBlock) {
       const size_t n = classes - c < kBlock ? classes - c : kBlock;
-      if (transforms_) {
-        largest.take(scratchAt_, termBlock(strip, c, n), c, n, wantsArgmax_);
-      } else if (wantsArgmax_) {
+      if (transforms()) {
+        largest.take(scratchAt_, termBlock(strip, c, n), c, n, wantsArgmax());
+      } else if (wantsArgmax()) {
         largest.take(strip.user, strip.x + strip.user.offset(c), c, n, true);
       } else {
         largest.take(strip.user, strip.x, 0, classes, false);
@@ -331,23 +337,23 @@ class CrossEntropyKernel {
       row.defined = row.maximum != kInfinity && row.maximum != -kInfinity;
       row.scale = RowScale(row.defined ? row.maximum : 0.0);
       row.below = row.expSums = row.spread = row.lesser = row.denseSum = row.denseBelow = 0.0;
-      row.labelled = soft_ ? 0 : largestClass(row.target);
+      row.labelled = soft() ? 0 : largestClass(row.target);
       strip.maximum[r] = largest.maximum[r];
       shift[r] = static_cast<Real>(row.scale.shift);
       floor[r] = expFloor(As<V>(), row.scale.k);
       magic[r] = expMagic(As<V>(), row.scale.k);
       if (row.target.y == kNone) continue;
-      row.pivot = soft_ ? row.predicted : row.target.y;
+      row.pivot = soft() ? row.predicted : row.target.y;
       strip.pivots[r] = row.pivot;
       row.zPivot = zOf(strip, row.pivot, r);
-      row.zSecond = row.target.second == kNone ? 0.0 : zOf(strip, row.target.second, r);
+      row.zSecond = !hasSecond(row.target) ? 0.0 : zOf(strip, row.target.second, r);
     }
-    if (kRows == 1 && !soft_ && !strip.rows[0].defined) return;
-    const bool smooths = !soft_ && anyMass(strip);
+    if (kRows == 1 && !soft() && !strip.rows[0].defined) return;
+    const bool smooths = !soft() && anyMass(strip);
     Argmax<At> labels;
     for (size_t c = 0; c < classes; c += kBlock) {
       const size_t n = classes - c < kBlock ? classes - c : kBlock;
-      if (transforms_) {
+      if (transforms()) {
         scanTerms(strip, c, n, smooths, shift, floor, magic, labels);
       } else {
         scanBlock(strip, strip.user, strip.x + strip.user.offset(c), c, n, smooths, shift, floor, magic, labels);
@@ -356,8 +362,8 @@ class CrossEntropyKernel {
     for (size_t r = 0; r < kRows; ++r) {
       SoftmaxRow& row = strip.rows[r];
       if (row.target.y == kNone) continue;
-      if (soft_) row.labelled = labels.index[r];
-      if (row.target.second != kNone && row.target.mass > 0.0 && row.zSecond > -kInfinity) {
+      if (soft()) row.labelled = labels.index[r];
+      if (hasSecond(row.target) && row.target.mass > 0.0 && row.zSecond > -kInfinity) {
         const double factor = smoothingOf(batch_, row.target.second);
         if (factor > 0.0) row.below -= factor * (row.zSecond - row.maximum);
       }
@@ -366,7 +372,7 @@ class CrossEntropyKernel {
 
   double zOf(const Strip& strip, size_t c, size_t r) const {
     const T x = *strip.user.element(strip.x, c, r);
-    return transforms_ ? terms_.ofOne(x) : toDouble(x);
+    return transforms() ? terms_.ofOne(x) : toDouble(x);
   }
 
   static bool anyMass(const Strip& strip) {
@@ -384,7 +390,7 @@ class CrossEntropyKernel {
   template <typename S>
   SMOOTHLOSS_INLINE void scanBlock(Strip& strip, const At& at, const S* z, size_t first, size_t n, bool smooths,
                                    const Real* shift, const Real* floor, const Real* magic, Argmax<At>& labels) {
-    if (soft_) {
+    if (soft()) {
       scanSoft(strip, at, z, first, n, labels);
     } else if (smooths) {
       if (batch_.smoothing) {
@@ -397,13 +403,13 @@ class CrossEntropyKernel {
     }
     const bool keeps = strip.exps && (inGradient_ || first + n <= cached_);
     double sums[kRows] = {};
-    if (keeps || wantsEntropy_) {
+    if (keeps || wantsEntropy()) {
       Real* out = keeps ? strip.exps + strip.expsAt.offset(first) : blockOf<Real>(scratch_, kExpBlock);
       const At outAt = keeps ? strip.expsAt : scratchAt_;
       ExpVisitor<At, S, true> visitor{
           at, z, outAt, out, batch_.rowStride * sizeof(S), At::perRow(shift), At::perRow(floor), At::perRow(magic)};
       at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
-      if (wantsEntropy_) {
+      if (wantsEntropy()) {
         double spread[kRows] = {};
         double lesser[kRows] = {};
         size_t largest[kRows];
@@ -434,7 +440,7 @@ class CrossEntropyKernel {
     for (size_t r = 0; r < kRows; ++r) {
       SoftmaxRow& row = strip.rows[r];
       if (!(sums[r] > -kInfinity) && row.target.y != kNone) {
-        const size_t second = row.target.second != kNone && row.zSecond == -kInfinity ? row.target.second : kNone;
+        const size_t second = hasSecond(row.target) && row.zSecond == -kInfinity ? row.target.second : kNone;
         sums[r] = exactBelow<At, S, kFactors>(at, z, factors, n, r, row.pivot - first, second - first, row.maximum);
       }
       row.below += sums[r];
@@ -453,13 +459,13 @@ class CrossEntropyKernel {
     addBelow(strip, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, at, z, first, n);
     double entropy[kRows] = {};
     const auto all = At::skip(kNoColumns, 0);
-    if (batch_.kl) {
+    if (kGeneral && batch_.kl) {
       EntropyVisitor<At> visitor{shares, targets};
       at.sum(n, all, visitor, entropy);
     }
     double sum[kRows] = {};
     double below[kRows] = {};
-    if (wantsNll_) {
+    if (wantsNll()) {
       ElementVisitor<At, Real> visitor{dense.at, dense.p};
       at.sum(n, all, visitor, sum);
       const FactorLoads<At, Factors::kElements> factors{nullptr, dense.at, dense.p};
@@ -490,7 +496,7 @@ class CrossEntropyKernel {
       SoftmaxRow& row = strip.rows[r];
       const size_t index = strip.first + r;
       if (row.target.y == kNone) {
-        if (batch_.prediction && r < strip.rowCount) batch_.prediction[index] = -1;
+        if (kGeneral && batch_.prediction && r < strip.rowCount) batch_.prediction[index] = -1;
         continue;
       }
       solveRow(row, index, sums);
@@ -516,31 +522,32 @@ class CrossEntropyKernel {
     const double lse = row.maximum + lseAboveMax;
     const double nllSecond = lseAboveMax + (row.maximum - row.zSecond);
 
-    const double upstream = upstreamOf(batch_, index) * batch_.logitScale;
-    const double factor = upstream > 1e300 ? 1e300 : upstream < -1e300 ? -1e300 : upstream;
+    const double factor = bounded(upstreamOf(batch_, index) * batch_.logitScale);
     const double reciprocal = factor / sum;
-    const double zGradient = 2.0 * batch_.zLoss * lse;
+    double zGradient = 0.0;
+    if (kGeneral && batch_.zLoss > 0.0)
+      zGradient = 2.0 * batch_.zLoss * lse;  // the gradient need not wait for lse else
     row.multiplier = (total + zGradient) * reciprocal;
     row.offset = -(factor * target.mass);
     row.pivotGradient = (expPivot * (rest + zGradient) - row.expSums * target.own) * reciprocal + 0.0;
-    if (target.second != kNone) {
+    if (hasSecond(target)) {
       const double expSecond = exp(row.scale.log(row.zSecond));
       row.secondGradient = expSecond * row.multiplier - factor * target.ownSecond + 0.0;
     }
 
     double loss = target.own != 0.0 ? target.own * nll : 0.0;
-    if (target.ownSecond > 0.0) loss += target.ownSecond * nllSecond;
+    if (kGeneral && target.ownSecond > 0.0) loss += target.ownSecond * nllSecond;
     if (target.mass > 0.0) loss += target.mass * (target.others * lseAboveMax - row.below);
-    if (batch_.kl) loss += target.entropy;
-    const double zTerm = batch_.zLoss * (lse * lse);
-    if (batch_.zLoss > 0.0) loss += zTerm;
+    if (kGeneral && batch_.kl) loss += target.entropy;
+    const double zTerm = kGeneral && batch_.zLoss > 0.0 ? batch_.zLoss * (lse * lse) : 0.0;
+    loss += zTerm;
     if (!row.defined) loss = kNaN;
     const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), loss);
     sums.numerator += weighed;
     putResult<Real>(batch_.losses, index, weighed);
-    if (wantsNll_ || wantsEntropy_ || batch_.rowLoss || batch_.rowLse || batch_.prediction) {
+    if (kGeneral && (wantsNll() || wantsEntropy() || batch_.rowLoss || batch_.rowLse || batch_.prediction)) {
       double plain = kNaN;
-      if (soft_) {
+      if (soft()) {
         plain = row.denseSum * lseAboveMax - row.denseBelow;
       } else {
         plain = target.lambda > 0.0 ? target.lambda * nll : 0.0;
@@ -587,12 +594,12 @@ class CrossEntropyKernel {
       magic[r] = expMagic(As<V>(), row.scale.k);
     }
     // A lone block may be a long row: all of it at once where nothing has to be made block by block.
-    const bool whole = inGradient_ && !soft_;
+    const bool whole = inGradient_ && !soft();
     const size_t step = whole ? classes : kBlock;
     for (size_t c = 0; any && c < classes; c += step) {
       const size_t n = classes - c < step ? classes - c : step;
       T* gradient = strip.gradient + strip.user.offset(c);
-      const Real* z = transforms_ && (terms_.cap != 0 || c + n > cached_) ? termBlock(strip, c, n) : nullptr;
+      const Real* z = transforms() && (capped() || c + n > cached_) ? termBlock(strip, c, n) : nullptr;
       Numbers<At> e{strip.expsAt, strip.exps + strip.expsAt.offset(c)};
       if (!inGradient_ && c + n > cached_) {
         e = {scratchAt_, blockOf<Real>(scratch_, kExpBlock)};
@@ -602,7 +609,7 @@ class CrossEntropyKernel {
           expBlock(strip.user, strip.x + strip.user.offset(c), n, shift, floor, magic);
         }
       }
-      if (terms_.cap != 0) {
+      if (capped()) {
         Real* numbers = blockOf<Real>(scratch_, kNumberBlock);
         gradientBlock(strip, e, scratchAt_, numbers, c, n, scale, offset);
         CapVisitor<At, T> visitor{scratchAt_, numbers, z, strip.user, gradient, set1(terms_.cap)};
@@ -617,8 +624,9 @@ class CrossEntropyKernel {
         fillRow(strip.user, strip.gradient, classes, r, row.target.y == kNone ? 0.0 : kNaN);
         continue;
       }
-      put(strip.user.element(strip.gradient, row.pivot, r), row.pivotGradient * terms_.slope(row.zPivot));
-      if (row.target.second != kNone) {
+      put(strip.user.element(strip.gradient, row.pivot, r),
+          row.pivotGradient * (capped() ? terms_.slope(row.zPivot) : 1.0));
+      if (hasSecond(row.target)) {
         put(strip.user.element(strip.gradient, row.target.second, r), row.secondGradient * terms_.slope(row.zSecond));
       }
     }
@@ -640,7 +648,7 @@ class CrossEntropyKernel {
   template <typename U>
   void gradientBlock(const Strip& strip, const Numbers<At>& e, const At& to, U* gradient, size_t first, size_t n,
                      const Real* scale, const Real* offset) {
-    if (soft_) {
+    if (soft()) {
       Numbers<At> dense, shares;
       const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
       gradientOf(e, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, to, gradient, n, scale,
@@ -659,3 +667,10 @@ class CrossEntropyKernel {
     to.forEach(n, visitor);
   }
 };
+
+// Whether a batch asks for nothing but the loss of single classes and its gradient.
+inline bool isPlain(const Batch& batch) {
+  return batch.inner == 1 && !batch.dense && !batch.seconds && !batch.kl && batch.logitScale == 1.0 &&
+         batch.softcap == 0.0 && batch.zLoss == 0.0 && !batch.metrics && !batch.rowLoss && !batch.rowNll &&
+         !batch.rowLse && !batch.rowEntropy && !batch.prediction;
+}

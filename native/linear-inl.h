@@ -106,13 +106,13 @@ class LinearKernel {
     const T* x = batch_.logits ? static_cast<const T*>(batch_.logits) + offset : nullptr;
     T* gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
 
-    ClassTarget targets[kRows];
+    ClassTarget targets[kRows] = {};
     size_t skips[kRows] = {};
     Real scale[kRows] = {}, mass[kRows] = {}, keep[kRows] = {}, weight[kRows] = {}, limit[kRows] = {};
     bool any = false;
     bool smooths = false;
     for (size_t r = 0; r < kRows; ++r) {
-      if (r < count) targets[r] = ClassTarget(batch_, first + r);
+      targets[r] = r < count ? ClassTarget(batch_, first + r) : ClassTarget(kNone);
       skips[r] = targets[r].y;
       if (targets[r].y == kNone) continue;
       any = true;

@@ -14,26 +14,35 @@
 #include "bce_with_logits-inl.h"
 
 // The kernel for the batch's number type and layout.
-template <template <typename, typename> class Loss, typename T>
+template <template <typename, typename> class Loss, template <typename> class Layout>
 void runAs(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
-  using V = typename Arithmetic<T>::V;
-  if (batch.inner == 1) return Loss<T, Along<V>>(batch, scratch).run(begin, end, sums);
-  Loss<T, Across<V>>(batch, scratch).run(begin, end, sums);
+  switch (batch.type) {
+    case Type::kFloat32:
+      return Loss<float, Layout<Vec>>(batch, scratch).run(begin, end, sums);
+    case Type::kFloat64:
+      return Loss<double, Layout<DoubleVec>>(batch, scratch).run(begin, end, sums);
+    case Type::kFloat16:
+      return Loss<Half, Layout<Vec>>(batch, scratch).run(begin, end, sums);
+    case Type::kBfloat16:
+      return Loss<Bfloat16, Layout<Vec>>(batch, scratch).run(begin, end, sums);
+  }
 }
 template <template <typename, typename> class Loss>
 void runKernel(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
-  switch (batch.type) {
-    case Type::kFloat32:
-      return runAs<Loss, float>(batch, begin, end, scratch, sums);
-    case Type::kFloat64:
-      return runAs<Loss, double>(batch, begin, end, scratch, sums);
-    case Type::kFloat16:
-      return runAs<Loss, Half>(batch, begin, end, scratch, sums);
-    case Type::kBfloat16:
-      return runAs<Loss, Bfloat16>(batch, begin, end, scratch, sums);
-  }
+  if (batch.inner == 1) return runAs<Loss, Along>(batch, begin, end, scratch, sums);
+  runAs<Loss, Across>(batch, begin, end, scratch, sums);
+}
+
+template <typename T, typename At>
+using GeneralCrossEntropy = CrossEntropyKernel<T, At, true>;
+template <typename T, typename At>
+using PlainCrossEntropy = CrossEntropyKernel<T, At, false>;
+
+void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
+  if (isPlain(batch)) return runAs<PlainCrossEntropy, Along>(batch, begin, end, scratch, sums);
+  runKernel<GeneralCrossEntropy>(batch, begin, end, scratch, sums);
 }
 
 constexpr Kernels kernelsOf(const char* name) {
-  return {name, runKernel<CrossEntropyKernel>, runKernel<BceWithLogitsKernel>, runKernel<LinearKernel>};
+  return {name, crossEntropy, runKernel<BceWithLogitsKernel>, runKernel<LinearKernel>};
 }

@@ -7,16 +7,6 @@ constexpr size_t kNone = SIZE_MAX;
 // For sums that skip no column.
 constexpr size_t kNoColumns[8] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone};
 
-// Element type → the vector of its arithmetic.
-template <typename T>
-struct Arithmetic {
-  using V = Vec;
-};
-template <>
-struct Arithmetic<double> {
-  using V = DoubleVec;
-};
-
 // Where the rows from `row` on begin in an array with that stride.
 SMOOTHLOSS_INLINE size_t offsetOf(const Batch& batch, size_t row, size_t stride) {
   if (batch.inner == 1) return row * stride;
@@ -79,10 +69,13 @@ SMOOTHLOSS_INLINE double smoothingOf(const Batch& batch, size_t k) {
 }
 
 // Gradients so large that float has no number for them stop at its largest: infinity times a probability of 0 would be
-// NaN, and what kind of NaN depends on the CPU. The same for double.
+// NaN, and what kind of NaN depends on the CPU. Those in double stop at 2^1023, so that times an exponential up to 2^½
+// they stay finite.
 template <typename Real>
 SMOOTHLOSS_INLINE Real toReal(double x) {
-  constexpr double kLargest = static_cast<double>(std::numeric_limits<Real>::max());
+  constexpr bool kDouble = sizeof(Real) == sizeof(double);
+  constexpr double kLargest = kDouble ? 0x1p1023 : static_cast<double>(std::numeric_limits<Real>::max());
+  if (x != x) return std::numeric_limits<Real>::quiet_NaN();
   return static_cast<Real>(x > kLargest ? kLargest : x < -kLargest ? -kLargest : x);
 }
 SMOOTHLOSS_INLINE void put(float* p, double x) { *p = toReal<float>(x); }
@@ -119,8 +112,12 @@ SMOOTHLOSS_INLINE double weigh(double weight, double loss) {
   return weight == 0.0 && loss == loss ? 0.0 : oneNaN(weight * loss);
 }
 
+// Finite, so that times 0 it is 0: a double holds more than any gradient needs.
+SMOOTHLOSS_INLINE double bounded(double factor) { return factor > 1e300 ? 1e300 : factor < -1e300 ? -1e300 : factor; }
+
+// What a row's gradient is multiplied by.
 SMOOTHLOSS_INLINE double upstreamOf(const Batch& batch, size_t row) {
-  return batch.gradientScale * numberOf(batch.rowWeight, row, 1.0) * numberOf(batch.gradientScales, row, 1.0);
+  return bounded(batch.gradientScale * numberOf(batch.rowWeight, row, 1.0) * numberOf(batch.gradientScales, row, 1.0));
 }
 
 SMOOTHLOSS_INLINE double without(const Total& total, size_t index, double value) {
@@ -137,19 +134,22 @@ SMOOTHLOSS_INLINE double timesLog(double x) { return x >= 0x1p-1022 ? x * log(x)
 // mass = ε / Σ of the prior it goes to; for two classes and `others`, the mean of what goes to each class's others.
 // Label smoothing: Szegedy et al. 2016, arXiv:1512.00567; mixed targets: Zhang et al. 2018, arXiv:1710.09412.
 struct ClassTarget {
-  size_t y = kNone;
-  size_t second = kNone;  // kNone: there is none
-  double lambda = 1.0;
-  double own = 0.0;
-  double ownSecond = 0.0;
-  double mass = 0.0;
-  double others = 0.0;   // Σ of v over the classes but y and second
-  double entropy = 0.0;  // Σ w_k t'_k ln t'_k, if asked for
+  size_t y;
+  size_t second;  // kNone: there is none
+  double lambda;
+  double own;
+  double ownSecond;
+  double mass;
+  double others;   // Σ of v over the classes but y and second
+  double entropy;  // Σ w_k t'_k ln t'_k, if asked for
 
   ClassTarget() = default;
+  SMOOTHLOSS_INLINE explicit ClassTarget(size_t first)
+      : y(first), second(kNone), lambda(1.0), own(0.0), ownSecond(0.0), mass(0.0), others(0.0), entropy(0.0) {}
 
   // A row that takes no part has the y kNone.
-  SMOOTHLOSS_INLINE ClassTarget(const Batch& batch, size_t row) : y(static_cast<uint32_t>(batch.targets[row])) {
+  SMOOTHLOSS_INLINE ClassTarget(const Batch& batch, size_t row)
+      : ClassTarget(static_cast<size_t>(static_cast<uint32_t>(batch.targets[row]))) {
     if (y >= batch.classes) {
       y = kNone;
       return;

@@ -3,7 +3,9 @@
 
 import { tables as errors } from './conformance/errors.js';
 import { tables as memory } from './conformance/memory.js';
+import { tables as memoryOfAddon } from './conformance/memory-addon.js';
 import { suite } from './support/suite.js';
 
 suite(errors);
 suite(memory);
+suite(memoryOfAddon);

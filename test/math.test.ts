@@ -5,10 +5,13 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Random } from './conformance/random.js';
-import { decompose, exactExp, exactFma, exactLog, exactLog1p, ulpsOff } from './support/exact.js';
+import { decompose, exactExp, exactFma, exactLog, exactLog1p, exactTanh, ulpsOff } from './support/exact.js';
+import { decodeHalf, encodeHalf, HALVES } from './support/numbers.js';
 import { requireFromRoot, root } from './support/root.js';
 
 const math = requireFromRoot('./dist/js/math.js') as typeof import('../dist/js/math.js');
+const elements = requireFromRoot('./dist/js/elements.js') as typeof import('../dist/js/elements.js');
+const { BFLOAT16, FLOAT16 } = requireFromRoot('./dist/batch.js') as typeof import('../dist/batch.js');
 const { exp, fma, logSum, LN2, roundLog2, roundToInteger } = math;
 
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8').replace(/\n *(\/\/|\*) */g, ' ');
@@ -22,8 +25,20 @@ function stated(text: string, pattern: RegExp): number {
   return Number(found);
 }
 
+/** The error that both comments state, in units of the last place. */
+function bound(inNative: RegExp, inJs: RegExp): number {
+  const number = stated(native, inNative);
+  expect(stated(js, inJs), `what lib/js/math.ts states, ${inJs}`).toBe(number);
+  return number;
+}
+
+interface Worst {
+  error: number;
+  at: number;
+}
+
 /** The largest of f over the samples, and where it is. */
-function worst(samples: Iterable<number>, f: (x: number) => number): { error: number; at: number } {
+function worst(samples: Iterable<number>, f: (x: number) => number): Worst {
   let error = 0;
   let at = NaN;
   for (const x of samples) {
@@ -31,6 +46,12 @@ function worst(samples: Iterable<number>, f: (x: number) => number): { error: nu
     if (!(e <= error)) [error, at] = [e, x];
   }
   return { error, at };
+}
+
+/** The worst error is within the bound, which is no more than it, rounded up to a tenth. */
+function expectTight({ error, at }: Worst, limit: number): void {
+  expect(error, `at ${at}`).toBeLessThanOrEqual(limit);
+  expect(error, 'the bound is more than a tenth too large').toBeGreaterThan(limit - 0.1);
 }
 
 const double = new Float64Array(1);
@@ -159,8 +180,8 @@ describe('fma', () => {
 describe('exp32', () => {
   const limit = 2 ** stated(native, /\|x\|[^.:]*? [≤<] 2\^(\d+)/);
   const limitOfK = 2 ** stated(native, /\|k\| [≤<] 2\^(\d+)/);
-  const bound = stated(native, /at most ([\d.]+) units in the last place off/);
-  const boundNearZero = stated(native, /\(([\d.]+) for small \|x\|/);
+  const general = bound(/\|k\| < 2\^20: within ([\d.]+) units/, /127 − k, within ([\d.]+) units/);
+  const nearZero = stated(native, /\(([\d.]+) for \|x\| ≤ ln2\/2/);
   const N = 1 << 16;
   const input = new Float32Array(N);
   const output = new Float32Array(N);
@@ -204,18 +225,24 @@ describe('exp32', () => {
       const here = error(0);
       if (here.error > most.error) most = { error: here.error, at: input[here.at] };
     }
-    expect(most.error, `at ${most.at}`).toBeLessThanOrEqual(boundNearZero);
+    expectTight(most, nearZero);
   });
 
   it('is within its stated error over its whole range', () => {
     const random = new Random(72);
+    let most = { error: 0, at: 0 };
     for (let n = 0; n < 60; n++) {
-      const most = Math.min(2 ** (n / 2), limit);
-      const k = roundLog2(Math.fround((n % 2 === 0 ? 1 : -1) * most * (1 - random.uniform() / 4)));
+      const size = Math.min(2 ** (n / 2), limit);
+      const k = roundLog2(Math.fround((n % 2 === 0 ? 1 : -1) * size * (1 - random.uniform() / 4)));
       for (let i = 0; i < N; i++) input[i] = (k - 125 + (125 + 125 * (i % 2)) * random.uniform()) * LN2;
-      const { error: e, at } = error(k);
-      expect(e, `at ${input[at]} with k = ${k}`).toBeLessThanOrEqual(bound);
+      const here = error(k);
+      if (here.error > most.error) most = { error: here.error, at: input[here.at] };
     }
+    // The largest error of all floats within 2^19, where n · ln 2 is least exact.
+    input.fill(-524198.84375);
+    const here = error(roundLog2(input[0]));
+    if (here.error > most.error) most = { error: here.error, at: input[here.at] };
+    expectTight(most, general);
   });
 
   it('is 0 from its floor down, and rises from there', () => {
@@ -254,7 +281,7 @@ describe('exp32', () => {
   });
 
   it('the kernels keep to the range for which all this holds', () => {
-    const shiftAbove = 2 ** stated(read('native/losses-inl.h'), /kShiftAbove = 0x1p(\d+)f/);
+    const shiftAbove = 2 ** stated(read('native/cross_entropy-inl.h'), /kShiftAbove = 0x1p(\d+);/);
     expect(shiftAbove).toBeLessThanOrEqual(limit);
     expect(roundLog2(shiftAbove), 'k').toBeLessThan(limitOfK);
   });
@@ -267,10 +294,12 @@ describe('exp32', () => {
   });
 });
 
-describe('exp', () => {
-  const bound = stated(js, /e\^x for x ≤ 700, within ([\d.]+) unit/);
+// The largest error found in ten million doubles, and around it.
+const WORST_EXP = -50.946317771138737;
 
+describe('exp', () => {
   it('is within its stated error', () => {
+    const limit = bound(/e\^x for x ≤ 700, within ([\d.]+) unit/, /e\^x for x ≤ 700, within ([\d.]+) unit/);
     const random = new Random(74);
     const samples = Array.from({ length: 40_000 }, (_, i) =>
       i % 2 === 0 ? (random.uniform() - 0.5) * 2 : -700 + 1400 * random.uniform(),
@@ -279,9 +308,12 @@ describe('exp', () => {
     for (let n = -1000; n <= 1000; n++)
       samples.push((n + 0.5) * Math.LN2, (n + 0.5) * Math.LN2 * (1 + 2 ** -52));
     for (let n = 1; n < 80; n++) samples.push(2 ** -n, -(2 ** -n));
+    samples.push(WORST_EXP);
     const inside = samples.filter((x) => x >= -700 && x <= 700);
-    const { error, at } = worst(inside, (x) => ulpsOff(exp(x), exactExp(x), 53));
-    expect(error, `at ${at}`).toBeLessThanOrEqual(bound);
+    expectTight(
+      worst(inside, (x) => ulpsOff(exp(x), exactExp(x), 53)),
+      limit,
+    );
   });
 
   it('is exact at 0, 0 below -700, NaN for NaN', () => {
@@ -296,7 +328,7 @@ describe('exp', () => {
 });
 
 describe('logSum', () => {
-  const bound = stated(js, /Within ([\d.]+) units in the last place/);
+  const limit = bound(/normal number\. Within ([\d.]+) unit/, /normal number\. Within ([\d.]+) unit/);
 
   it('ln(a + b) is within its stated error', () => {
     const random = new Random(75);
@@ -315,9 +347,12 @@ describe('logSum', () => {
       samples.push(1 + random.normal() * 2 ** -random.below(50)); // near 1, where logarithms are small
       samples.push((1 + random.uniform()) * 2 ** (random.below(2045) - 1022));
     }
-    const inside = samples.filter((x) => x > 2 ** -1022 && x !== 1);
-    const { error, at } = worst(inside, (x) => ulpsOff(logSum(x, 0, false), exactLog(x), 53));
-    expect(error, `at ${at}`).toBeLessThanOrEqual(bound);
+    samples.push(0.70288866002453709); // the largest error found
+    const inside = samples.filter((x) => x >= 2 ** -1022 && x !== 1);
+    expectTight(
+      worst(inside, (x) => ulpsOff(logSum(x, 0, false), exactLog(x), 53)),
+      limit,
+    );
     expect(logSum(1, 0, false)).toBe(0);
   });
 
@@ -342,8 +377,270 @@ describe('logSum', () => {
       const [a, b] = pairs[i];
       return a === 0 ? 0 : ulpsOff(logSum(a, b, true), exactLog1p(a, b), 53);
     });
-    expect(error, `at ${pairs[at]}`).toBeLessThanOrEqual(bound);
+    expect(error, `at ${pairs[at]}`).toBeLessThanOrEqual(limit);
     expect(logSum(0, 3, true)).toBe(0);
+  });
+});
+
+describe('log', () => {
+  it('is logSum of one number, with the error stated for it', () => {
+    const pattern = /ln x of a normal number, within ([\d.]+) unit/;
+    expect(bound(pattern, pattern)).toBe(stated(js, /normal number\. Within ([\d.]+) unit/));
+    const random = new Random(79);
+    for (let n = 0; n < 1000; n++) {
+      const x = (1 + random.uniform()) * 2 ** (random.below(2045) - 1022);
+      expect(math.log(x)).toBe(logSum(x, 0, false));
+    }
+  });
+});
+
+/** Every `step`-th float from `low` to `high`, both > 0. */
+function* floatsBetween(low: number, high: number, step: number): Generator<number> {
+  const bitsOf = (x: number) => {
+    float[0] = x;
+    return floatWords[0];
+  };
+  const last = bitsOf(high);
+  for (let bits = bitsOf(low); bits <= last; bits += step) {
+    floatWords[0] = bits;
+    yield float[0];
+  }
+}
+
+/** How far a float is from a number that is known in double. */
+function floatUlps(x: number, reference: number): number {
+  const exponent = Math.max(decompose(Math.fround(reference)).e + 29, -149);
+  return Math.abs(x - reference) / 2 ** exponent;
+}
+
+/** The worst of a function of floats; `ranges` are tuples for floatsBetween. */
+function worstFloat(
+  f: (x: number) => number,
+  reference: (x: number) => number,
+  ...ranges: [number, number, number][]
+): Worst {
+  let most = { error: 0, at: 0 };
+  for (const range of ranges) {
+    const here = worst(floatsBetween(...range), (x) => floatUlps(f(x), reference(x)));
+    if (here.error > most.error) most = here;
+  }
+  return most;
+}
+
+/** A double with any exponent from `low` to `high`, and its neighbours at powers of two. */
+function* doublesBetween(random: Random, low: number, high: number, each: number): Generator<number> {
+  for (let e = low; e <= high; e++) {
+    yield 2 ** e;
+    yield 2 ** e * (1 + 2 ** -52);
+    for (let n = 0; n < each; n++) yield (1 + random.uniform()) * 2 ** e;
+  }
+}
+
+const LARGEST_FLOAT = 2 ** 128 - 2 ** 104;
+
+// Math.log, Math.log1p and Math.tanh are right to a few units in the last place of double: exact for floats.
+describe('functions of floats', () => {
+  it('log32 is within its stated error, subnormals too', () => {
+    const limit = bound(
+      /last place of doubles, ([\d.]+) of floats\.\s+template/,
+      /others some number\. Within ([\d.]+) unit/,
+    );
+    const most = worstFloat(
+      math.log32,
+      Math.log,
+      [2 ** -149, LARGEST_FLOAT, 1009],
+      [2 ** -149, 2 ** -140, 1],
+      [0.97, 1 - 2 ** -24, 1],
+      [1 + 2 ** -23, 1.03, 1], // the largest error of all floats is here
+      [0.7, 0.71, 1],
+      [1.41, 1.42, 1],
+    );
+    expectTight(most, limit);
+    expect(math.log32(1)).toBe(0);
+    for (const x of [-1, -(2 ** -149), -Infinity]) expect(math.log32(x)).toBeNaN();
+  });
+
+  it('log1p32 is within its stated error, however small e is', () => {
+    const limit = bound(/before rounding; within ([\d.]+) unit/, /floats 0 ≤ e ≤ 1, within ([\d.]+) unit/);
+    const most = worstFloat(
+      math.log1p32,
+      Math.log1p,
+      [2 ** -149, 1, 499],
+      [2 ** -149, 2 ** -140, 1],
+      [0.98, 1, 1],
+    );
+    expectTight(most, limit);
+    expect(math.log1p32(0)).toBe(0);
+  });
+
+  it('tanh32 is within its stated error, odd, and ±1 from where it rounds to that', () => {
+    const limit = bound(/of doubles, ([\d.]+) of floats; ±1/, /tanh y of a float, within ([\d.]+) unit/);
+    const most = worstFloat(
+      math.tanh32,
+      Math.tanh,
+      [2 ** -149, 11, 499],
+      [2 ** -149, 2 ** -140, 1],
+      [0.0615, 0.0635, 1],
+    );
+    expectTight(most, limit);
+    for (const y of [10, 11, 1e30, Infinity]) {
+      expect(math.tanh32(y)).toBe(1);
+      expect(math.tanh32(-y)).toBe(-1);
+    }
+    for (const y of [0, 2 ** -149, 0.3, 7]) expect(math.tanh32(-y)).toBe(-math.tanh32(y));
+    expect(math.tanh32(NaN)).toBeNaN();
+    for (const y of floatsBetween(1, 11, 101))
+      if (!(math.tanh32(y) <= 1)) throw new Error(`more than 1 at ${y}`);
+  });
+
+  it('the loop over ln(1 + e) gives the bits of log1p32', () => {
+    const N = 1 << 18;
+    const from = new Float32Array(N);
+    const to = new Float32Array(N);
+    let i = 0;
+    for (const e of floatsBetween(2 ** -149, 1, Math.ceil(0x3f800000 / N))) from[i++] = e;
+    math.log1pOf(from, N, to);
+    for (i = 0; i < N; i++) {
+      if (!Object.is(to[i], math.log1p32(from[i]))) throw new Error(`${to[i]} at ${from[i]}`);
+    }
+  });
+});
+
+describe('functions of doubles', () => {
+  it('exp64 is within its stated error over its whole range, and 0 from its floor down', () => {
+    const limit = bound(/2\^20: within ([\d.]+) units[^:]*k − 1022/, /1023 − k: within ([\d.]+) unit/);
+    const random = new Random(80);
+    const N = 1000;
+    const input = new Float64Array(N);
+    const output = new Float64Array(N);
+    const run = (k: number) =>
+      math.exp64(input, 0, N, 0, math.expFloorDouble(k), math.expMagicDouble(k), output, 0);
+    let most: Worst = { error: 0, at: 0 };
+    for (let n = 0; n < 30; n++) {
+      const k = n < 5 ? 0 : Math.round(random.pick(1, -1) * 2 ** (20 * random.uniform()) * Math.LOG2E * 0.5);
+      for (let i = 0; i < N; i++) {
+        input[i] =
+          n === 0 ? random.uniform() - 0.5 : (k - 1021 + (i % 2 ? 1021 : 2042) * random.uniform()) * LN2;
+      }
+      if (n === 0) input[0] = WORST_EXP;
+      run(k);
+      const here = worst(output.keys(), (i) => {
+        const { value, scale } = exactExp(input[i]);
+        return ulpsOff(output[i], { value, scale: scale + k }, 53);
+      });
+      if (here.error > most.error) most = { error: here.error, at: input[here.at] };
+      const floor = math.expFloorDouble(k);
+      for (let i = 0; i < N; i++) input[i] = floor - (i === 0 ? 0 : 2 ** (i % 64) * random.uniform());
+      input[1] = NaN;
+      input[2] = -Infinity;
+      run(k);
+      expect(output[1]).toBeNaN();
+      for (let i = 0; i < N; i++) {
+        if (i !== 1 && !Object.is(output[i], 0)) throw new Error(`${output[i]} at ${input[i]} with k = ${k}`);
+      }
+    }
+    expectTight(most, limit);
+  });
+
+  it('log64 is within its stated error, subnormals too', () => {
+    const limit = bound(
+      /others some number\. Within ([\d.]+) unit/,
+      /The same in double: within ([\d.]+) units[^/]*\*\/\s+export function log64/,
+    );
+    const random = new Random(81);
+    const samples = [...doublesBetween(random, -1074, 1023, 4), 0.70288866002453709];
+    for (let n = 0; n < 15_000; n++)
+      samples.push(1 + random.normal() * 2 ** -random.below(50), 0.7 + 0.72 * random.uniform());
+    const most = worst(
+      samples.filter((x) => x > 0 && x !== 1),
+      (x) => ulpsOff(math.log64(x), exactLog(x), 53),
+    );
+    expectTight(most, limit);
+    expect(math.log64(1)).toBe(0);
+    for (const x of [-1, -(2 ** -1074), -Infinity]) expect(math.log64(x)).toBeNaN();
+  });
+
+  it('log1p64 is within its stated error, however small e is', () => {
+    const limit = bound(
+      /however small e is: within ([\d.]+) unit/,
+      /The same in double: within ([\d.]+) units[^/]*\*\/\s+export function log1p64/,
+    );
+    const random = new Random(82);
+    const samples = [...doublesBetween(random, -1074, -1, 8), 1, 0.41421356237309503, 0.42529234993178294];
+    for (let n = 0; n < 15_000; n++)
+      samples.push(
+        random.uniform(),
+        0.41421356237309503 * (1 + (random.uniform() - 0.5) * 2 ** -random.below(50)),
+      );
+    const most = worst(samples, (e) => ulpsOff(math.log1p64(e), exactLog1p(e, 1), 53));
+    expectTight(most, limit);
+    expect(math.log1p64(0)).toBe(0);
+  });
+
+  it('tanh64 is within its stated error, odd, and ±1 from where it rounds to that', () => {
+    const limit = bound(
+      /tanh y, within ([\d.]+) unit/,
+      /The same in double: within ([\d.]+) units[^/]*\*\/\s+export function tanh64/,
+    );
+    const random = new Random(83);
+    const samples = [...doublesBetween(random, -1074, 4, 8), 0.0625546710111438];
+    for (let n = 0; n < 10_000; n++)
+      samples.push(20 * random.uniform(), random.uniform(), 2 ** (-5 * random.uniform()));
+    const most = worst(samples, (y) => ulpsOff(math.tanh64(y), exactTanh(y), 53));
+    expectTight(most, limit);
+    for (const y of samples) {
+      const positive = math.tanh64(y);
+      if (!(positive <= 1) || math.tanh64(-y) !== -positive) throw new Error(`${positive} at ${y}`);
+    }
+    for (const y of [20, 21, 1e300, Infinity]) expect(math.tanh64(y)).toBe(1);
+    expect(math.tanh64(-0)).toBe(-0);
+    expect(math.tanh64(NaN)).toBeNaN();
+  });
+});
+
+describe('half types', () => {
+  const types = [
+    ['float16', FLOAT16],
+    ['bfloat16', BFLOAT16],
+  ] as const;
+  const all = Uint16Array.from({ length: 1 << 16 }, (_, bits) => bits);
+
+  it.each(types)('every %s is read as the number it stands for', (name, type) => {
+    const floats = new Float32Array(all.length);
+    elements.load(type, all, 0, 1, all.length, floats);
+    for (const bits of all) {
+      const expected = decodeHalf(bits, HALVES[name]);
+      if (!Object.is(floats[bits], expected)) throw new Error(`0x${bits.toString(16)} is ${floats[bits]}`);
+    }
+  });
+
+  it.each(types)('a float becomes the nearest %s, ties to even', (name, type) => {
+    const random = new Random(84);
+    const candidates: number[] = [0, -0, Infinity, -Infinity, NaN, LARGEST_FLOAT, -LARGEST_FLOAT];
+    for (const bits of all) {
+      // Each half, the middle to the next one, and the floats beside both.
+      const low = decodeHalf(bits, HALVES[name]);
+      const high = decodeHalf(bits + 1, HALVES[name]);
+      for (const x of [low, (low + high) / 2]) {
+        if (!Number.isFinite(x)) continue;
+        float[0] = x;
+        candidates.push(x);
+        for (const word of [floatWords[0] - 1, floatWords[0] + 1]) {
+          floatWords[0] = word;
+          candidates.push(float[0]);
+        }
+      }
+      floatWords[0] = 2 ** 32 * random.uniform();
+      candidates.push(float[0]);
+    }
+    const floats = Float32Array.from(candidates);
+    const halves = new Uint16Array(floats.length);
+    elements.store(floats, type, halves, 0, 1, floats.length);
+    floats.forEach((x, i) => {
+      const expected = encodeHalf(x, HALVES[name]);
+      if (halves[i] !== expected)
+        throw new Error(`${x} is 0x${halves[i].toString(16)}, expected 0x${expected.toString(16)}`);
+    });
   });
 });
 
@@ -374,6 +671,8 @@ describe('the references', () => {
       expect(ulpsOff(Math.log(y), exactLog(y), 53)).toBeLessThan(1);
       const z = 0.4 * random.uniform() + 2 ** -60;
       expect(ulpsOff(Math.log1p(z), exactLog1p(z, 1), 53)).toBeLessThan(1);
+      const t = 2 ** (2 - 80 * random.uniform());
+      expect(ulpsOff(Math.tanh(t), exactTanh(t), 53)).toBeLessThan(3);
     }
   });
 
@@ -382,6 +681,9 @@ describe('the references', () => {
     expect(ulpsOff(1, one, 53)).toBe(0);
     expect(ulpsOff(1 + 2 ** -52, one, 53)).toBe(1);
     expect(ulpsOff(1 + 2 ** -23, one, 24)).toBe(1);
+    const tiny = { value: 3n, scale: 1075 }; // one and a half of the smallest number
+    expect(ulpsOff(2 ** -1074, tiny, 53)).toBe(0.5);
+    expect(ulpsOff(2 ** -149, { value: 3n, scale: 150 }, 24)).toBe(0.5);
     expect(exactFma(2 ** -149, 0.5, 0)).toBe(0);
     expect(exactFma(2 ** -149, 0.75, 0)).toBe(2 ** -149);
     expect(exactFma(1, 2 ** 24 + 0, 1)).toBe(2 ** 24);

@@ -211,7 +211,12 @@ export function startOf(row: number, stride: number, { classes, inner }: Batch):
 /** Takes dense targets into the batch. */
 export function takeDense(batch: Batch, dense: TypedArray, of: string, logits: string): void {
   const stride = strideOf(dense, batch);
-  if (stride < 0) throw wrongLength('targets', dense, denseLength(of, batch, logits));
+  if (stride < 0) {
+    const type = typeOf(dense);
+    const hint =
+      lengthOf(dense) === batch.rows ? `; in a ${type} they are numbers for each class, not classes` : '';
+    throw wrongLength('targets', dense, denseLength(of, batch, logits) + hint);
+  }
   batch.dense = dense as Floats | Uint8Array;
   batch.denseStride = stride;
 }

@@ -6,6 +6,7 @@ import { Rows } from './layout.js';
 import { exp, LN2, logSum, roundLog2 } from './math.js';
 import {
   belowOf,
+  bounded,
   ClassTarget,
   largestClass,
   NONE,
@@ -16,7 +17,6 @@ import {
 } from './targets.js';
 
 const SHIFT_ABOVE = 2 ** 19;
-const LARGEST_FACTOR = 1e300;
 
 export class CrossEntropy<A extends Floats> extends Rows<A> {
   private readonly target = new ClassTarget();
@@ -183,9 +183,7 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
     const lse = maximum + lseAboveMax;
     const nllSecond = lseAboveMax + (maximum - this.zSecond);
 
-    const upstream = upstreamOf(batch, row) * batch.logitScale;
-    const factor =
-      upstream > LARGEST_FACTOR ? LARGEST_FACTOR : upstream < -LARGEST_FACTOR ? -LARGEST_FACTOR : upstream;
+    const factor = bounded(upstreamOf(batch, row) * batch.logitScale);
     const reciprocal = factor / sum;
     const zGradient = 2 * batch.zLoss * lse;
     this.multiplier = (total + zGradient) * reciprocal;
@@ -200,8 +198,8 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
     if (target.ownSecond > 0) loss += target.ownSecond * nllSecond;
     if (target.mass > 0) loss += target.mass * (target.others * lseAboveMax - this.below);
     if (batch.kl) loss += target.entropy;
-    const zTerm = batch.zLoss * (lse * lse);
-    if (batch.zLoss > 0) loss += zTerm;
+    const zTerm = batch.zLoss > 0 ? batch.zLoss * (lse * lse) : 0;
+    loss += zTerm;
     if (!this.defined) loss = NaN;
     const weighed = weigh(numberOf(batch.rowWeight, row, 1), loss);
     sums.numerator += weighed;

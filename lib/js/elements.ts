@@ -56,11 +56,7 @@ export function copy(
   n: number,
   to: Floats | Uint8Array,
 ): void {
-  if (step === 1) {
-    to.set(from.subarray(start, start + n));
-  } else {
-    for (let c = 0, i = start; c < n; c++, i += step) to[c] = from[i];
-  }
+  for (let c = 0, i = start; c < n; c++, i += step) to[c] = from[i];
 }
 
 /** Elements of the type likewise. */

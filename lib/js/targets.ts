@@ -26,8 +26,16 @@ export function weigh(weight: number, loss: number): number {
   return weight === 0 && !Number.isNaN(loss) ? 0 : oneNaN(weight * loss);
 }
 
+/** Finite, so that times 0 it is 0: a double holds more than any gradient needs. */
+export function bounded(factor: number): number {
+  return factor > 1e300 ? 1e300 : factor < -1e300 ? -1e300 : factor;
+}
+
+/** What a row's gradient is multiplied by. */
 export function upstreamOf(batch: Batch, row: number): number {
-  return batch.gradientScale * numberOf(batch.rowWeight, row, 1) * numberOf(batch.gradientScales, row, 1);
+  return bounded(
+    batch.gradientScale * numberOf(batch.rowWeight, row, 1) * numberOf(batch.gradientScales, row, 1),
+  );
 }
 
 function without(total: Total, index: number, value: number): number {

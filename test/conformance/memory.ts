@@ -1,95 +1,288 @@
-// Arrays of every kind that JavaScript has, callers who lie about theirs, and the addon without its argument checks: the
-// answer is right or the call is refused, on every backend alike, and no byte is touched that is not the call's own.
+// Arrays of every kind that JavaScript has, and callers who lie about theirs: the answer is right or the call is refused, on
+// every backend alike.
 
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import type { CrossEntropyOptions, Functions, IndexArray } from 'smoothloss';
+import type { Functions } from 'smoothloss';
+import { type Call, type FunctionName, make as makeCall, type Returned } from '../support/calls.js';
 import { detach, growable, otherRealm, resizable, wasmPage } from '../support/memory.js';
-import { requireFromRoot, root } from '../support/root.js';
+import type { OracleLabelSmoothing, OracleTargets } from '../support/oracle.js';
 import { backends, onEveryBackend } from './backends.js';
-import { resultBytes, sameBytes } from './pinned.js';
+import { type Numbers, type Part, resultBytes, sameBytes } from './pinned.js';
 import { Random } from './random.js';
 import { type Case, errorOf, fail, same, sameElements, type Table } from './table.js';
 
-const ROWS = 5;
+const ROWS = 6;
 const CLASSES = 37;
 
-interface Call {
-  logits: Float32Array;
-  targets: IndexArray;
-  options: CrossEntropyOptions;
+const { Float16Array: Float16 = Uint16Array } = globalThis as { Float16Array?: Uint16ArrayConstructor };
+const CONSTRUCTORS = {
+  Float32Array,
+  Float64Array,
+  Uint16Array,
+  Int32Array,
+  Uint8Array,
+  Float16Array: Float16,
+};
+type Kind = keyof typeof CONSTRUCTORS;
+/** An array of that kind with these elements, for the named place in a call. */
+type Make = (kind: Kind, values: readonly number[], name: string) => Numbers;
+
+/** A call with an array in every place that takes one. */
+interface Sample {
+  name: string;
+  make(make: Make): Call;
+  /** The places, the gradient last. */
+  places: readonly string[];
+  /** Options that the call could have as well. */
+  unset: readonly string[];
 }
 
-type Kind = 'Float32Array' | 'Int32Array' | 'Uint8Array';
-type Array_ = Float32Array | Int32Array | Uint8Array;
-const CONSTRUCTORS = { Float32Array, Int32Array, Uint8Array };
+function sample(
+  name: FunctionName,
+  what: string,
+  unset: readonly string[],
+  draw: (make: Make) => Call,
+): Sample {
+  const places: string[] = [];
+  draw((kind, values, place) => {
+    places.push(place);
+    return plain(kind, values);
+  });
+  return { name: `${name} ${what}`, make: (make) => ({ ...draw(make), name }), places, unset };
+}
 
-/** A call with an array in every place that takes one, made by `make` from its type and elements. */
-function callWith(make: (kind: Kind, values: readonly number[], name: string) => Array_): Call {
-  const random = new Random(1);
-  const values = (length: number) => Array.from({ length }, () => Math.fround(random.uniform()));
-  const floats = (length: number, name: string) => make('Float32Array', values(length), name) as Float32Array;
-  return {
-    logits: floats(ROWS * CLASSES, 'logits'),
-    targets: make('Int32Array', [3, 36, 0, 7, -100], 'targets') as Int32Array,
+const plain = (kind: Kind, values: readonly number[]): Numbers => CONSTRUCTORS[kind].from(values) as Numbers;
+
+const random = new Random(1);
+const floats = (length: number) => Array.from({ length }, () => Math.fround(random.uniform()));
+const halves = (length: number) => Array.from({ length }, () => 0x3c00 + random.below(0x400));
+const zeros = (length: number) => new Array<number>(length).fill(0);
+const FIRST = [3, 36, 0, 7, -100, 20];
+const SECOND = [36, 5, 1, 7, 9, 0];
+const ROW_MASK = [1, 2, 0, 1, 1, 9];
+
+const ELEMENTS = floats(ROWS * CLASSES);
+const HALF_ELEMENTS = halves(ROWS * CLASSES);
+const PER_CLASS = floats(CLASSES);
+const PER_ROW = floats(ROWS);
+const BITS = ELEMENTS.map((x) => Math.round(x));
+const STRIDE = CLASSES + 3;
+const STRIDED = floats(ROWS * STRIDE);
+
+const SAMPLES: readonly Sample[] = [
+  sample('crossEntropy', 'of class indices', ['normalizer', 'whenEmpty', 'rowStride', 'metrics'], (make) => ({
+    logits: make('Float32Array', ELEMENTS, 'logits') as Float32Array,
+    targets: make('Int32Array', FIRST, 'targets'),
     options: {
       classes: CLASSES,
-      weight: floats(CLASSES, 'weight'),
-      rowWeight: floats(ROWS, 'rowWeight'),
-      mask: make('Uint8Array', [1, 2, 0, 1, 1], 'mask') as Uint8Array,
+      weight: make('Float32Array', PER_CLASS, 'weight'),
+      rowWeight: make('Float32Array', PER_ROW, 'rowWeight'),
+      mask: make('Uint8Array', ROW_MASK, 'mask'),
       labelSmoothing: {
-        epsilon: floats(ROWS, 'epsilon'),
-        prior: floats(CLASSES, 'prior'),
+        epsilon: make('Float32Array', PER_ROW.toReversed(), 'epsilon'),
+        prior: make('Float32Array', PER_CLASS.toReversed(), 'prior'),
         exclude: [1, 2],
         over: 'others',
       },
       reduction: 'none',
-      gradientScale: floats(ROWS, 'gradientScale'),
-      gradient: make('Float32Array', new Array(ROWS * CLASSES).fill(0), 'gradient') as Float32Array,
+      gradientScale: make('Float32Array', PER_ROW, 'gradientScale'),
+      perRow: ['loss', 'prediction'],
+      gradient: make('Float32Array', zeros(ROWS * CLASSES), 'gradient') as Float32Array,
     },
-  };
+  })),
+  sample('crossEntropy', 'of soft targets, float16', ['normalizer', 'whenEmpty', 'rowStride'], (make) => ({
+    logits: make('Uint16Array', HALF_ELEMENTS, 'logits') as Uint16Array,
+    targets: make('Float64Array', ELEMENTS, 'targets'),
+    options: {
+      classes: CLASSES,
+      dtype: 'float16',
+      weight: make('Float32Array', PER_CLASS, 'weight'),
+      mask: make('Uint8Array', ROW_MASK, 'mask'),
+      labelSmoothing: { epsilon: 0.125, prior: make('Float32Array', PER_CLASS.toReversed(), 'prior') },
+      logitScale: 0.5,
+      softcap: 4,
+      zLoss: 0.125,
+      inner: 3,
+      metrics: true,
+      form: 'kl',
+      gradient: make('Uint16Array', zeros(ROWS * CLASSES), 'gradient') as Uint16Array,
+    },
+  })),
+  sample('crossEntropy', 'of mixed targets, float64', ['normalizer', 'whenEmpty', 'inner'], (make) => ({
+    logits: make('Float64Array', STRIDED, 'logits') as Float64Array,
+    targets: {
+      a: make('Int32Array', FIRST, 'targets.a'),
+      b: make('Uint8Array', SECOND, 'targets.b'),
+      lambda: make('Float32Array', PER_ROW, 'targets.lambda'),
+    },
+    options: {
+      classes: CLASSES,
+      rowStride: STRIDE,
+      weight: make('Float32Array', PER_CLASS, 'weight'),
+      rowWeight: make('Float32Array', PER_ROW, 'rowWeight'),
+      labelSmoothing: 0.25,
+      gradient: make('Float64Array', zeros(ROWS * STRIDE), 'gradient') as Float64Array,
+    },
+  })),
+  sample(
+    'bceWithLogits',
+    'of numbers for each element',
+    ['normalizer', 'whenEmpty', 'inner', 'softcap'],
+    (make) => ({
+      logits: make('Float32Array', STRIDED, 'logits') as Float32Array,
+      targets: make('Uint8Array', BITS, 'targets'),
+      options: {
+        classes: CLASSES,
+        rowStride: STRIDE,
+        weight: make('Float32Array', ELEMENTS.toReversed(), 'weight'),
+        posWeight: make('Float32Array', PER_CLASS, 'posWeight'),
+        rowWeight: make('Float32Array', PER_ROW, 'rowWeight'),
+        mask: make('Uint8Array', BITS.toReversed(), 'mask'),
+        labelSmoothing: { epsilon: 0.25, toward: 0.75 },
+        reduction: 'none',
+        gradientScale: make('Float32Array', PER_ROW, 'gradientScale'),
+        gradient: make('Float32Array', zeros(ROWS * STRIDE), 'gradient') as Float32Array,
+      },
+    }),
+  ),
+  sample('bceWithLogits', 'of class indices, bfloat16', ['normalizer', 'rowStride'], (make) => ({
+    logits: make('Uint16Array', HALF_ELEMENTS, 'logits') as Uint16Array,
+    targets: make('Int32Array', FIRST, 'targets'),
+    options: {
+      classes: CLASSES,
+      dtype: 'bfloat16',
+      inner: 2,
+      weight: make('Float32Array', PER_CLASS, 'weight'),
+      mask: make('Uint8Array', ROW_MASK, 'mask'),
+      ignoreIndex: [-100, 7],
+      gradient: make('Uint16Array', zeros(ROWS * CLASSES), 'gradient') as Uint16Array,
+    },
+  })),
+  sample('klDiv', 'of float64', ['normalizer', 'inner', 'dtype'], (make) => ({
+    logits: make('Float64Array', ELEMENTS, 'logits') as Float64Array,
+    targets: make('Float32Array', ELEMENTS.toReversed(), 'targets'),
+    options: {
+      classes: CLASSES,
+      weight: make('Float32Array', PER_CLASS, 'weight'),
+      rowWeight: make('Float32Array', PER_ROW, 'rowWeight'),
+      mask: make('Uint8Array', ROW_MASK, 'mask'),
+      logTarget: true,
+      reduction: 'none',
+      gradientScale: make('Float32Array', PER_ROW, 'gradientScale'),
+      gradient: make('Float64Array', zeros(ROWS * CLASSES), 'gradient') as Float64Array,
+    },
+  })),
+  sample('nllLoss', 'of mixed targets', ['normalizer', 'rowStride', 'dtype'], (make) => ({
+    logits: make('Float16Array', Float16 === Uint16Array ? HALF_ELEMENTS : ELEMENTS, 'logits') as Uint16Array,
+    targets: {
+      a: make('Int32Array', FIRST, 'targets.a'),
+      b: make('Int32Array', SECOND, 'targets.b'),
+      lambda: make('Float32Array', PER_ROW, 'targets.lambda'),
+    },
+    options: {
+      classes: CLASSES,
+      ...(Float16 === Uint16Array ? { dtype: 'float16' } : {}),
+      weight: make('Float32Array', PER_CLASS, 'weight'),
+      mask: make('Uint8Array', ROW_MASK, 'mask'),
+      labelSmoothing: {
+        epsilon: make('Float32Array', PER_ROW.toReversed(), 'epsilon'),
+        prior: make('Float32Array', PER_CLASS.toReversed(), 'prior'),
+      },
+      perRow: ['loss', 'nll', 'prediction'],
+      metrics: true,
+      gradient: make('Float16Array', zeros(ROWS * CLASSES), 'gradient') as Uint16Array,
+    },
+  })),
+  sample('nllLoss', 'of class indices', ['form', 'metrics'], (make) => ({
+    logits: make('Float32Array', ELEMENTS, 'logits') as Float32Array,
+    targets: make('Uint8Array', SECOND, 'targets'),
+    options: {
+      classes: CLASSES,
+      mask: make('Uint8Array', ROW_MASK, 'mask'),
+      labelSmoothing: 0.25,
+      gradient: make('Float32Array', zeros(ROWS * CLASSES), 'gradient') as Float32Array,
+    },
+  })),
+  sample('smoothLabels', 'of mixed targets', [], (make) => ({
+    logits: new Float32Array(0),
+    targets: {
+      a: make('Int32Array', FIRST, 'targets.a'),
+      b: make('Int32Array', SECOND, 'targets.b'),
+      lambda: make('Float32Array', PER_ROW, 'targets.lambda'),
+    },
+    options: {
+      classes: CLASSES,
+      ignoreIndex: [-100, 20],
+      mask: make('Uint8Array', ROW_MASK, 'mask'),
+      labelSmoothing: {
+        epsilon: make('Float32Array', PER_ROW.toReversed(), 'epsilon'),
+        prior: make('Float32Array', PER_CLASS.toReversed(), 'prior'),
+        exclude: 3,
+      },
+    },
+  })),
+  sample('smoothLabels', 'of soft targets', ['mask'], (make) => ({
+    logits: new Float32Array(0),
+    targets: make('Float64Array', ELEMENTS, 'targets'),
+    options: { classes: CLASSES, labelSmoothing: 0.125 },
+  })),
+];
+
+// What each sample gives on each backend.
+const expected = new Map(
+  SAMPLES.map((each) => [
+    each.name,
+    new Map(backends.map((functions) => [functions, resultBytes(functions, each.make(plain))])),
+  ]),
+);
+const expectedOf = (functions: Functions, { name }: Sample): Part[] =>
+  expected.get(name)?.get(functions) ?? fail('no plain result');
+
+function expectPlain(functions: Functions, each: Sample, call: Call, what: string): void {
+  sameBytes(resultBytes(functions, call), expectedOf(functions, each), what);
 }
 
-const plain = (kind: Kind, values: readonly number[]): Array_ => CONSTRUCTORS[kind].from(values);
-const expected = new Map(backends.map((functions) => [functions, resultBytes(functions, callWith(plain))]));
-
-function expectPlain(functions: Functions, call: Call, what: string): void {
-  sameBytes(resultBytes(functions, call), expected.get(functions) ?? [], what);
+/** One case for each sample on each backend. */
+function onEverySample(name: string, run: (functions: Functions, each: Sample) => void): Case[] {
+  return SAMPLES.flatMap((each) =>
+    onEveryBackend(`${name}, ${each.name}`, (functions) => run(functions, each)),
+  );
 }
 
 /** A typed array of that kind on memory of any kind. */
-function view(kind: Kind, memory: ArrayBufferLike, byteOffset = 0, length?: number): Array_ {
+function view(kind: Kind, memory: ArrayBufferLike, byteOffset = 0, length?: number): Numbers {
   return new CONSTRUCTORS[kind](memory as ArrayBuffer, byteOffset, length);
 }
 
-function filled<A extends Array_>(array: A, values: readonly number[]): A {
+function filled<A extends Numbers>(array: A, values: readonly number[]): A {
   array.set(values);
   return array;
 }
 
 class MyFloats extends Float32Array {}
+class MyDoubles extends Float64Array {}
+class MyHalves extends Uint16Array {}
 class MyInts extends Int32Array {}
 class MyBytes extends Uint8Array {}
+class MyFloat16s extends Float16 {}
 
 function kindsOfMemory(): Case[] {
-  const kinds: Record<string, (kind: Kind, values: readonly number[]) => Array_> = {
+  const kinds: Record<string, (kind: Kind, values: readonly number[]) => Numbers> = {
     'shared memory': (kind, values) =>
-      filled(view(kind, new SharedArrayBuffer(values.length * 4), 0, values.length), values),
+      filled(view(kind, new SharedArrayBuffer(values.length * 8), 0, values.length), values),
     'shared memory at an offset': (kind, values) =>
-      filled(view(kind, new SharedArrayBuffer(values.length * 4 + 12), 12, values.length), values),
+      filled(view(kind, new SharedArrayBuffer(values.length * 8 + 24), 24, values.length), values),
     'resizable memory': (kind, values) =>
-      filled(view(kind, resizable(values.length * 4 + 8), 8, values.length), values),
+      filled(view(kind, resizable(values.length * 8 + 8), 8, values.length), values),
     'resizable memory, its length tracked': (kind, values) => {
-      const buffer = resizable(4, 4096);
-      const array = view(kind, buffer, 4 - (4 % CONSTRUCTORS[kind].BYTES_PER_ELEMENT));
-      buffer.resize(4 + values.length * CONSTRUCTORS[kind].BYTES_PER_ELEMENT);
+      const buffer = resizable(8, 4096);
+      const array = view(kind, buffer, 8);
+      buffer.resize(8 + values.length * CONSTRUCTORS[kind].BYTES_PER_ELEMENT);
       return filled(array, values);
     },
     'growable shared memory, grown': (kind, values) => {
-      const buffer = growable(values.length * 4);
+      const buffer = growable(values.length * 8);
       const array = view(kind, buffer, 0, values.length);
-      buffer.grow(values.length * 8);
+      buffer.grow(values.length * 16);
       return filled(array, values);
     },
     'memory of WebAssembly': (kind, values) => filled(view(kind, wasmPage(), 64, values.length), values),
@@ -99,130 +292,166 @@ function kindsOfMemory(): Case[] {
       return (kind: Kind, values: readonly number[]) => {
         if (at > 1 << 15) at = 0;
         const array = view(kind, buffer, at, values.length);
-        at += Math.ceil(array.byteLength / 4) * 4; // right next to each other
+        at += Math.ceil(array.byteLength / 8) * 8; // right next to each other
         return filled(array, values);
       };
     })(),
-    'another realm': (kind, values) => otherRealm(`${kind}.from(${JSON.stringify(values)})`) as Array_,
+    'another realm': (kind, values) => otherRealm(`${kind}.from(${JSON.stringify(values)})`) as Numbers,
     subclasses: (kind, values) =>
-      ({ Float32Array: MyFloats, Int32Array: MyInts, Uint8Array: MyBytes })[kind].from(values),
+      ({
+        Float32Array: MyFloats,
+        Float64Array: MyDoubles,
+        Uint16Array: MyHalves,
+        Int32Array: MyInts,
+        Uint8Array: MyBytes,
+        Float16Array: MyFloat16s,
+      })[kind].from(values) as Numbers,
     'a Buffer for bytes': (kind, values) =>
       kind === 'Uint8Array' ? Buffer.from(values) : plain(kind, values),
   };
+  if (Float16 === Uint16Array) {
+    const foreign = kinds['another realm'];
+    kinds['another realm'] = (kind, values) =>
+      foreign(kind === 'Float16Array' ? 'Uint16Array' : kind, values);
+  }
   const cases = Object.entries(kinds).flatMap(([name, make]) =>
-    onEveryBackend(`arrays of ${name}`, (functions) => expectPlain(functions, callWith(make), name)),
+    onEverySample(`arrays of ${name}`, (functions, each) =>
+      expectPlain(functions, each, each.make(make), name),
+    ),
   );
   cases.push(
-    ...onEveryBackend('options and lists of another realm, or without a prototype', (functions) => {
-      const call = callWith(plain);
-      const foreign = otherRealm('({ exclude: [1, 2], ignoreIndex: [-100], o: {} })') as {
-        exclude: number[];
-        ignoreIndex: number[];
-        o: object;
+    ...onEverySample('options and lists of another realm, or without a prototype', (functions, each) => {
+      const call = each.make(plain);
+      const foreign = (value: unknown): unknown => {
+        if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+        if (Array.isArray(value)) return otherRealm(JSON.stringify(value));
+        const parts = Object.entries(value).map(([name, part]) => [name, foreign(part)]);
+        return Object.assign(Object.create(null), Object.fromEntries(parts));
       };
-      const labelSmoothing = Object.assign(Object.create(null), call.options.labelSmoothing);
-      labelSmoothing.exclude = foreign.exclude;
-      const options = Object.assign(foreign.o, call.options, {
-        labelSmoothing,
-        ignoreIndex: foreign.ignoreIndex,
-      });
-      expectPlain(functions, { ...call, options }, 'options of another realm');
+      const options = Object.assign(otherRealm('({})') as object, foreign(call.options)) as Call['options'];
+      const targets = foreign(call.targets) as OracleTargets;
+      expectPlain(functions, each, { ...call, targets, options }, 'options of another realm');
     }),
-    ...onEveryBackend('options that a class or a prototype has', (functions) => {
-      const call = callWith(plain);
-      const { classes, labelSmoothing, ...own } = call.options;
+    ...onEverySample('options that a class or a prototype has', (functions, each) => {
+      const call = each.make(plain);
+      const { classes, mask, labelSmoothing, ...own } = call.options;
       class Options {
-        labelSmoothing = labelSmoothing;
+        mask = mask;
         get classes() {
           return classes;
         }
       }
+      const bequeath = (object: object) => Object.create({ ...object });
       const options = Object.assign(Object.create(new Options()), own);
-      expectPlain(functions, { ...call, options }, 'inherited options');
+      if (typeof labelSmoothing === 'object') options.labelSmoothing = bequeath(labelSmoothing);
+      else if (labelSmoothing !== undefined) options.labelSmoothing = labelSmoothing;
+      const targets = 'a' in call.targets ? bequeath(call.targets) : call.targets;
+      expectPlain(functions, each, { ...call, targets, options }, 'inherited options');
     }),
-    ...onEveryBackend('a gradient right before or after any other array', (functions) => {
-      for (const place of PLACES.slice(0, -1)) {
+    ...onEverySample('a gradient right before or after any other array', (functions, each) => {
+      for (const place of each.places.slice(0, -1)) {
         for (const before of [true, false]) {
-          const buffer = new ArrayBuffer(4096);
-          const call = callWith((kind, values, name) => {
-            const gradientBytes = 4 * ROWS * CLASSES;
-            if (name === 'gradient')
-              return view(kind, buffer, before ? 1024 - gradientBytes : 1024, values.length);
-            if (name !== place) return plain(kind, values);
-            const length = values.length * CONSTRUCTORS[kind].BYTES_PER_ELEMENT;
-            const start = before ? 1024 : 1024 - length;
-            return filled(view(kind, buffer, start, values.length), values);
+          const buffer = new ArrayBuffer(1 << 14);
+          const middle = 1 << 13;
+          const at = (kind: Kind, { length }: readonly number[], low: boolean) =>
+            view(kind, buffer, low ? middle - length * CONSTRUCTORS[kind].BYTES_PER_ELEMENT : middle, length);
+          const call = each.make((kind, values, name) => {
+            if (name === 'gradient') return at(kind, values, before);
+            return name === place ? filled(at(kind, values, !before), values) : plain(kind, values);
           });
-          expectPlain(functions, call, `${place} ${before ? 'after' : 'before'} the gradient`);
+          expectPlain(functions, each, call, `${place} ${before ? 'after' : 'before'} the gradient`);
         }
       }
     }),
-    ...onEveryBackend('BigInt targets in memory of every kind', (functions) => {
-      const call = callWith(plain);
-      const bigs = Array.from(call.targets as Int32Array, BigInt);
-      const tracking = resizable(8, 4096);
-      const targets = [
-        new BigInt64Array(new SharedArrayBuffer(80), 16, ROWS),
-        new BigInt64Array(resizable(80), 8, ROWS),
-        new BigInt64Array(tracking),
-        otherRealm('new BigInt64Array(5)') as BigInt64Array<ArrayBuffer>,
+    ...onEverySample('BigInt classes in memory of every kind', (functions, each) => {
+      const makers = [
+        () => new BigInt64Array(new SharedArrayBuffer(80), 16, ROWS),
+        () => new BigInt64Array(resizable(80), 8, ROWS),
+        () => {
+          const buffer = resizable(8, 4096);
+          const array = new BigInt64Array(buffer);
+          buffer.resize(8 * ROWS);
+          return array;
+        },
+        () => otherRealm(`new BigInt64Array(${ROWS})`) as BigInt64Array<ArrayBuffer>,
       ];
-      tracking.resize(8 * ROWS);
-      for (const array of targets) {
-        array.set(bigs);
-        expectPlain(functions, { ...call, targets: array }, 'BigInt targets');
+      for (const make of makers) {
+        const call = each.make((kind, values) => {
+          if (kind !== 'Int32Array') return plain(kind, values);
+          const array = make();
+          array.set(values.map(BigInt));
+          return array as unknown as Numbers;
+        });
+        expectPlain(functions, each, call, 'BigInt classes');
       }
     }),
-    ...onEveryBackend('no rows at all', ({ crossEntropy }) => {
-      for (const gradient of [true, new Float32Array(0)] as const) {
-        for (const rowStride of [3, 5]) {
-          const options = { classes: 3, gradient, reduction: 'none', rowStride } as const;
-          const result = crossEntropy(new Float32Array(0), new Uint8Array(0), options);
-          same(result.gradient.length, 0, 'the length of the gradient');
-          same(result.losses.length, 0, 'the length of losses');
+    ...onEveryBackend('no rows at all', (functions) => {
+      const none = new Float32Array(0);
+      const lists = { a: new Int32Array(0), b: new Int16Array(0), lambda: none };
+      const calls: [FunctionName, OracleTargets][] = [
+        ['crossEntropy', new Uint8Array(0)],
+        ['crossEntropy', none],
+        ['crossEntropy', lists],
+        ['bceWithLogits', new Uint8Array(0)],
+        ['bceWithLogits', new Int32Array(0)],
+        ['klDiv', new Float64Array(0)],
+        ['nllLoss', lists],
+      ];
+      for (const [name, targets] of calls) {
+        for (const gradient of [true, new Float32Array(0)] as const) {
+          for (const layout of [{ rowStride: 3 }, { rowStride: 5 }, { inner: 4 }]) {
+            const options = { classes: 3, gradient, reduction: 'none', ...layout } as const;
+            const result = makeCall(functions, { name, logits: none, targets, options });
+            same(result.gradient?.length, 0, `the length of the gradient of ${name}`);
+            same(result.losses?.length, 0, `the length of losses of ${name}`);
+            same(result.numerator, 0, `the numerator of ${name}`);
+          }
         }
+      }
+      for (const targets of [new Int32Array(0), none, lists]) {
+        same(functions.smoothLabels(targets, { classes: 3 }).length, 0, 'the length of the labels');
       }
     }),
   );
   return cases;
 }
 
-const PLACES = [
-  'logits',
-  'targets',
-  'weight',
-  'rowWeight',
-  'mask',
-  'epsilon',
-  'prior',
-  'gradientScale',
-  'gradient',
-];
+// The elements of an array, whatever its own properties say.
+const elementsOf = (array: unknown): number[] => {
+  const values: () => Iterable<number> = Object.getPrototypeOf(Float32Array.prototype).values;
+  return Array.from(values.call(array));
+};
 
 /** The call is refused with one of the documented codes and nothing written, or its result is the plain one. */
-function rightOrRefused(functions: Functions, call: Call, what: string): string {
+function rightOrRefused(functions: Functions, each: Sample, call: Call, what: string): string {
   const { gradient } = call.options;
+  const right = expectedOf(functions, each);
   let code = 'none';
+  let result: Returned | undefined;
   try {
-    functions.crossEntropy(call.logits, call.targets, call.options);
+    result = makeCall(functions, call);
   } catch (error) {
     code = String((error as { code?: unknown }).code);
     if (!['ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE', 'ERR_LENGTH_MISMATCH', 'ERR_OVERLAP'].includes(code)) {
       fail(`${what}: ${error}`);
     }
   }
-  const held = Reflect.get(Object.getPrototypeOf(Float32Array.prototype), 'values').call(gradient);
-  const now = Float32Array.from(held as Iterable<number>);
-  const right = expected.get(functions)?.at(-1) ?? fail('no plain result');
-  if (code !== 'none' && now.some((x) => !Object.is(x, 0)))
-    fail(`${what}: refused, but the gradient was written`);
-  if (code === 'none') sameBytes([['gradient', now]], [right], `${what}: accepted`);
+  const [numbers] = right;
+  if (gradient !== undefined) {
+    const now = elementsOf(gradient);
+    if (code !== 'none' && now.some((x) => !Object.is(x, 0)))
+      fail(`${what}: refused, but the gradient was written`);
+    if (code === 'none') sameElements(now, right.at(-1)?.[1] as Numbers, `the gradient, ${what}: accepted`);
+  }
+  if (result?.labels !== undefined)
+    sameBytes([['labels', result.labels]], right.slice(1), `${what}: accepted`);
+  else if (result !== undefined) same(result.numerator, numbers[1][0], `the numerator, ${what}: accepted`);
   return code;
 }
 
 /** Own properties that shadow those of a typed array: what they say is not so. */
 function lies(): Case[] {
-  const shadowed: [string, (array: Array_) => unknown][] = [
+  const shadowed: [string, (array: Numbers) => unknown][] = [
     ['length', (array) => array.length + 1],
     ['length', (array) => array.length - 1],
     ['length', () => 0],
@@ -242,42 +471,39 @@ function lies(): Case[] {
     ['set', () => () => undefined],
     ['then', () => () => undefined],
   ];
-  const noPrototype = PLACES.map(
-    (place): Case => ({
-      name: `${place} without a prototype`,
-      run: () => {
-        for (const functions of backends) {
-          const call = callWith((kind, values, name) => {
-            const array = plain(kind, values);
-            return name === place ? Object.setPrototypeOf(array, null) : array;
-          });
-          rightOrRefused(functions, call, functions.backend.name);
-        }
+  const outcomes = (each: Sample, change: (array: Numbers, name: string) => unknown) => {
+    const codes = backends.map((functions) => {
+      const call = each.make((kind, values, name) => {
+        const array = plain(kind, values);
+        change(array, name);
+        return array;
+      });
+      return rightOrRefused(functions, each, call, functions.backend.name);
+    });
+    same(new Set(codes).size, 1, `the number of different outcomes (${codes})`);
+  };
+  return SAMPLES.flatMap((each) =>
+    each.places.flatMap((place) => [
+      {
+        name: `${place} without a prototype, ${each.name}`,
+        run: () => outcomes(each, (array, name) => name === place && Object.setPrototypeOf(array, null)),
       },
-    }),
+      ...shadowed.map(
+        ([property, lie], i): Case => ({
+          name: `${place} with a ${property} of its own (${i}), ${each.name}`,
+          run: () =>
+            outcomes(
+              each,
+              (array, name) =>
+                name === place && Object.defineProperty(array, property, { value: lie(array) }),
+            ),
+        }),
+      ),
+    ]),
   );
-  const shadows = PLACES.flatMap((place) =>
-    shadowed.map(
-      ([property, lie], i): Case => ({
-        name: `${place} with a ${property} of its own (${i})`,
-        run: () => {
-          const outcomes = backends.map((functions) => {
-            const call = callWith((kind, values, name) => {
-              const array = plain(kind, values);
-              if (name === place) Object.defineProperty(array, property, { value: lie(array) });
-              return array;
-            });
-            return rightOrRefused(functions, call, functions.backend.name);
-          });
-          same(new Set(outcomes).size, 1, `the number of different outcomes (${outcomes})`);
-        },
-      }),
-    ),
-  );
-  return [...noPrototype, ...shadows];
 }
 
-/** Subclasses whose getters and methods take the memory of the logits away, at the first or a later use. */
+/** Own getters that take the memory of another array away, at the first or a later use. */
 function traps(): Case[] {
   const properties = [
     'length',
@@ -289,133 +515,154 @@ function traps(): Case[] {
     'fill',
     'subarray',
   ];
-  return PLACES.flatMap((place) =>
-    properties.flatMap((property) =>
-      [0, 1, 2].map(
-        (patience): Case => ({
-          name: `${place} whose ${property}, at use ${patience}, detaches the logits`,
-          run: () => {
-            for (const functions of backends) {
-              let uses = 0;
-              const call: Call = callWith((kind, values, name) => {
-                const array = plain(kind, values);
-                if (name === place) {
-                  Object.defineProperty(array, property, {
-                    get() {
-                      if (uses++ === patience) detach(call.logits.buffer);
-                      return Reflect.get(Object.getPrototypeOf(array), property, array);
-                    },
-                  });
-                }
-                return array;
-              });
-              rightOrRefused(functions, call, functions.backend.name);
-            }
-          },
-        }),
+  const detaches = (each: Sample, place: string, property: string, patience: number) => {
+    for (const functions of backends) {
+      let uses = 0;
+      const arrays: Numbers[] = [];
+      const call = each.make((kind, values, name) => {
+        const array = plain(kind, values);
+        arrays.push(array);
+        if (name === place) {
+          Object.defineProperty(array, property, {
+            get() {
+              if (uses++ === patience) detach(arrays[0].buffer);
+              return Reflect.get(Object.getPrototypeOf(array), property, array);
+            },
+          });
+        }
+        return array;
+      });
+      rightOrRefused(functions, each, call, functions.backend.name);
+    }
+  };
+  return SAMPLES.flatMap((each) =>
+    each.places.flatMap((place) =>
+      properties.flatMap((property) =>
+        [0, 1, 2].map(
+          (patience): Case => ({
+            name: `${place} whose ${property}, at use ${patience}, detaches ${each.places[0]}, ${each.name}`,
+            run: () => detaches(each, place, property, patience),
+          }),
+        ),
       ),
     ),
   );
 }
 
+/** Where an option is: among the options, in labelSmoothing or in mixed targets. */
+function optionsOf(each: Sample): string[] {
+  const { options, targets } = each.make(plain);
+  const { labelSmoothing } = options;
+  return [
+    ...Object.keys(options),
+    ...each.unset,
+    ...(typeof labelSmoothing === 'object' ? Object.keys(labelSmoothing) : []).map(
+      (name) => `labelSmoothing.${name}`,
+    ),
+    ...('a' in targets ? ['targets.a', 'targets.b', 'targets.lambda'] : []),
+  ];
+}
+
+/** The call with a getter for that option, which does something first. */
+function trapped(call: Call, name: string, act: () => void): Call {
+  const { labelSmoothing } = call.options;
+  const changed: Call = { ...call, options: { ...call.options } };
+  let object: object = changed.options;
+  if (name.startsWith('labelSmoothing.')) {
+    object = changed.options.labelSmoothing = { ...(labelSmoothing as OracleLabelSmoothing) };
+  } else if (name.startsWith('targets.')) {
+    changed.targets = { ...(call.targets as Exclude<OracleTargets, ArrayLike<unknown>>) };
+    object = changed.targets;
+  }
+  const key = name.slice(name.indexOf('.') + 1);
+  const value = Reflect.get(object, key);
+  Object.defineProperty(object, key, {
+    enumerable: true,
+    get() {
+      act();
+      return value;
+    },
+  });
+  return changed;
+}
+
 /** Options are read before the arrays are looked at, so code among them finds nothing half done. */
 function getters(): Case[] {
-  const names = [
-    'classes',
-    'labelSmoothing',
-    'weight',
-    'rowWeight',
-    'ignoreIndex',
-    'mask',
-    'reduction',
-    'normalizer',
-    'whenEmpty',
-    'gradient',
-    'gradientScale',
-    'rowStride',
-  ];
-  const inner = ['epsilon', 'over', 'exclude', 'prior'];
-  const trapped = (call: Call, name: string, act: () => void): Call => {
-    const { labelSmoothing, ...rest } = call.options;
-    const options = { ...rest, labelSmoothing: { ...(labelSmoothing as object) } };
-    const object = inner.includes(name) ? options.labelSmoothing : options;
-    const value = Reflect.get(object, name);
-    Object.defineProperty(object, name, {
-      enumerable: true,
-      get() {
-        act();
-        return value;
-      },
-    });
-    return { ...call, options: options as CrossEntropyOptions };
-  };
   const cases: Case[] = [];
-  for (const name of [...names, ...inner]) {
-    for (const victim of ['logits', 'targets', 'gradient', 'weight', 'prior'] as const) {
+  for (const each of SAMPLES) {
+    const run = (functions: Functions, call: Call) => () => makeCall(functions, call);
+    for (const name of optionsOf(each)) {
+      for (const victim of each.places) {
+        cases.push(
+          ...onEveryBackend(`a getter of ${name} that detaches ${victim}, ${each.name}`, (functions) => {
+            const arrays: Record<string, Numbers> = {};
+            const call = each.make((kind, values, place) => {
+              arrays[place] = plain(kind, values);
+              return arrays[place];
+            });
+            const hostile = trapped(call, name, () => detach(arrays[victim].buffer));
+            const error = errorOf(run(functions, hostile));
+            same(error.code, 'ERR_INVALID_ARG_TYPE', `the code of ${error}`);
+            if (!error.message.endsWith('whose buffer is detached: must be attached')) fail(error.message);
+            if (victim !== 'gradient' && arrays.gradient !== undefined)
+              sameElements(arrays.gradient, zeros(arrays.gradient.length), 'gradient');
+          }),
+        );
+      }
       cases.push(
-        ...onEveryBackend(`a getter of ${name} that detaches ${victim}`, (functions) => {
-          const arrays: Record<string, Array_> = {};
-          const call = callWith((kind, values, place) => {
-            arrays[place] = plain(kind, values);
-            return arrays[place];
+        ...onEveryBackend(`a getter of ${name} that throws, ${each.name}`, (functions) => {
+          const mine = new Error('mine');
+          const call = trapped(each.make(plain), name, () => {
+            throw mine;
           });
-          const hostile = trapped(call, name, () => detach(arrays[victim].buffer));
-          const error = errorOf(() =>
-            functions.crossEntropy(hostile.logits, hostile.targets, hostile.options),
-          );
-          same(error.code, 'ERR_INVALID_ARG_TYPE', `the code of ${error}`);
-          if (!error.message.endsWith('whose buffer is detached: must be attached')) fail(error.message);
-          if (victim !== 'gradient')
-            sameElements(arrays.gradient, new Float32Array(ROWS * CLASSES), 'gradient');
+          same(errorOf(run(functions, call)), mine, 'the error');
         }),
+        ...onEveryBackend(
+          `a getter of ${name} that calls the functions, and is called once, ${each.name}`,
+          (functions) => {
+            let uses = 0;
+            const call = trapped(each.make(plain), name, () => {
+              uses++;
+              const other = new Float32Array(9000);
+              const targets = new Int32Array(3000).fill(2);
+              functions.crossEntropy(other, targets, { classes: 3, gradient: other });
+              functions.nllLoss(other, { a: targets, b: targets, lambda: 0.5 }, { classes: 3 });
+            });
+            expectPlain(functions, each, call, name);
+            same(uses, 1, 'how often it was called');
+          },
+        ),
       );
     }
     cases.push(
-      ...onEveryBackend(`a getter of ${name} that throws`, (functions) => {
-        const mine = new Error('mine');
-        const call = trapped(callWith(plain), name, () => {
-          throw mine;
-        });
-        same(
-          errorOf(() => functions.crossEntropy(call.logits, call.targets, call.options)),
-          mine,
-          'the error',
-        );
-      }),
-      ...onEveryBackend(`a getter of ${name} that calls the function, and is called once`, (functions) => {
-        let uses = 0;
-        const call = trapped(callWith(plain), name, () => {
-          uses++;
-          const other = new Float32Array(9000);
-          functions.crossEntropy(other, new Int32Array(3000).fill(2), { classes: 3, gradient: other });
-        });
-        expectPlain(functions, call, name);
-        same(uses, 1, 'how often it was called');
+      ...onEveryBackend(`lists whose iterators detach ${each.places[0]}, ${each.name}`, (functions) => {
+        for (const list of ['ignoreIndex', 'exclude', 'perRow'] as const) {
+          const arrays: Numbers[] = [];
+          const call = each.make((kind, values) => {
+            arrays.push(plain(kind, values));
+            return arrays.at(-1) as Numbers;
+          });
+          const { labelSmoothing } = call.options;
+          const smoothing = typeof labelSmoothing === 'object' ? labelSmoothing : undefined;
+          const holder: Record<string, unknown> | undefined =
+            list === 'exclude' ? (smoothing as Record<string, unknown> | undefined) : { ...call.options };
+          if (holder?.[list] === undefined) continue;
+          const array: unknown[] = Array.isArray(holder[list]) ? [...holder[list]] : [holder[list]];
+          Object.defineProperty(array, Symbol.iterator, {
+            value: function* () {
+              detach(arrays[0].buffer);
+              for (let i = 0; i < array.length; i++) yield array[i];
+            },
+          });
+          holder[list] = array;
+          const options = (list === 'exclude' ? call.options : holder) as Call['options'];
+          const error = errorOf(run(functions, { ...call, options }));
+          same(error.code, 'ERR_INVALID_ARG_TYPE', `the code of ${error}`);
+        }
       }),
     );
   }
   cases.push(
-    ...onEveryBackend('lists whose iterators detach the logits', (functions) => {
-      for (const list of ['ignoreIndex', 'exclude']) {
-        const call = callWith(plain);
-        const array = [1, 2];
-        Object.defineProperty(array, Symbol.iterator, {
-          value: function* () {
-            detach(call.logits.buffer);
-            yield 1;
-            yield 2;
-          },
-        });
-        if (list === 'ignoreIndex') call.options.ignoreIndex = array;
-        else
-          call.options.labelSmoothing = {
-            ...(call.options.labelSmoothing as { epsilon: number }),
-            exclude: array,
-          };
-        const error = errorOf(() => functions.crossEntropy(call.logits, call.targets, call.options));
-        same(error.code, 'ERR_INVALID_ARG_TYPE', `the code of ${error}`);
-      }
-    }),
     ...onEveryBackend(
       'a DataView on a detached buffer is refused like any other DataView',
       ({ crossEntropy }) => {
@@ -431,297 +678,9 @@ function getters(): Case[] {
   return cases;
 }
 
-interface RawAddon {
-  backends: string[];
-  crossEntropy(...all: unknown[]): unknown;
-}
-
-/** The addon, loaded once more from a copy. */
-function loadAddon(): RawAddon | undefined {
-  const { path: find } = requireFromRoot('node-gyp-build') as { path(directory: string): string };
-  let file: string;
-  try {
-    file = find(root);
-  } catch {
-    return undefined;
-  }
-  const directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-'));
-  try {
-    copyFileSync(file, path.join(directory, 'copy.node'));
-    return requireFromRoot(path.join(directory, 'copy.node')) as RawAddon;
-  } finally {
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
-  }
-}
-
-// The slots of the arena, as in native/addon.cc.
-const SLOT = { backend: 0, arrays: 1, rows: 2, classes: 3, rowStride: 4, epsilon: 5, gradientScale: 6 };
-const LENGTHS = [12, 12, 3, 4, 4, 4, 3, 3, 3]; // of the nine arrays, for 3 rows of 4 classes
-const MARGIN = 16;
-
-function raw(): Case[] {
-  const addon = backends.some(({ backend }) => backend.name !== 'js') ? loadAddon() : undefined;
-  if (addon === undefined) return [];
-  const refused = (call: () => unknown, what: string) => {
-    const error = errorOf(call);
-    same(error.code, 'ERR_INTERNAL_ASSERTION', `the code of ${error} (${what})`);
-  };
-
-  const arena = () => {
-    const buffer = new ArrayBuffer(128 + 3 * 4);
-    const slots = new Float64Array(buffer, 0, 16);
-    slots.set([0, 0x3fe, 3, 4, 4, 0.1, 1, 0, 4, 3, -1, 4, 3, -1]);
-    new Int32Array(buffer, 128).set([0, 3, 2]);
-    return { buffer, slots, targets: new Int32Array(buffer, 128) };
-  };
-  // Each array in the middle of a larger one, whose margins must stay as they are.
-  const arrays = () =>
-    LENGTHS.map((length) => {
-      const around = new Float32Array(length + 2 * MARGIN).fill(7);
-      return around.subarray(MARGIN, MARGIN + length).fill(1);
-    });
-  const marginsStay = (all: unknown[], what: string) => {
-    for (const array of all) {
-      if (!isMarginal(array)) continue;
-      const around = new Float32Array(array.buffer);
-      const inner = around.length - MARGIN;
-      if (around.some((x, i) => (i < MARGIN || i >= inner) && x !== 7))
-        fail(`${what}: written outside of an array`);
-    }
-  };
-
-  const isMarginal = (array: unknown): array is Float32Array =>
-    ArrayBuffer.isView(array) && array instanceof Float32Array && array.byteOffset === 4 * MARGIN;
-
-  const garbage = (): unknown[] => [
-    undefined,
-    null,
-    0,
-    NaN,
-    'x',
-    {},
-    [],
-    Symbol('x'),
-    () => 0,
-    1n,
-    new ArrayBuffer(400),
-    new SharedArrayBuffer(400),
-    new DataView(new ArrayBuffer(400)),
-    new Float64Array(100),
-    new Int32Array(100),
-    new Uint8Array(400),
-    new BigInt64Array(100),
-    new Float32Array(0),
-    new Float32Array(2),
-    new Proxy(new Float32Array(100), {}),
-    Object.create(Float32Array.prototype),
-    (() => {
-      const array = new Float32Array(100);
-      detach(array.buffer);
-      return array;
-    })(),
-    (() => {
-      const buffer = resizable(400);
-      const array = new Float32Array(buffer, 0, 100);
-      buffer.resize(4);
-      return array;
-    })(),
-    Object.defineProperty(new Float32Array(2), 'length', { value: 100 }),
-  ];
-
-  return [
-    {
-      name: 'an arena that is none',
-      run: () => {
-        refused(() => addon.crossEntropy(), 'no arguments');
-        const shrunk = resizable(400);
-        shrunk.resize(64);
-        const small = [new ArrayBuffer(0), new ArrayBuffer(127), shrunk];
-        const gone = new ArrayBuffer(400);
-        detach(gone);
-        for (const value of [...garbage(), ...small, gone]) {
-          if (value instanceof ArrayBuffer && value.byteLength >= 128) continue;
-          refused(() => addon.crossEntropy(value, ...arrays()), Object.prototype.toString.call(value));
-        }
-      },
-    },
-    {
-      name: 'a good call, on every native backend, with and without new',
-      run: () => {
-        for (let backend = 0; backend < addon.backends.length; backend++) {
-          const { buffer, slots } = arena();
-          slots[SLOT.backend] = backend;
-          const all = arrays();
-          same(addon.crossEntropy(buffer, ...all), undefined, 'what it returns');
-          if (!(slots[14] > 0)) fail(`the numerator is ${slots[14]}`);
-          marginsStay(all, 'a good call');
-          same(
-            typeof Reflect.construct(addon.crossEntropy, [buffer, ...arrays()]),
-            'object',
-            'what new makes',
-          );
-        }
-      },
-    },
-    {
-      name: 'too few arguments',
-      run: () => {
-        const { buffer } = arena();
-        for (let n = 0; n < LENGTHS.length; n++) {
-          refused(() => addon.crossEntropy(buffer, ...arrays().slice(0, n)), `${n} arrays`);
-        }
-      },
-    },
-    {
-      name: 'garbage for an array',
-      run: () => {
-        const { buffer } = arena();
-        for (let place = 0; place < LENGTHS.length; place++) {
-          for (const value of garbage()) {
-            const all: unknown[] = arrays();
-            all[place] = value;
-            refused(
-              () => addon.crossEntropy(buffer, ...all),
-              `place ${place}, ${Object.prototype.toString.call(value)}`,
-            );
-            marginsStay(all, 'garbage');
-          }
-          const short: unknown[] = arrays();
-          short[place] = new Float32Array(LENGTHS[place] - 1);
-          refused(() => addon.crossEntropy(buffer, ...short), `place ${place}, an element too few`);
-        }
-      },
-    },
-    {
-      name: 'garbage for a number',
-      run: () => {
-        const wrong = {
-          backend: [-1, 0.5, addon.backends.length, NaN, Infinity, 2 ** 53, 1e300],
-          rows: [4, -1, 2.5, NaN, Infinity, 2 ** 32 + 3, 2 ** 53 - 1, 2 ** 62, 2 ** 63, 2 ** 64, 1e300],
-          classes: [
-            0,
-            5,
-            -1,
-            2.5,
-            NaN,
-            Infinity,
-            2 ** 31,
-            2 ** 32 + 4,
-            2 ** 53 - 1,
-            2 ** 62 + 4,
-            2 ** 64 + 4,
-          ],
-          rowStride: [
-            3,
-            0,
-            5,
-            -1,
-            4.5,
-            NaN,
-            Infinity,
-            2 ** 31,
-            2 ** 32 + 4,
-            2 ** 53 - 1,
-            2 ** 62 + 4,
-            2 ** 64,
-          ],
-        };
-        for (const [name, values] of Object.entries(wrong)) {
-          for (const value of values) {
-            const { buffer, slots } = arena();
-            slots[SLOT[name as keyof typeof wrong]] = value;
-            const all = arrays();
-            refused(() => addon.crossEntropy(buffer, ...all), `${name} ${value}`);
-            marginsStay(all, `${name} ${value}`);
-          }
-        }
-      },
-    },
-    {
-      name: 'targets out of range take no part',
-      run: () => {
-        const { buffer, targets } = arena();
-        targets.set([4, -1, -(2 ** 31)]);
-        const all = arrays();
-        addon.crossEntropy(buffer, ...all);
-        sameElements(all[1], new Float32Array(12), 'the gradient');
-        marginsStay(all, 'targets out of range');
-      },
-    },
-    {
-      name: 'arguments that share memory, with each other and with the arena',
-      run: () => {
-        const { buffer } = arena();
-        const all = arrays();
-        const overlapping = new Float32Array(40).fill(1);
-        addon.crossEntropy(
-          buffer,
-          overlapping,
-          overlapping.subarray(5),
-          overlapping.subarray(1),
-          ...all.slice(3),
-        );
-        const big = new ArrayBuffer(4096);
-        new Uint8Array(big).set(new Uint8Array(buffer));
-        addon.crossEntropy(
-          big,
-          new Float32Array(big, 0, 12),
-          new Float32Array(big, 100, 12),
-          new Float32Array(big, 128, 3),
-          ...all.slice(3),
-        );
-      },
-    },
-    {
-      name: 'random garbage',
-      run: () => {
-        const random = new Random(5);
-        const numbers = [
-          0,
-          1,
-          2,
-          3,
-          4,
-          5,
-          -1,
-          0.5,
-          NaN,
-          Infinity,
-          2 ** 31,
-          2 ** 32,
-          2 ** 53,
-          1e300,
-          -1e300,
-          2 ** -1074,
-        ];
-        let returned = 0;
-        for (let n = 0; n < 3000; n++) {
-          const { buffer, slots, targets } = arena();
-          slots[SLOT.arrays] = random.below(1024);
-          const all: unknown[] = arrays();
-          for (let change = random.below(4); change > 0; change--) {
-            if (random.once(2)) slots[random.below(14)] = random.pick(...numbers);
-            else if (random.once(3)) all[random.below(9)] = random.pick(...garbage());
-            else targets[random.below(3)] = random.pick(0, 1, 4, -1, 2 ** 31 - 1, -(2 ** 31));
-          }
-          try {
-            addon.crossEntropy(buffer, ...all);
-            returned++;
-          } catch (error) {
-            same((error as { code: unknown }).code, 'ERR_INTERNAL_ASSERTION', `the code of ${error}`);
-          }
-          marginsStay(all, `call ${n}`);
-        }
-        if (returned < 300) fail(`only ${returned} of the calls got through: the garbage is too plain`);
-      },
-    },
-  ];
-}
-
 export const tables: Table[] = [
   { name: 'memory of every kind', cases: kindsOfMemory() },
   { name: 'arrays that lie', cases: lies() },
   { name: 'arrays that detach others', cases: traps() },
   { name: 'options with getters', cases: getters() },
-  { name: 'the addon without argument checks', cases: raw() },
 ];

@@ -14,6 +14,7 @@ import { tables as bitsOfFamily } from './bits-family.js';
 import { tables as errors } from './errors.js';
 import { tables as family } from './family.js';
 import { tables as memory } from './memory.js';
+import { tables as memoryOfAddon } from './memory-addon.js';
 import { tables as onnx, file as onnxFile } from './onnx.js';
 import { strayHashes, writeHashes } from './pinned.js';
 import { tables as semantics } from './semantics.js';
@@ -42,6 +43,7 @@ const all: Table[] = update
       ...semanticsLayouts,
       ...errors,
       ...memory,
+      ...memoryOfAddon,
       ...bits,
     ];
 const chosen = all.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));

@@ -21,14 +21,14 @@ export interface Real {
   scale: number;
 }
 
-/** How many units in the last place of the format (53 bits: double, 24: float) x is from the real number. */
+/** How many units in the last place of the format (53 bits: double, 24: float), subnormals too, x is from the real number. */
 export function ulpsOff(x: number, { value, scale }: Real, precision: 24 | 53): number {
   const { m, e } = decompose(x);
   // Everything in units of 2^−s.
-  const s = Math.max(scale, -e);
+  const s = Math.max(scale, -e, 1074);
   const error = abs(shift(m, e + s) - shift(value, s - scale));
   const exponent = bitLength(abs(value)) - 1 - scale;
-  const ulp = shift(1n, exponent - (precision - 1) + s);
+  const ulp = shift(1n, Math.max(exponent - (precision - 1), precision === 53 ? -1074 : -149) + s);
   return Number((error << 20n) / ulp) / 2 ** 20;
 }
 
@@ -84,6 +84,22 @@ export function exactLog1p(a: number, b: number): Real {
   const d = shift(mb, eb - low);
   const scale = P + Math.max(0, bitLength(d) - bitLength(n));
   return { value: 2n * atanh(n, n + 2n * d, scale), scale };
+}
+
+/** tanh y for a double y > 0. */
+export function exactTanh(y: number): Real {
+  const { m, e } = decompose(y);
+  if (y < 2 ** -60) {
+    // y − y³/3 + 2·y⁵/15, the next term is below 2^−360 of it.
+    const scale = P - e - bitLength(m);
+    const fixed = shift(m, e + scale);
+    const square = shift(m * m, 2 * e + P);
+    const cubic = (fixed * square) >> BigInt(P);
+    return { value: fixed - cubic / 3n + (2n * ((cubic * square) >> BigInt(P))) / 15n, scale };
+  }
+  const { value, scale } = exactExp(2 * y);
+  const one = 1n << BigInt(scale);
+  return { value: ((value - one) << BigInt(P)) / (value + one), scale: P };
 }
 
 /** The float nearest to a·b + c, ties to even; the operands are finite floats. */

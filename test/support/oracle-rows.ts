@@ -123,7 +123,7 @@ function softmaxRow(
   const entropy = sum(p.map((pk, k) => times(pk, minusLp[k])));
   const losses = sum(c.map((ck, k) => times(Math.abs(ck), minusLp[k])));
   const relative = losses + sum(logs) + absolute(c);
-  const ofZLoss = zLoss * (lse * lse + 2 * Math.abs(lse));
+  const ofZLoss = zLoss === 0 ? 0 : zLoss * (lse * lse + 2 * Math.abs(lse));
   const unit = {
     relative: relative + ofZLoss,
     z: moved * (mass + 2 * zLoss * Math.abs(lse)),
@@ -150,7 +150,11 @@ function softmaxRow(
     entropyUnit: { relative: entropy, z: moved * entropy, tiny: 100 * x.length },
     zLoss: zLoss * lse * lse,
     prediction,
-    sure: z.every((zk, k) => k === prediction || max - zk > 2 ** -20 * blur(max)),
+    // The roundings of softcap, down to those of subnormal numbers, may make the largest equal.
+    sure: z.every(
+      (zk, k) =>
+        k === prediction || max - zk > 2 ** -20 * blur(max) + (options.softcap === undefined ? 0 : 2 ** -144),
+    ),
     right,
   };
 }

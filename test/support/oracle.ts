@@ -157,11 +157,10 @@ export function oracle(
     found.push(row);
     const share = rowWeight?.[r] ?? 1;
     const shared = (value: number) => (share === 0 && !Number.isNaN(value) ? 0 : share * value); // 0·∞ is 0 here
-    const scaled = (unit: Unit, by = share) => ({
-      relative: unit.relative * by,
-      z: unit.z * by,
-      tiny: unit.tiny * by,
-    });
+    const scaled = ({ relative, z, tiny }: Unit) =>
+      share === 0
+        ? { relative: 0, z: 0, tiny: 0 }
+        : { relative: relative * share, z: z * share, tiny: tiny * share };
 
     perRow.loss[r] = shared(sum(row.terms) + row.rest);
     perRow.nll[r] = row.nll;

@@ -426,7 +426,7 @@ const bceRefused: Refusal[] = [
     'a class per row in a Uint8Array',
     bce({}, Uint8Array.of(0, 1, 3)),
     LENGTH,
-    'targets has length 3: must have rows · classes = 12',
+    'targets has length 3: must have rows · classes = 12; in a Uint8Array they are numbers for each class, not classes',
   ],
   [
     'targets detached',
@@ -576,7 +576,7 @@ const klRefused: Refusal[] = [
     'targets of another length',
     kl({}, new Float64Array(3)),
     LENGTH,
-    'targets has length 3: must have rows · classes = 12',
+    'targets has length 3: must have rows · classes = 12; in a Float64Array they are numbers for each class, not classes',
   ],
   [
     'class indices',

@@ -36,7 +36,7 @@ const softRefused: Refusal[] = [
     'a class per row, in floats',
     targets(floats(0, 1, 3)),
     LENGTH,
-    'targets has length 3: must have rows · classes = 12',
+    'targets has length 3: must have rows · classes = 12; in a Float32Array they are numbers for each class, not classes',
   ],
   [
     'detached',

@@ -1,0 +1,181 @@
+// The promise: what README.md shows is so. Its snippets compile, run, and give the results after `// →`; and every row of
+// its tables of conventions gives the loss and the gradient of the library it names.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import * as smoothloss from 'smoothloss';
+import { describe, expect, it } from 'vitest';
+import {
+  BY_HAND,
+  byHand,
+  conventions,
+  type Data,
+  type Formula,
+  LIBRARIES,
+  type Row,
+  sum,
+} from './support/library-losses.js';
+import { root } from './support/root.js';
+
+const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+
+// Snippets --------------------------------------------------------------------------------------------------------------
+
+const blocks = (language: string) =>
+  [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map((match) => match[1]);
+const [introduction] = blocks('ts');
+const snippets = blocks('js').join('\n');
+
+const withoutImports = (code: string) => code.replace(/^import .*$/gm, '');
+
+/** Runs code with the names in scope. */
+function run(code: string, scope: object): unknown {
+  return new Function(...Object.keys(scope), `'use strict';\n${code}`)(...Object.values(scope));
+}
+
+/** Numbers to the four digits that the text shows, typed arrays as arrays. */
+function rounded(value: unknown): unknown {
+  if (typeof value === 'number') return Math.round(value * 1e4) / 1e4;
+  if (ArrayBuffer.isView(value)) return Array.from(value as Float32Array, rounded);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, rounded(part)]));
+}
+
+describe('snippets', () => {
+  it('the first', () => {
+    const logits = Float32Array.from({ length: 2000 }, (_, i) => Math.sin(i));
+    const scope = { ...smoothloss, logits, targets: Int32Array.of(999, 0) };
+    const result = run(`${withoutImports(introduction)}\nreturn { loss, gradient };`, scope) as object;
+    expect(result).toEqual({ loss: expect.any(Number), gradient: expect.any(Float32Array) });
+  });
+
+  it('the others, in one go', () => {
+    let results = 0;
+    const show = (line: string, result: unknown, shown: unknown) => {
+      expect(rounded(result), line).toEqual(shown);
+      results++;
+    };
+    const code = withoutImports(snippets).replace(
+      /^(.*); \/\/ → (.*)$/gm,
+      (line, expression, shown) => `show(${JSON.stringify(line)}, ${expression}, (${shown}));`,
+    );
+    run(code, { ...smoothloss, show });
+    expect(results).toBe(readme.split('// →').length - 1);
+  });
+});
+
+// Tables ----------------------------------------------------------------------------------------------------------------
+
+/** The rows of the table under a heading, without its two rows of heads, and what is code without its backticks. */
+function table(heading: string): string[][] {
+  const lines = readme.slice(readme.indexOf(`### ${heading}`)).split('\n');
+  const first = lines.findIndex((line) => line.startsWith('|'));
+  const end = lines.findIndex((line, i) => i > first && !line.startsWith('|'));
+  return lines.slice(first + 2, end).map((line) =>
+    line
+      .replaceAll('`', '')
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+let library = '';
+const libraryRows = table('Coming from').map(([from, there, here]) => {
+  library = from === '' ? library : from;
+  return { library, there, here };
+});
+const handRows = table('Conventions by hand').map(([convention, loss, here]) => ({ convention, loss, here }));
+
+/** The names of the tables, as the functions take them. */
+function typed({ x, lp, y, t, lt, w, p, s, ...numbers }: Data) {
+  const [f, i] = [(v: Row) => Float32Array.from(v), (v: Row) => Int32Array.from(v)];
+  return { ...numbers, x: f(x), lp: f(lp), y: i(y), t: f(t), lt: f(lt), w: f(w), p: f(p), s: f(s) };
+}
+
+/** The loss (or losses) of a call, its gradient, and whether that is by x or by lp. */
+function evaluate(call: string, data: Data) {
+  const scope = typed(data);
+  const found = { loss: [] as Row, gradient: [] as Row, by: 'x' as 'x' | 'lp' };
+  // biome-ignore lint/suspicious/noExplicitAny: any function of the package with any arguments
+  const withGradient = (loss: any) => (input: unknown, targets: unknown, options: object) => {
+    const result = loss(input, targets, { ...options, gradient: true });
+    found.loss = Array.from(result.losses ?? [result.loss]);
+    found.gradient = Array.from(result.gradient);
+    found.by = input === scope.lp ? 'lp' : 'x';
+  };
+  const { crossEntropy, bceWithLogits, klDiv, nllLoss, smoothLabels } = smoothloss;
+  const losses = Object.entries({ crossEntropy, bceWithLogits, klDiv, nllLoss });
+  const functions = Object.fromEntries(losses.map(([name, loss]) => [name, withGradient(loss)]));
+  run(`${call};`, { ...scope, ...functions, smoothLabels });
+  return found;
+}
+
+function expectSame(call: string, formula: Formula, data: Data): void {
+  const { loss, gradient, by } = evaluate(call, data);
+  const expected = [formula(data)].flat();
+  expect(loss).toHaveLength(expected.length);
+  expected.forEach((value, r) => {
+    expect(loss[r]).toBeCloseTo(value, 5.5);
+  });
+  const step = 1e-4;
+  const at = (i: number, x: number) => sum([formula({ ...data, [by]: data[by].with(i, x) })].flat());
+  expect(gradient).toHaveLength(data[by].length);
+  data[by].forEach((x, i) => {
+    expect(gradient[i], `gradient[${i}]`).toBeCloseTo((at(i, x + step) - at(i, x - step)) / (2 * step), 5.5);
+  });
+}
+
+describe('coming from', () => {
+  it('every row has a formula, and every formula a row', () => {
+    const there = Object.entries(conventions).flatMap(([from, calls]) =>
+      Object.keys(calls).map((call) => [from, call]),
+    );
+    expect(libraryRows.map(({ library, there }) => [library, there])).toEqual(there);
+  });
+
+  it.each(libraryRows)('$library: $there', ({ library, there, here }) => {
+    expectSame(here, conventions[library][there], LIBRARIES);
+  });
+});
+
+describe('conventions by hand', () => {
+  it('every row has a formula, and every formula a row', () => {
+    expect(handRows.map(({ convention }) => convention)).toEqual(Object.keys(byHand));
+  });
+
+  it.each(handRows)('$convention', ({ convention, loss, here }) => {
+    expect((byHand[convention](BY_HAND) as number).toFixed(6)).toBe(loss);
+    expectSame(here, byHand[convention], BY_HAND);
+  });
+});
+
+describe('types', () => {
+  it('all code compiles', () => {
+    const declared = Object.entries(typed(LIBRARIES)).map(([name, value]) => {
+      return `declare const ${name}: ${typeof value === 'number' ? 'number' : value.constructor.name};`;
+    });
+    const calls = [...libraryRows, ...handRows].map(({ here }) => `void ${here};`);
+    const directory = path.join(root, 'build', 'readme');
+    mkdirSync(directory, { recursive: true });
+    const write = (file: string, text: string) => writeFileSync(path.join(directory, file), text);
+    write('introduction.mts', `declare const logits: Float32Array, targets: Int32Array;\n${introduction}`);
+    write('snippets.mts', snippets);
+    const imports = "import { bceWithLogits, crossEntropy, klDiv, nllLoss, smoothLabels } from 'smoothloss';";
+    write('tables.mts', [imports, ...declared, ...calls].join('\n'));
+    const compilerOptions = { noEmit: true, rootDir: root, noUnusedLocals: false };
+    write(
+      'tsconfig.json',
+      JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['*.mts'] }),
+    );
+    const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    const { PATH } = process.env; // no LD_PRELOAD: the compiler is a program of its own
+    const { stdout, status } = spawnSync(process.execPath, [tsc, '-p', directory], {
+      env: { PATH },
+      encoding: 'utf8',
+    });
+    expect(stdout).toBe('');
+    expect(status).toBe(0);
+  });
+});
