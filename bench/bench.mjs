@@ -2,15 +2,14 @@
 // Loss and gradient on every backend, beside memcpy of the same arrays and plain JavaScript as one would write it.
 // One run, interleaved: in each round every contestant takes one sample, starting with a different one each time.
 import { writeFileSync } from 'node:fs';
-import os from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { availableBackends, loadBackend } from 'smoothloss';
 import { plainCrossEntropy } from './plain.mjs';
+import { generator, logitsOf, machine, race } from './race.mjs';
 
 const SHAPES = ['32x10', '128x1000', '4096x1000', '1024x32000', '256x128256'];
 const EPSILON = 0.1;
-const SAMPLE_MS = 2; // a sample repeats the call for at least this long
 
 const { values: options } = parseArgs({
   options: {
@@ -28,38 +27,6 @@ if (options.help) {
   process.exit();
 }
 
-/** @param {number} length @param {() => number} random in [0, 1) */
-function logitsOf(length, random) {
-  // A sum of uniforms is near enough to normal: 10·N(0, 1).
-  return Float32Array.from(
-    { length },
-    () => 10 * (random() + random() + random() + random() - 2) * Math.sqrt(3),
-  );
-}
-
-/** mulberry32: the same data in every run. @param {number} seed */
-function generator(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** @param {number[]} sorted @param {number} q */
-const quantile = (sorted, q) => sorted[Math.round(q * (sorted.length - 1))];
-
-/** @typedef {{ name: string, run: () => unknown, repeats: number, samples: number[] }} Contestant */
-
-/** Nanoseconds a call. @param {Contestant} contestant */
-function sample({ run, repeats }) {
-  const start = process.hrtime.bigint();
-  for (let i = 0; i < repeats; i++) run();
-  return Number(process.hrtime.bigint() - start) / repeats;
-}
-
 /** @param {number} rows @param {number} classes @param {number} rounds */
 function measure(rows, classes, rounds) {
   const random = generator(1);
@@ -71,7 +38,7 @@ function measure(rows, classes, rounds) {
   const expected = plainCrossEntropy(logits, targets, classes, EPSILON, reference);
   /** @type {Float32Array | undefined} */
   let bits;
-  /** @type {Contestant[]} */
+  /** @type {import('./race.mjs').Contestant[]} */
   const contestants = [{ name: 'memcpy', run: () => gradient.set(logits), repeats: 1, samples: [] }];
   for (const name of availableBackends()) {
     const { crossEntropy } = loadBackend(name);
@@ -93,34 +60,13 @@ function measure(rows, classes, rounds) {
     samples: [],
   });
 
-  for (const contestant of contestants) {
-    // Until the compiler has settled, and long enough to choose the number of repeats.
-    let once = Infinity;
-    for (const end = performance.now() + 300; performance.now() < end || once === Infinity; ) {
-      once = Math.min(once, sample(contestant));
-    }
-    contestant.repeats = Math.max(1, Math.ceil((SAMPLE_MS * 1e6) / once));
-  }
-  const length = rows * classes > 4e6 ? Math.ceil(rounds / 3) : rounds;
-  for (let round = 0; round < length; round++) {
-    contestants.forEach((_, i) => {
-      const contestant = contestants[(i + round) % contestants.length];
-      contestant.samples.push(sample(contestant));
-    });
-  }
-  return contestants.map(({ name, samples }) => {
-    const sorted = samples.toSorted((a, b) => a - b);
-    const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(sorted, q));
-    return { name, rows, classes, nsPerCall: { low, median, high }, samples: samples.length };
-  });
+  return race(contestants, rows * classes > 4e6 ? Math.ceil(rounds / 3) : rounds).map((measured) => ({
+    ...measured,
+    rows,
+    classes,
+  }));
 }
 
-const machine = {
-  cpu: os.cpus()[0]?.model.trim() ?? 'unknown CPU',
-  cores: os.availableParallelism(),
-  platform: `${process.platform}-${process.arch}`,
-  node: process.version,
-};
 console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${machine.node}; one thread`);
 console.log(
   `Loss and gradient, float32, labelSmoothing ${EPSILON}, gradient array reused; median [quartiles]\n`,

@@ -1,0 +1,373 @@
+// Calls of the addon without the checks of lib/arguments/: sound ones of every operation, to be spoiled.
+
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { requireFromRoot, root } from '../support/root.js';
+import { fail, same, sameElements } from './table.js';
+
+export interface RawAddon {
+  backends: string[];
+  compute(...all: unknown[]): unknown;
+}
+
+/** The addon, loaded once more from a copy. */
+export function loadAddon(): RawAddon | undefined {
+  const { path: find } = requireFromRoot('node-gyp-build') as { path(directory: string): string };
+  let file: string;
+  try {
+    file = find(root);
+  } catch {
+    return undefined;
+  }
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-'));
+  try {
+    copyFileSync(file, path.join(directory, 'copy.node'));
+    return requireFromRoot(path.join(directory, 'copy.node')) as RawAddon;
+  } finally {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+// Slot, kSums and kTargetsOffset of native/addon.cc.
+export const SLOT = {
+  call: 0,
+  arrays: 1,
+  rows: 2,
+  classes: 3,
+  rowStride: 4,
+  inner: 5,
+  denseStride: 6,
+  weightStride: 7,
+  maskStride: 8,
+  lambda: 9,
+  epsilon: 10,
+  toward: 11,
+  gradientScale: 12,
+  logitScale: 13,
+  softcap: 14,
+  zLoss: 15,
+  priorSum: 16,
+  priorRest: 17,
+  priorTop: 18,
+  smoothingSum: 19,
+  smoothingRest: 20,
+  smoothingTop: 21,
+  smoothingLog: 22,
+} as const;
+export const SUMS = 23;
+export const TARGETS_OFFSET = 256;
+// The flags of a call.
+export const MIXED = 1 << 12;
+const LOG_TARGET = 1 << 13;
+export const OTHERS = 1 << 14;
+export const KL = 1 << 15;
+export const METRICS = 1 << 16;
+
+// Argument of native/addon.cc.
+export const ARGUMENTS = [
+  'logits',
+  'gradient',
+  'losses',
+  'weight',
+  'dense',
+  'prior',
+  'smoothing',
+  'rowWeight',
+  'epsilons',
+  'gradientScales',
+  'lambdas',
+  'posWeight',
+  'mask',
+  'rowLoss',
+  'rowNll',
+  'rowLse',
+  'rowEntropy',
+  'prediction',
+] as const;
+export type Argument = (typeof ARGUMENTS)[number];
+
+export const TYPES = { Float32Array, Float64Array, Uint16Array, Uint8Array, Int32Array };
+export type TypeName = keyof typeof TYPES;
+type Numbers = Float32Array | Float64Array | Uint16Array | Uint8Array | Int32Array;
+
+export const ROWS = 4;
+export const CLASSES = 5;
+
+/** An operation with all the arrays that it knows. */
+export interface Operation {
+  name: string;
+  operation: number;
+  flags: number;
+  targets: 'classes' | 'dense';
+  /** Weights and mask with a number per element. */
+  perElement?: boolean;
+  arrays: readonly Argument[];
+}
+
+const SMOOTHED = ['weight', 'prior', 'smoothing', 'rowWeight', 'epsilons', 'gradientScales'] as const;
+export const REPORTED = ['rowLoss', 'rowNll', 'rowLse', 'rowEntropy', 'prediction'] as const;
+const WRITTEN = ['gradient', 'losses', ...REPORTED] as const;
+
+export const OPERATIONS: readonly Operation[] = [
+  {
+    name: 'crossEntropy, classes',
+    operation: 0,
+    flags: OTHERS,
+    targets: 'classes',
+    arrays: ['logits', ...WRITTEN, ...SMOOTHED],
+  },
+  {
+    name: 'crossEntropy, mixed targets',
+    operation: 0,
+    flags: MIXED | KL | METRICS,
+    targets: 'classes',
+    arrays: ['logits', ...WRITTEN, ...SMOOTHED, 'lambdas'],
+  },
+  {
+    name: 'crossEntropy, soft targets',
+    operation: 0,
+    flags: KL | METRICS,
+    targets: 'dense',
+    arrays: ['logits', ...WRITTEN, ...SMOOTHED, 'dense'],
+  },
+  {
+    name: 'crossEntropy, nothing but logits',
+    operation: 0,
+    flags: 0,
+    targets: 'classes',
+    arrays: ['logits'],
+  },
+  {
+    name: 'bceWithLogits, classes',
+    operation: 1,
+    flags: METRICS,
+    targets: 'classes',
+    arrays: ['logits', ...WRITTEN, 'weight', 'posWeight', 'rowWeight', 'gradientScales'],
+  },
+  {
+    name: 'bceWithLogits, numbers for each element',
+    operation: 1,
+    flags: METRICS,
+    targets: 'dense',
+    perElement: true,
+    arrays: ['logits', ...WRITTEN, 'dense', 'weight', 'mask', 'posWeight', 'rowWeight'],
+  },
+  {
+    name: 'klDiv',
+    operation: 2,
+    flags: METRICS,
+    targets: 'dense',
+    arrays: ['logits', ...WRITTEN, 'dense', 'weight', 'rowWeight', 'gradientScales'],
+  },
+  {
+    name: 'klDiv, logarithms',
+    operation: 2,
+    flags: LOG_TARGET,
+    targets: 'dense',
+    arrays: ['logits', ...WRITTEN, 'dense', 'weight', 'rowWeight', 'gradientScales'],
+  },
+  {
+    name: 'nllLoss, classes',
+    operation: 2,
+    flags: METRICS,
+    targets: 'classes',
+    arrays: ['logits', ...WRITTEN, ...SMOOTHED],
+  },
+  {
+    name: 'nllLoss, mixed targets',
+    operation: 2,
+    flags: MIXED | OTHERS | KL,
+    targets: 'classes',
+    arrays: ['logits', ...WRITTEN, ...SMOOTHED, 'lambdas'],
+  },
+  {
+    name: 'smoothLabels, classes',
+    operation: 2,
+    flags: 0,
+    targets: 'classes',
+    arrays: ['gradient', 'prior', 'smoothing', 'epsilons'],
+  },
+  {
+    name: 'smoothLabels, soft targets',
+    operation: 2,
+    flags: 0,
+    targets: 'dense',
+    arrays: ['gradient', 'dense', 'prior', 'smoothing', 'epsilons'],
+  },
+];
+
+/** What an argument must be. */
+export interface Wanted {
+  types: readonly TypeName[];
+  length: number;
+}
+
+/** A sound call, to be spoiled. */
+export class RawCall {
+  readonly buffer: ArrayBuffer;
+  readonly slots: Float64Array;
+  readonly targets: Int32Array;
+  readonly seconds: Int32Array;
+  /** The arguments after the arena, each in the middle of a larger one. */
+  readonly arrays: (Numbers | null)[];
+  readonly wanted: (Wanted | null)[];
+  readonly what: string;
+  private readonly before: (Buffer | undefined)[];
+
+  constructor(
+    readonly operation: Operation,
+    readonly type: number,
+    readonly inner: number,
+    backend = 0,
+  ) {
+    this.what = `${operation.name}, type ${type}, inner ${inner}, backend ${backend}`;
+    const mixed = (operation.flags & MIXED) !== 0;
+    this.buffer = new ArrayBuffer(TARGETS_OFFSET + (mixed ? 2 : 1) * ROWS * 4);
+    this.slots = new Float64Array(this.buffer, 0, TARGETS_OFFSET / 8);
+    this.targets = new Int32Array(this.buffer, TARGETS_OFFSET, ROWS);
+    this.seconds = new Int32Array(this.buffer, TARGETS_OFFSET + 4 * ROWS);
+    if (operation.targets === 'classes') this.targets.set([0, 4, -1, 2]);
+    this.seconds.set([3, 4, 0, 1].slice(0, this.seconds.length));
+
+    // Strides of their own where the layout has any.
+    const [rowStride, denseStride, weightStride, maskStride] = inner === 1 ? [8, 6, 7, 9] : [5, 5, 5, 5];
+    const values = {
+      call: backend | (operation.operation << 4) | (type << 8) | operation.flags,
+      arrays: operation.arrays.reduce((bits, name) => bits | (1 << ARGUMENTS.indexOf(name)), 0),
+      rows: ROWS,
+      classes: CLASSES,
+      rowStride,
+      inner,
+      denseStride,
+      weightStride: operation.perElement ? weightStride : 0,
+      maskStride,
+      lambda: 0.75,
+      epsilon: 0.125,
+      toward: 0.5,
+      gradientScale: 0.5,
+      logitScale: type === 0 ? 1 : 0.5,
+      softcap: type === 1 ? 4 : 0,
+      zLoss: 0.125,
+      priorSum: CLASSES,
+      priorRest: CLASSES - 1,
+      priorTop: 4,
+      smoothingSum: CLASSES,
+      smoothingRest: CLASSES - 1,
+      smoothingTop: 4,
+      smoothingLog: 0,
+    };
+    for (const [name, value] of Object.entries(values)) this.slots[SLOT[name as keyof typeof SLOT]] = value;
+
+    const elements = (stride: number) => (ROWS - 1) * stride + CLASSES;
+    const real = type === 1 ? 'Float64Array' : 'Float32Array';
+    const lossPerElement =
+      operation.operation === 1 || (operation.operation === 2 && operation.targets === 'dense');
+    const anyDense: TypeName[] = ['Float32Array', 'Float64Array'];
+    if (operation.operation === 1) anyDense.push('Uint8Array');
+    // The type that the dense targets have here comes first.
+    const dense = [...anyDense.slice((type + inner) % anyDense.length), ...anyDense];
+    const element = type > 1 ? 'Uint16Array' : real;
+    const types: Record<Argument, Wanted> = {
+      logits: { types: [element], length: elements(rowStride) },
+      gradient: { types: [element], length: elements(rowStride) },
+      losses: { types: [real], length: lossPerElement ? elements(rowStride) : ROWS },
+      weight: { types: ['Float32Array'], length: operation.perElement ? elements(weightStride) : CLASSES },
+      dense: { types: dense, length: elements(denseStride) },
+      prior: { types: ['Float32Array'], length: CLASSES },
+      smoothing: { types: [real], length: CLASSES },
+      rowWeight: { types: ['Float32Array'], length: ROWS },
+      epsilons: { types: ['Float32Array'], length: ROWS },
+      gradientScales: { types: ['Float32Array'], length: ROWS },
+      lambdas: { types: ['Float32Array'], length: ROWS },
+      posWeight: { types: ['Float32Array'], length: CLASSES },
+      mask: { types: ['Uint8Array'], length: elements(maskStride) },
+      rowLoss: { types: [real], length: ROWS },
+      rowNll: { types: [real], length: ROWS },
+      rowLse: { types: [real], length: ROWS },
+      rowEntropy: { types: [real], length: ROWS },
+      prediction: { types: ['Int32Array'], length: ROWS },
+    };
+    this.wanted = ARGUMENTS.map((name) => (operation.arrays.includes(name) ? types[name] : null));
+    this.arrays = this.wanted.map((wanted, place) => (wanted === null ? null : inMargins(wanted, place)));
+    this.before = this.arrays.map((array) => array?.buffer && Buffer.from(array.buffer.slice(0)));
+  }
+
+  /** Makes the call. */
+  on(addon: RawAddon): void {
+    same(addon.compute(this.buffer, ...this.arrays), undefined, `what ${this.what} returns`);
+    this.marginsStay();
+  }
+
+  /** Makes the call with these in place of its own arguments: they must be refused, and nothing written. */
+  refused(addon: RawAddon, what: string, args: readonly unknown[] = [this.buffer, ...this.arrays]): void {
+    const slots = this.slots.slice();
+    let error = new Error('nothing was thrown');
+    try {
+      addon.compute(...args);
+    } catch (thrown) {
+      error = thrown as Error;
+    }
+    same(
+      Reflect.get(error, 'code'),
+      'ERR_INTERNAL_ASSERTION',
+      `the code of ${error} (${what}; ${this.what})`,
+    );
+    this.arrays.forEach((array, i) => {
+      if (array && this.before[i]?.compare(new Uint8Array(array.buffer)) !== 0)
+        fail(`${ARGUMENTS[i]} was written by a call that was refused (${what}; ${this.what})`);
+    });
+    sameElements(this.slots, slots, `the arena, ${what}; ${this.what}`);
+  }
+
+  /** The arguments with another one in a place. */
+  with(place: number, value: unknown): unknown[] {
+    const args: unknown[] = [this.buffer, ...this.arrays];
+    args[1 + place] = value;
+    return args;
+  }
+
+  /** Nothing was written beside an array. */
+  marginsStay(): void {
+    this.arrays.forEach((array, i) => {
+      if (array === null) return;
+      const all = new Uint8Array(array.buffer);
+      const end = array.byteOffset + array.byteLength;
+      if (all.some((byte, at) => byte !== FILLING && (at < array.byteOffset || at >= end)))
+        fail(`written beside ${ARGUMENTS[i]} (${this.what})`);
+    });
+  }
+}
+
+const MARGIN = 64;
+const FILLING = 0x5a;
+
+/** An array of small numbers in the middle of a larger one. */
+function inMargins({ types, length }: Wanted, seed: number): Numbers {
+  const Type = TYPES[types[0]];
+  const bytes = length * Type.BYTES_PER_ELEMENT;
+  const around = new Uint8Array(2 * MARGIN + bytes).fill(FILLING);
+  const array = new Type(around.buffer, MARGIN, length);
+  for (let i = 0; i < length; i++)
+    array[i] = Type === Uint16Array ? 0x3c00 + ((29 * i + seed) % 512) : ((3 * i + seed) % 7) / 4;
+  return array;
+}
+
+/** Every operation on every number type, in rows and across them. */
+export function* sound(addon: RawAddon): Generator<RawCall> {
+  for (let backend = 0; backend < addon.backends.length; backend++) {
+    for (const operation of OPERATIONS) {
+      for (const type of [0, 1, 2, 3]) {
+        for (const inner of [1, 2]) yield new RawCall(operation, type, inner, backend);
+      }
+    }
+  }
+}
+
+/** A call of each operation, number types and layouts by turns. */
+export function each(): RawCall[] {
+  return OPERATIONS.flatMap((operation, i) => [
+    new RawCall(operation, i % 4, 1),
+    new RawCall(operation, (i + 2) % 4, 2),
+  ]);
+}
