@@ -159,10 +159,10 @@ struct SoftmaxRow {
   double maximum;
   double zPivot;
   double zSecond;
-  double below;    // Σ v_k (z_k − max) over the classes but y and second
-  double expSums;  // E
-  double spread;   // for the entropy: Σ e_k (z_k − max), and Σ e_k without the largest
-  double lesser;
+  double below;     // Σ v_k (z_k − max) over the classes but y and second
+  double expSums;   // E
+  double spread;    // for the entropy: Σ e_k (z_k − max)
+  double lesser;    // likewise: Σ e_k without the largest
   double denseSum;  // Σ t_k and Σ t_k (z_k − max) of soft targets before smoothing
   double denseBelow;
   size_t predicted;
@@ -174,7 +174,7 @@ struct SoftmaxRow {
 };
 
 // Without kGeneral: for batches that isPlain, of rows whose parts are all left out. Asking for each costs a row of ten
-// classes a third of its time, so this is one more instance of the kernel for each number type.
+// classes a tenth of its time, so this is one more instance of the kernel for each number type.
 template <typename T, typename At, bool kGeneral>
 class CrossEntropyKernel {
   using V = typename At::V;
@@ -235,7 +235,7 @@ class CrossEntropyKernel {
       size_t count = 0;
       for (; count < tile && row < end; ++count) {
         const size_t rows = stripOf(As<At>(), batch_, row, end);
-        begin_(strips[count], row, rows, count);
+        enter(strips[count], row, rows, count);
         row += rows;
         if (strips[count].any) scan(strips[count]);
       }
@@ -255,7 +255,8 @@ class CrossEntropyKernel {
   bool wantsArgmax() const { return kGeneral && wantsArgmax_; }
   static bool hasSecond(const ClassTarget& target) { return kGeneral && target.second != kNone; }
 
-  void begin_(Strip& strip, size_t row, size_t rows, size_t inTile) {
+  // Turns to the rows [row, row + rows), strip number inTile of its tile.
+  void enter(Strip& strip, size_t row, size_t rows, size_t inTile) {
     const size_t offset = offsetOf(batch_, row, batch_.rowStride);
     strip.first = row;
     strip.rowCount = rows;

@@ -6,6 +6,8 @@
 #if defined(SMOOTHLOSS_X64) && defined(_MSC_VER)
 #include <immintrin.h>
 #include <intrin.h>
+#elif defined(SMOOTHLOSS_X64)
+#include <cpuid.h>
 #endif
 
 namespace smoothloss {
@@ -34,7 +36,10 @@ bool hasAvx2() {
   const bool avx2 = (leaf7[1] >> 5) & 1;
   return osxsave && fma && f16c && avx2 && (_xgetbv(0) & 6) == 6;
 #else
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  // Not all compilers know F16C by name.
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && ((ecx >> 29) & 1) != 0;
+  return f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
 }
 #endif
