@@ -67,20 +67,165 @@ describe('CMakeLists.txt', () => {
   });
 });
 
+const nativeFiles = readdirSync(path.join(root, 'native')).filter((file) => /\.(h|cc)$/.test(file));
+const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+const nativeCode = (file: string) => withoutComments(read(`native/${file}`));
+
 describe('kernels', () => {
   it('intrinsics are in the vec_*-inl.h files alone, and each kernel file has an instruction set', () => {
-    for (const file of readdirSync(path.join(root, 'native'))) {
-      if (/^vec_.*-inl\.h$/.test(file)) continue;
-      const code = read(`native/${file}`).replace(/\/\/.*$/gm, '');
-      expect(code, file).not.toMatch(/_mm\d*_(?!getcsr|setcsr|prefetch)|\bv(ld|st|add|mul|fma)\w*q_f32\b/);
+    const intrinsics =
+      /_mm\d*_(?!getcsr|setcsr|prefetch)|\b__m\d+|\bv[a-z0-9]+q?_(n_|lane_)?[fsu](8|16|32|64)\b|\b\w+\d+x\d+_t\b/;
+    for (const file of nativeFiles) {
+      if (!/^vec_.*-inl\.h$/.test(file)) expect(nativeCode(file), file).not.toMatch(intrinsics);
+    }
+    for (const file of ['vec_avx2-inl.h', 'vec_neon-inl.h'])
+      expect(nativeCode(file), file).toMatch(intrinsics);
+  });
+
+  it('files of a backend have no static data that must be initialised, and no headers of their own', () => {
+    for (const file of nativeFiles.filter((name) => /-inl\.h$|^kernels_.*\.cc$/.test(name))) {
+      expect(nativeCode(file), file).not.toMatch(/^(static|const|inline const|thread_local)\b/m);
+      if (file.endsWith('-inl.h')) expect(nativeCode(file), file).not.toMatch(/#include <|#pragma once/);
     }
   });
 
-  it('lib/batch.ts and native/kernels.h agree on the rows of a chunk', () => {
-    const chunk = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1]);
-    expect(chunk(read('lib/batch.ts'), /ROW_CHUNK = (\d+)/)).toBe(
-      chunk(read('native/kernels.h'), /kRowChunk = (\d+)/),
+  it('every vector has the operations that vec_scalar-inl.h documents', () => {
+    const signatures = (file: string) =>
+      [...nativeCode(file).matchAll(/^SMOOTHLOSS_INLINE (\w+ \w+\([^)]*\))/gm)]
+        .map(([, signature]) => signature.replace(/(\w+[&*]?) \w+(?=[,)])/g, '$1').replace(/\s+/g, ' '))
+        .sort();
+    const documented = signatures('vec_scalar-inl.h').filter((each) => /\b(Double)?Vec\b/.test(each));
+    expect(documented.length).toBeGreaterThan(40);
+    for (const file of ['vec_avx2-inl.h', 'vec_neon-inl.h']) {
+      expect(signatures(file), file).toEqual(expect.arrayContaining(documented));
+    }
+  });
+});
+
+describe('C++ and TypeScript', () => {
+  const addon = nativeCode('addon.cc');
+  const bridge = read('lib/native.ts');
+  const lower = (name: string) => name[0].toLowerCase() + name.slice(1);
+  /** The names in an enum, kRowStride as rowStride. */
+  const enumerators = (code: string, name: string) => {
+    const body = new RegExp(`enum (?:class )?${name} : \\w+ \\{([^}]*)\\}`).exec(code)?.[1] ?? '';
+    return [...body.matchAll(/\bk(\w+)(?=\s*[,=\n}]|\s*$)/g)].map(([, each]) => lower(each));
+  };
+  /** The fields of a struct or an interface, in order. */
+  const fields = (code: string, pattern: RegExp) => {
+    const body = /\{([^}]*)\}/.exec(code.slice(pattern.exec(code)?.index))?.[1] ?? '';
+    return [...body.matchAll(/(\w+)(?:: [^;\n]+)?;/g)].map(([, name]) => name);
+  };
+  const numberIn = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1]);
+
+  it('agree on the slots of the arena', () => {
+    const slots = enumerators(addon, 'Slot');
+    expect(slots.slice(-2)).toEqual(['sums', 'slots']);
+    const written = [...bridge.matchAll(/^ {2}slots\[(\d+)\] =\s*(?:batch\.)?([\w.]*)/gm)];
+    expect(written.map(([, index]) => Number(index))).toEqual(slots.slice(0, -2).map((_, i) => i));
+    // priorTotal.sum is priorSum; the call itself is put together on the spot.
+    const names = written.map(([, , name]) => name.replace(/Total\.(\w)/, (_, c) => c.toUpperCase()));
+    expect(['call', ...names.slice(1)]).toEqual(slots.slice(0, -2));
+    expect(numberIn(bridge, /SUMS = (\d+)/)).toBe(slots.indexOf('sums'));
+    expect(8 * numberIn(read('lib/arena.ts'), /SLOTS = (\d+)/)).toBe(
+      numberIn(addon, /kTargetsOffset = (\d+)/),
     );
+    const sums = [...bridge.matchAll(/^ {4}(\w+): slots\[SUMS(?: \+ \d)?\]/gm)].map(([, name]) => name);
+    expect(sums).toEqual(fields(nativeCode('kernels.h'), /struct Sums/));
+    expect(sums).toEqual(fields(withoutComments(read('lib/batch.ts')), /interface Sums/));
+  });
+
+  it('agree on the arguments of compute, and on the bit of each', () => {
+    const args = enumerators(addon, 'Argument');
+    expect(args.pop()).toBe('arguments');
+    const bits = [...bridge.matchAll(/\((?:batch\.)?(\w+) === null \? 0 : 1 << (\d+)\)/g)];
+    expect(bits.slice(0, args.length).map(([, name, bit]) => [name, Number(bit)])).toEqual(
+      args.map((name, i) => [name, i]),
+    );
+    const [, few, all] =
+      /addon\.compute\(buffer, ([\w., ]*)\);[\s\S]*addon\.compute\(([\w.,\s]*)\)/.exec(bridge) ?? [];
+    const list = (text: string) => text.match(/\w+(?=,|\s*$)/g);
+    expect(list(all)).toEqual(['buffer', ...args]);
+    expect(list(few)).toEqual(args.slice(0, 4));
+    expect(bridge).toContain('RARE = ~0b1111;');
+  });
+
+  it('agree on operations, types and flags', () => {
+    const constant = (name: string) => numberIn(bridge, new RegExp(`const ${name} = (\\d+)`));
+    const operations = enumerators(addon, 'Operation');
+    expect(operations).toEqual(['crossEntropy', 'bceWithLogits', 'linear']);
+    expect([constant('CROSS_ENTROPY'), constant('BCE_WITH_LOGITS'), constant('LINEAR')]).toEqual([0, 1, 2]);
+    const [, types] = /TYPES = \[([^\]]*)\]/.exec(read('lib/batch.ts')) ?? [];
+    expect(types.match(/\w+/g)).toEqual(enumerators(nativeCode('kernels.h'), 'Type'));
+    types.match(/\w+/g)?.forEach((type, i) => {
+      expect(numberIn(read('lib/batch.ts'), new RegExp(`${type.toUpperCase()} = (\\d)`)), type).toBe(i);
+    });
+    for (const [, name, bit] of addon.matchAll(/bool (\w+)\(\) const \{ return \(bits >> (\d+) & 1\)/g)) {
+      const flag = name === 'mixed' ? 'seconds === null \\? 0 : 1' : `${name} \\? 1`;
+      expect(bridge, name).toMatch(new RegExp(`batch\\.${flag} << ${bit}\\b`));
+    }
+  });
+
+  it('agree on the fields of a batch', () => {
+    const own = fields(withoutComments(read('lib/batch.ts')), /interface Batch/);
+    const theirs = fields(nativeCode('kernels.h'), /struct Batch/);
+    expect(theirs.length).toBeGreaterThan(40);
+    // The type of dense targets is that of the array in TypeScript.
+    expect([...own, 'denseType'].sort()).toEqual([...theirs].sort());
+  });
+
+  it('agree on the sizes of chunks, blocks and lanes, and from where on rows are shifted', () => {
+    const pairs: [string, RegExp, string, RegExp][] = [
+      ['lib/batch.ts', /ROW_CHUNK = (\d+)/, 'kernels.h', /kRowChunk = (\d+)/],
+      ['lib/js/arithmetic.ts', /BLOCK = (\d+)/, 'layout-inl.h', /kBlock = (\d+)/],
+      ['lib/js/arithmetic.ts', /LANES = (\d+)/, 'vec-inl.h', /kLanes = (\d+)/],
+      [
+        'lib/js/cross-entropy.ts',
+        /SHIFT_ABOVE = 2 \*\* (\d+)/,
+        'cross_entropy-inl.h',
+        /kShiftAbove = 0x1p(\d+)/,
+      ],
+      ['lib/js/float32.ts', /(\d+) < x\[c\]/, 'linear-inl.h', /Real\(709\) : Real\((\d+)\)/],
+      ['lib/js/float64.ts', /(\d+) < x\[c\]/, 'linear-inl.h', /Real\((\d+)\) : Real\(88\)/],
+    ];
+    for (const [file, pattern, other, otherPattern] of pairs) {
+      const number = numberIn(read(file), pattern);
+      expect(number, `${file}, ${pattern}`).toBeGreaterThan(0);
+      expect(numberIn(nativeCode(other), otherPattern), `${other}, ${otherPattern}`).toBe(number);
+    }
+    expect(nativeCode('kernels.h')).toMatch(/kBlockBytes = (size_t\{512\}|512) \* 8 \* sizeof\(float\)/);
+  });
+
+  it('every formula stands in both: a file of lib/js for each of native/, which it names', () => {
+    const mirrored = ['math', 'targets', 'cross_entropy', 'bce_with_logits', 'linear', 'layout', 'losses'];
+    const formulas = nativeFiles.filter((file) => /-inl\.h$/.test(file) && !file.startsWith('vec'));
+    expect(formulas).toEqual(mirrored.map((name) => `${name}-inl.h`).sort());
+    for (const name of mirrored) {
+      const mirror = read(`lib/js/${name.replaceAll('_', '-')}.ts`);
+      if (name !== 'layout' && name !== 'losses') expect(mirror, name).toContain(`native/${name}-inl.h`);
+    }
+  });
+
+  it('elementary functions have the same constants, number by number', () => {
+    // A literal of C++ as a number: 0x1.8p20f.
+    const value = (literal: string) => {
+      const [, whole, fraction = '', exponent] =
+        /^0x([\da-f]+)\.?([\da-f]*)p([+-]?\d+)f?$/.exec(literal) ?? [];
+      if (whole === undefined) throw new Error(`not a number: ${literal}`);
+      const number = Number(BigInt(`0x${whole}${fraction}`)) * 2 ** (Number(exponent) - 4 * fraction.length);
+      return literal.endsWith('f') ? Math.fround(number) : number;
+    };
+    // Those with more than a few digits; others are plain numbers like 2^25.
+    const intricate = (x: number) => !Number.isInteger(x * 2 ** 12);
+    const theirs = [...nativeCode('math-inl.h').matchAll(/0x[\da-f]+\.?[\da-f]*p[+-]?\d+f?/g)]
+      .map(([literal]) => value(literal))
+      .filter((x) => !Number.isInteger(Math.log2(x)) && intricate(x));
+    const own = [...withoutComments(read('lib/js/math.ts')).matchAll(/(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?/g)]
+      .map(([literal]) => Number(literal))
+      .filter(intricate);
+    const sorted = (numbers: number[]) => [...new Set(numbers)].sort((a, b) => a - b);
+    expect(theirs.length).toBeGreaterThan(45);
+    expect(sorted(own)).toEqual(sorted(theirs));
   });
 });
 
