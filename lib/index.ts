@@ -84,14 +84,15 @@ function oneNaN(x: number): number {
 
 function resultOf(prepared: Prepared, sum: number): AnyResult {
   const numerator = oneNaN(sum);
-  const { batch, reduction, denominator, rows, gradient, perRow } = prepared;
+  const { batch, reduction, rows, gradient, perRow } = prepared;
+  const denominator = oneNaN(prepared.denominator);
   const result: AnyResult = { numerator, denominator, rows };
   if (batch.losses !== null) {
     result.losses = batch.losses;
   } else if (reduction === 'sum') {
     result.loss = numerator;
   } else {
-    result.loss = denominator === 0 ? prepared.empty : numerator / denominator;
+    result.loss = denominator === 0 ? prepared.empty : oneNaN(numerator / denominator);
   }
   if (gradient !== null) result.gradient = gradient;
   if (perRow !== null) result.perRow = perRow;
