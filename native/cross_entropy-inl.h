@@ -600,9 +600,10 @@ class CrossEntropyKernel {
     for (size_t c = 0; any && c < classes; c += step) {
       const size_t n = classes - c < step ? classes - c : step;
       T* gradient = strip.gradient + strip.user.offset(c);
-      const Real* z = transforms() && (capped() || c + n > cached_) ? termBlock(strip, c, n) : nullptr;
+      const bool again = !inGradient_ && c + n > cached_;  // the exponentials
+      const Real* z = transforms() && (capped() || again) ? termBlock(strip, c, n) : nullptr;
       Numbers<At> e{strip.expsAt, strip.exps + strip.expsAt.offset(c)};
-      if (!inGradient_ && c + n > cached_) {
+      if (again) {
         e = {scratchAt_, blockOf<Real>(scratch_, kExpBlock)};
         if (z) {
           expBlock(scratchAt_, z, n, shift, floor, magic);

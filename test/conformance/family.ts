@@ -1,7 +1,7 @@
 // The values of every loss, of every number type, at every length and in every layout, against the float64 oracle.
 
 import { type Call, decoded, everything, make, oracleOf } from '../support/calls.js';
-import { NUMBER_TYPES, type NumberType } from '../support/numbers.js';
+import { encode, NUMBER_TYPES, type NumberType } from '../support/numbers.js';
 import { type OracleResult, oracleLabels } from '../support/oracle.js';
 import { check } from '../support/tolerance.js';
 import { onEveryBackend } from './backends.js';
@@ -69,6 +69,17 @@ const largeCases = KINDS.flatMap((kind, seed) =>
   ),
 );
 
+/** The same where each logit has terms and the gradient is the place for what is computed on the way. */
+const scaledCases = NUMBER_TYPES.flatMap((type) =>
+  agrees(`crossEntropy of ${type}, scaled logits, 40000 classes`, () => {
+    const classes = 40_000;
+    const random = new Random(99);
+    const logits = encode(random.floats(classes, random.normal.bind(random)), type);
+    const options = { classes, logitScale: 0.5, labelSmoothing: 0.125 };
+    return { type, logits, targets: Int32Array.of(7), options };
+  }),
+);
+
 function labelCases(): Case[] {
   const kinds = ['indices', 'mixed targets', 'soft targets'] as const;
   return kinds.flatMap((kind, seed) =>
@@ -98,6 +109,6 @@ export const tables: Table[] = [
     name: `values: ${kind.join(', ')}`,
     cases: NUMBER_TYPES.flatMap((type, n) => lengthCases(kind, type, 1 + 4 * k + n)),
   })),
-  { name: 'values: very many classes', cases: largeCases },
+  { name: 'values: very many classes', cases: [...largeCases, ...scaledCases] },
   { name: 'values: smoothLabels', cases: labelCases() },
 ];
