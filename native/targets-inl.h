@@ -156,8 +156,9 @@ struct ClassTarget {
     }
     if (batch.dense) return;  // the loss adds up its own
     const double epsilon = numberOf(batch.epsilons, row, batch.epsilon);
-    if (batch.seconds && batch.seconds[row] != batch.targets[row]) {
-      mix(batch, row, epsilon);
+    const size_t other = batch.seconds ? static_cast<uint32_t>(batch.seconds[row]) : y;
+    if (other != y && other < batch.classes) {
+      mix(batch, row, other, epsilon);
       return;
     }
     const double weight = numberOf(batch.weight, y, 1.0);
@@ -177,8 +178,8 @@ struct ClassTarget {
   }
 
  private:
-  SMOOTHLOSS_NOINLINE void mix(const Batch& batch, size_t row, double epsilon) {
-    second = static_cast<uint32_t>(batch.seconds[row]);
+  SMOOTHLOSS_NOINLINE void mix(const Batch& batch, size_t row, size_t other, double epsilon) {
+    second = other;
     lambda = numberOf(batch.lambdas, row, batch.lambda);
     const double weights[2] = {numberOf(batch.weight, y, 1.0), numberOf(batch.weight, second, 1.0)};
     const double priors[2] = {numberOf(batch.prior, y, 1.0), numberOf(batch.prior, second, 1.0)};
@@ -346,7 +347,7 @@ struct ElementVisitor {
 template <typename At, typename T>
 SMOOTHLOSS_INLINE size_t firstOf(const At& at, const T* x, size_t n, size_t row, double maximum) {
   size_t c = 0;
-  while (c < n && toDouble(*at.element(x, c, row)) != maximum) ++c;
+  while (c + 1 < n && toDouble(*at.element(x, c, row)) != maximum) ++c;
   return c;
 }
 
