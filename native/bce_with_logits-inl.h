@@ -56,12 +56,13 @@ SMOOTHLOSS_INLINE V binaryLoss(V z, V a, V b, V logarithm) {
   return fma(add(a, b), logarithm, linear);
 }
 
-template <typename At, typename T, typename S, bool kGeneral>
+// T: of z and the gradient.
+template <typename At, typename T, bool kGeneral>
 struct BinaryVisitor {
   using V = typename At::V;
   using Real = typename At::Real;
   At from;
-  const S* z;
+  const T* z;
   Pairs<At, kGeneral> pairs;
   At user;
   Real* losses;  // null: not asked for
@@ -99,12 +100,12 @@ struct BinaryVisitor {
 
 enum class BinaryMetric { kNll, kEntropy, kCorrect };
 
-template <typename At, typename S, BinaryMetric kMetric>
+template <typename At, BinaryMetric kMetric>
 struct BinaryMetricVisitor {
   using V = typename At::V;
   using Real = typename At::Real;
   At from;
-  const S* z;
+  const Real* z;
   Numbers<At> dense;
   At user;
   const uint8_t* mask;  // null: all take part
@@ -139,6 +140,7 @@ class BceWithLogitsKernel {
   using V = typename At::V;
   using Real = typename At::Real;
   static constexpr size_t kRows = At::kRows;
+  static constexpr bool kSameType = std::is_same<T, Real>::value;
 
   // The rows of a strip.
   struct Rows {
@@ -202,15 +204,22 @@ class BceWithLogitsKernel {
     }
 
     const bool general = !all || batch_.mask || batch_.weight || batch_.posWeight;
+    const bool metrics = batch_.metrics || batch_.rowNll || batch_.rowEntropy;
+    // What is rare is written for the arithmetic's type only; other logits and gradients go through scratch memory.
+    const bool converts = terms_.any() || (!kSameType && (general || metrics));
     for (size_t c = 0; c < classes; c += kBlock) {
       const size_t n = classes - c < kBlock ? classes - c : kBlock;
       const Numbers<At> dense = targetBlock(user, first, classOf, c, n);
-      if (terms_.any()) {
+      if (converts) {
         Real* z = blockOf<Real>(scratch_, kLogitBlock);
         user.forEach(n, TermVisitor<At, T>{user, x + user.offset(c), scratchAt_, z, terms_});
-        block<Real>(rows, scratchAt_, z, dense, general, c, n);
+        if (metrics) addMetrics(rows, scratchAt_, z, dense, c, n);
+        add(rows, scratchAt_, z, dense, general, c, n);
       } else {
-        block<T>(rows, user, x + user.offset(c), dense, general, c, n);
+        if constexpr (kSameType) {
+          if (metrics) addMetrics(rows, user, x + user.offset(c), dense, c, n);
+        }
+        add(rows, user, x + user.offset(c), dense, general, c, n);
       }
     }
     for (size_t r = 0; r < count; ++r) {
@@ -238,22 +247,21 @@ class BceWithLogitsKernel {
     return {scratchAt_, t};
   }
 
+  const uint8_t* maskOf(const Rows& rows, size_t first) const {
+    if (batch_.mask == nullptr) return nullptr;
+    return batch_.mask + offsetOf(batch_, rows.first, batch_.maskStride) + rows.user.offset(first);
+  }
+
   template <typename S>
-  void block(Rows& rows, const At& at, const S* z, const Numbers<At>& dense, bool general, size_t first, size_t n) {
-    const uint8_t* mask =
-        batch_.mask ? batch_.mask + offsetOf(batch_, rows.first, batch_.maskStride) + rows.user.offset(first) : nullptr;
-    if (batch_.metrics || batch_.rowNll || batch_.rowEntropy) {
-      addMetric<BinaryMetric::kNll>(at, z, dense, rows.user, mask, n, rows.nll);
-      addMetric<BinaryMetric::kEntropy>(at, z, dense, rows.user, mask, n, rows.entropy);
-      addMetric<BinaryMetric::kCorrect>(at, z, dense, rows.user, mask, n, rows.correct);
+  void add(Rows& rows, const At& at, const S* z, const Numbers<At>& dense, bool general, size_t first, size_t n) {
+    if constexpr (std::is_same<S, Real>::value) {
+      if (general) return addAs<true>(rows, at, z, dense, first, n);
     }
-    if (general) return add<true>(rows, at, z, dense, mask, first, n);
-    add<false>(rows, at, z, dense, mask, first, n);
+    addAs<false>(rows, at, z, dense, first, n);
   }
 
   template <bool kGeneral, typename S>
-  void add(Rows& rows, const At& at, const S* z, const Numbers<At>& dense, const uint8_t* mask, size_t first,
-           size_t n) {
+  void addAs(Rows& rows, const At& at, const S* z, const Numbers<At>& dense, size_t first, size_t n) {
     const bool perElement = batch_.weight && batch_.weightStride;
     const Pairs<At, kGeneral> pairs{
         dense,
@@ -262,40 +270,51 @@ class BceWithLogitsKernel {
         perElement ? batch_.weight + offsetOf(batch_, rows.first, batch_.weightStride) + rows.user.offset(first)
                    : nullptr,
         classFactors(batch_.posWeight, first),
-        mask,
+        maskOf(rows, first),
         set1(static_cast<Real>(1.0 - batch_.epsilon)),
         set1(static_cast<Real>(batch_.epsilon * batch_.toward)),
         At::perRow(rows.takes)};
     Real* losses = batch_.losses ? static_cast<Real*>(batch_.losses) + rows.offset + rows.user.offset(first) : nullptr;
     T* gradient = rows.gradient ? rows.gradient + rows.user.offset(first) : nullptr;
-    if (gradient && terms_.cap != 0) {
-      Real* numbers = blockOf<Real>(scratch_, kNumberBlock);
+    if constexpr (std::is_same<S, T>::value) {
+      if (terms_.cap == 0 || !gradient) return run(rows, at, z, pairs, losses, rows.user, gradient, n);
+    }
+    if constexpr (std::is_same<S, Real>::value) {
+      Real* numbers = gradient ? blockOf<Real>(scratch_, kNumberBlock) : nullptr;
       run(rows, at, z, pairs, losses, scratchAt_, numbers, n);
-      const Real* capped = blockOf<Real>(scratch_, kLogitBlock);
-      rows.user.forEach(n, CapVisitor<At, T>{scratchAt_, numbers, capped, rows.user, gradient, set1(terms_.cap)});
-    } else {
-      run(rows, at, z, pairs, losses, rows.user, gradient, n);
+      if (!gradient) return;
+      if (terms_.cap != 0) {
+        rows.user.forEach(n, CapVisitor<At, T>{scratchAt_, numbers, z, rows.user, gradient, set1(terms_.cap)});
+      } else {
+        rows.user.forEach(n, CopyVisitor<At, Real, T>{scratchAt_, numbers, rows.user, gradient});
+      }
     }
   }
-  template <bool kGeneral, typename S, typename U>
+  template <bool kGeneral, typename S>
   void run(Rows& rows, const At& at, const S* z, const Pairs<At, kGeneral>& pairs, Real* losses, const At& to,
-           U* gradient, size_t n) {
-    const BinaryVisitor<At, U, S, kGeneral> visitor{at,
-                                                    z,
-                                                    pairs,
-                                                    rows.user,
-                                                    losses,
-                                                    At::perRow(rows.weight),
-                                                    At::perRow(rows.limit),
-                                                    to,
-                                                    gradient,
-                                                    At::perRow(rows.scale)};
+           S* gradient, size_t n) {
+    const BinaryVisitor<At, S, kGeneral> visitor{at,
+                                                 z,
+                                                 pairs,
+                                                 rows.user,
+                                                 losses,
+                                                 At::perRow(rows.weight),
+                                                 At::perRow(rows.limit),
+                                                 to,
+                                                 gradient,
+                                                 At::perRow(rows.scale)};
     rows.user.sum(n, At::skip(kNoColumns, 0), visitor, rows.loss);
   }
 
-  template <BinaryMetric kMetric, typename S>
-  static void addMetric(const At& at, const S* z, const Numbers<At>& dense, const At& user, const uint8_t* mask,
-                        size_t n, double* sums) {
-    user.sum(n, At::skip(kNoColumns, 0), BinaryMetricVisitor<At, S, kMetric>{at, z, dense, user, mask}, sums);
+  void addMetrics(Rows& rows, const At& at, const Real* z, const Numbers<At>& dense, size_t first, size_t n) const {
+    addMetric<BinaryMetric::kNll>(rows, at, z, dense, first, n, rows.nll);
+    addMetric<BinaryMetric::kEntropy>(rows, at, z, dense, first, n, rows.entropy);
+    addMetric<BinaryMetric::kCorrect>(rows, at, z, dense, first, n, rows.correct);
+  }
+  template <BinaryMetric kMetric>
+  void addMetric(const Rows& rows, const At& at, const Real* z, const Numbers<At>& dense, size_t first, size_t n,
+                 double* sums) const {
+    const BinaryMetricVisitor<At, kMetric> visitor{at, z, dense, rows.user, maskOf(rows, first)};
+    rows.user.sum(n, At::skip(kNoColumns, 0), visitor, sums);
   }
 };

@@ -180,7 +180,7 @@ class CrossEntropyKernel {
   using V = typename At::V;
   using Real = typename At::Real;
   static constexpr size_t kRows = At::kRows;
-  static constexpr bool kSameType = sizeof(T) == sizeof(Real);
+  static constexpr bool kSameType = std::is_same<T, Real>::value;
 
   // kRows rows that go through each step together.
   struct Strip {
@@ -248,6 +248,8 @@ class CrossEntropyKernel {
 
  private:
   bool transforms() const { return kGeneral && transforms_; }
+  // Whether z comes from scratch memory: half types do in the general kernel, which is then written once for all types.
+  bool copies() const { return kGeneral && (transforms_ || !kSameType); }
   bool capped() const { return kGeneral && terms_.cap != 0; }
   bool soft() const { return kGeneral && soft_; }
   bool wantsNll() const { return kGeneral && wantsNll_; }
@@ -279,7 +281,7 @@ class CrossEntropyKernel {
     }
   }
 
-  // z of a block that the terms change, in scratch memory.
+  // z of a block, in scratch memory.
   const Real* termBlock(const Strip& strip, size_t first, size_t n) {
     Real* z = blockOf<Real>(scratch_, kLogitBlock);
     TermVisitor<At, T> visitor{strip.user, strip.x + strip.user.offset(first), scratchAt_, z, terms_};
@@ -354,7 +356,7 @@ class CrossEntropyKernel {
     Argmax<At> labels;
     for (size_t c = 0; c < classes; c += kBlock) {
       const size_t n = classes - c < kBlock ? classes - c : kBlock;
-      if (transforms()) {
+      if (copies()) {
         scanTerms(strip, c, n, smooths, shift, floor, magic, labels);
       } else {
         scanBlock(strip, strip.user, strip.x + strip.user.offset(c), c, n, smooths, shift, floor, magic, labels);
@@ -601,11 +603,11 @@ class CrossEntropyKernel {
       const size_t n = classes - c < step ? classes - c : step;
       T* gradient = strip.gradient + strip.user.offset(c);
       const bool again = !inGradient_ && c + n > cached_;  // the exponentials
-      const Real* z = transforms() && (capped() || again) ? termBlock(strip, c, n) : nullptr;
+      const Real* z = copies() && (capped() || again) ? termBlock(strip, c, n) : nullptr;
       Numbers<At> e{strip.expsAt, strip.exps + strip.expsAt.offset(c)};
       if (again) {
         e = {scratchAt_, blockOf<Real>(scratch_, kExpBlock)};
-        if (z) {
+        if (copies()) {
           expBlock(scratchAt_, z, n, shift, floor, magic);
         } else {
           expBlock(strip.user, strip.x + strip.user.offset(c), n, shift, floor, magic);

@@ -27,16 +27,16 @@ struct ScaleVisitor {
 };
 
 // The elements of klDiv, with w_c t_c for the gradient.
-template <typename At, typename T, bool kLogTarget>
+template <typename At, bool kLogTarget>
 struct DivergenceVisitor {
   using V = typename At::V;
   using Real = typename At::Real;
-  At at;
-  const T* x;
+  Numbers<At> x;
   Numbers<At> dense;
   const float* weight;
   At scratch;
   Real* targets;
+  At user;
   Real* losses;  // null: not asked for
   V rowWeight;
   V limit;  // 0 for rows that take no part
@@ -61,11 +61,11 @@ struct DivergenceVisitor {
       const size_t column = c + i * At::kColumns;
       const V target = mul(share[i], loads.factors(weight, column));
       loads.put(scratch, targets, column, target);
-      terms[i] = zeroWhereZero(mul(target, sub(terms[i], loads.elements(at, x, column))), target);
+      terms[i] = zeroWhereZero(mul(target, sub(terms[i], loads.elements(x.at, x.p, column))), target);
       if (losses) {
         const V zero = set1(Real(0));
         const V loss = fma(min(limit, terms[i]), rowWeight, zero);
-        loads.put(at, losses, column, whereGreater(limit, zero, oneNaN(loss), zero));
+        loads.put(user, losses, column, whereGreater(limit, zero, oneNaN(loss), zero));
       }
     }
   }
@@ -235,15 +235,15 @@ class LinearKernel {
   void diverge(const At& user, const T* x, const Numbers<At>& dense, Real* targets, size_t offset, size_t first,
                size_t n, const Real* rowWeight, const Real* limit, double* sums) {
     Real* losses = batch_.losses ? static_cast<Real*>(batch_.losses) + offset + user.offset(first) : nullptr;
-    DivergenceVisitor<At, T, kLogTarget> visitor{user,
-                                                 x + user.offset(first),
-                                                 dense,
-                                                 classFactors(batch_.weight, first),
-                                                 scratchAt_,
-                                                 targets,
-                                                 losses,
-                                                 At::perRow(rowWeight),
-                                                 At::perRow(limit)};
+    DivergenceVisitor<At, kLogTarget> visitor{realBlock(user, x + user.offset(first), n, scratch_, kLogitBlock),
+                                              dense,
+                                              classFactors(batch_.weight, first),
+                                              scratchAt_,
+                                              targets,
+                                              user,
+                                              losses,
+                                              At::perRow(rowWeight),
+                                              At::perRow(limit)};
     user.sum(n, At::skip(kNoColumns, 0), visitor, sums);
   }
 

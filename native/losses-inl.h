@@ -27,9 +27,13 @@ void runAs(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums&
       return Loss<Bfloat16, Layout<Vec>>(batch, scratch).run(begin, end, sums);
   }
 }
+// A vector of one number has no direction.
+constexpr bool kHasAlong = Vec::kWidth > 1;
 template <template <typename, typename> class Loss>
 void runKernel(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
-  if (batch.inner == 1) return runAs<Loss, Along>(batch, begin, end, scratch, sums);
+  if constexpr (kHasAlong) {
+    if (batch.inner == 1) return runAs<Loss, Along>(batch, begin, end, scratch, sums);
+  }
   runAs<Loss, Across>(batch, begin, end, scratch, sums);
 }
 
@@ -39,7 +43,9 @@ template <typename T, typename At>
 using PlainCrossEntropy = CrossEntropyKernel<T, At, false>;
 
 void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
-  if (isPlain(batch)) return runAs<PlainCrossEntropy, Along>(batch, begin, end, scratch, sums);
+  if constexpr (kHasAlong) {
+    if (isPlain(batch)) return runAs<PlainCrossEntropy, Along>(batch, begin, end, scratch, sums);
+  }
   runKernel<GeneralCrossEntropy>(batch, begin, end, scratch, sums);
 }
 

@@ -230,14 +230,14 @@ SMOOTHLOSS_INLINE size_t largestClass(const ClassTarget& target) {
 // Visitors that several losses use
 // --------------------------------------------------------------------------------------
 
-// Numbers of another type or layout into scratch memory.
-template <typename At, typename T>
+// Numbers to another type or layout.
+template <typename At, typename T, typename U>
 struct CopyVisitor {
   using V = typename At::V;
   At from;
   const T* x;
   At to;
-  typename At::Real* out;
+  U* out;
 
   template <typename Loads, size_t N>
   SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
@@ -392,33 +392,34 @@ struct Numbers {
   const typename At::Real* p;
 };
 
-// Dense targets of the columns [first, first + n) of the strip at `row`: where they are, or converted.
+// n columns of the caller's, where they are if they are of the arithmetic's type, else converted into a scratch block.
+template <typename At, typename T>
+SMOOTHLOSS_INLINE Numbers<At> realBlock(const At& user, const T* p, size_t n, Scratch& scratch, ScratchBlock block) {
+  using Real = typename At::Real;
+  if constexpr (std::is_same<T, Real>::value) {
+    return {user, p};
+  } else {
+    const At at = scratchLayout(As<At>());
+    Real* out = blockOf<Real>(scratch, block);
+    user.forEach(n, CopyVisitor<At, T, Real>{user, p, at, out});
+    return {at, out};
+  }
+}
+
+// Dense targets of the columns [first, first + n) of the strip at `row`.
 template <typename At>
 SMOOTHLOSS_INLINE Numbers<At> denseBlock(const Batch& batch, size_t row, const At& user, size_t first, size_t n,
                                          Scratch& scratch) {
-  using Real = typename At::Real;
   const size_t offset = offsetOf(batch, row, batch.denseStride) + user.offset(first);
-  const auto* floats = static_cast<const float*>(batch.dense) + offset;
-  const auto* doubles = static_cast<const double*>(batch.dense) + offset;
-  const auto* bytes = static_cast<const uint8_t*>(batch.dense) + offset;
-  constexpr bool kDouble = sizeof(Real) == sizeof(double);
-  if (batch.denseType == (kDouble ? Dense::kFloat64 : Dense::kFloat32)) {
-    if constexpr (kDouble) return {user, doubles};
-    if constexpr (!kDouble) return {user, floats};
+  switch (batch.denseType) {
+    case Dense::kFloat64:
+      return realBlock(user, static_cast<const double*>(batch.dense) + offset, n, scratch, kDenseBlock);
+    case Dense::kUint8:
+      return realBlock(user, static_cast<const uint8_t*>(batch.dense) + offset, n, scratch, kDenseBlock);
+    case Dense::kFloat32:
+      break;
   }
-  const At at = scratchLayout(As<At>());
-  Real* out = blockOf<Real>(scratch, kDenseBlock);
-  if (batch.denseType == Dense::kUint8) {
-    CopyVisitor<At, uint8_t> visitor{user, bytes, at, out};
-    user.forEach(n, visitor);
-  } else if constexpr (kDouble) {
-    CopyVisitor<At, float> visitor{user, floats, at, out};
-    user.forEach(n, visitor);
-  } else {
-    CopyVisitor<At, double> visitor{user, doubles, at, out};
-    user.forEach(n, visitor);
-  }
-  return {at, out};
+  return realBlock(user, static_cast<const float*>(batch.dense) + offset, n, scratch, kDenseBlock);
 }
 
 // Σ factor_c · (z_c − maximum): what the factors are.
