@@ -6,10 +6,14 @@ import {
   type Backend,
   type BackendName,
   backend,
+  bceWithLogits,
   type CrossEntropyOptions,
   crossEntropy,
   type Functions,
+  klDiv,
   loadBackend,
+  nllLoss,
+  smoothLabels,
 } from 'smoothloss';
 
 declare const console: { log(text: string): void };
@@ -38,6 +42,19 @@ same<keyof typeof none, 'losses' | 'gradient' | 'numerator' | 'denominator' | 'r
 // @ts-expect-error reduction 'none' gives no single loss
 none.loss;
 
+const binary = bceWithLogits(new Float64Array(8), new Float32Array(8), { classes: 4, reduction: 'none' });
+same<typeof binary.losses, Float64Array>(true);
+const divergence = klDiv(logits, new Float32Array(8), {
+  classes: 4,
+  reduction: 'batchmean',
+  perRow: ['loss'],
+});
+same<typeof divergence.perRow, { loss: Float32Array }>(true);
+const likelihood = nllLoss(logits, { a: targets, b: targets, lambda: 0.5 }, { classes: 4, perRow: ['nll'] });
+same<typeof likelihood.perRow.nll, Float32Array>(true);
+const smoothed = smoothLabels(targets, { classes: 4, labelSmoothing: 0.1 });
+same<typeof smoothed, Float32Array>(true);
+
 const options: CrossEntropyOptions = {
   classes: 4,
   labelSmoothing: { epsilon: 0.1, over: 'others', exclude: [0] },
@@ -58,8 +75,14 @@ export function mistakes(): void {
   crossEntropy(logits, targets, { classes: 4, labelSmoothin: 0.1 });
   // @ts-expect-error logits are typed arrays
   crossEntropy([1, 2, 3, 4], targets, { classes: 4 });
-  // @ts-expect-error targets are integers
-  crossEntropy(logits, new Float32Array(2), { classes: 4 });
+  // @ts-expect-error targets are typed arrays, or a pair of them
+  crossEntropy(logits, [1, 3], { classes: 4 });
+  // @ts-expect-error mixed targets have a lambda
+  crossEntropy(logits, { a: targets, b: targets }, { classes: 4 });
+  // @ts-expect-error of soft targets, klDiv computes this
+  nllLoss(logits, new Float32Array(8), { classes: 4 });
+  // @ts-expect-error an option of crossEntropy
+  bceWithLogits(logits, new Float32Array(8), { classes: 4, zLoss: 1 });
   // @ts-expect-error no such reduction
   crossEntropy(logits, targets, { classes: 4, reduction: 'average' });
   // @ts-expect-error no such backend
