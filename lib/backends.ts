@@ -5,6 +5,7 @@ import type { Kernels } from './batch.js';
 import { rangeError } from './errors.js';
 import { kernels as jsKernels } from './js/losses.js';
 import { type Addon, nativeKernels } from './native.js';
+import { defaultThreads, setDefaultThreads } from './threads.js';
 import type { Backend, BackendName } from './types.js';
 
 // node-gyp-build has no types of its own.
@@ -48,15 +49,33 @@ export interface Loaded {
   kernels: Kernels;
 }
 
-const cache = new Map<BackendName, Kernels>();
+const loaded = new Map<BackendName, Loaded>();
 
-function kernelsOf(name: BackendName): Kernels {
-  let kernels = cache.get(name);
-  if (kernels === undefined) {
-    kernels = name === 'js' || native.addon === undefined ? jsKernels : nativeKernels(native.addon, name);
-    cache.set(name, kernels);
-  }
-  return kernels;
+function bind(name: BackendName): Loaded {
+  const known = loaded.get(name);
+  if (known !== undefined) return known;
+  const kernels = name === 'js' || native.addon === undefined ? jsKernels : nativeKernels(native.addon, name);
+  const made = { backend: describe(name), kernels };
+  loaded.set(name, made);
+  return made;
+}
+
+/** For callers to read; `threads` is told again when it changes. */
+function describe(name: BackendName, reason?: string): Backend {
+  const backend = { name, threads: 1, ...(reason === undefined ? {} : { reason }) };
+  tellThreads(backend);
+  for (const key of Object.keys(backend)) Object.defineProperty(backend, key, { writable: false });
+  return Object.preventExtensions(backend);
+}
+
+function tellThreads(backend: Backend): void {
+  Object.defineProperty(backend, 'threads', { value: backend.name === 'js' ? 1 : defaultThreads() });
+}
+
+/** Sets the number of threads, and has all backends tell it. */
+export function setThreads(threads: unknown): void {
+  setDefaultThreads(threads);
+  for (const { backend } of [...loaded.values(), chosen]) tellThreads(backend);
 }
 
 /** The backend of that name, or an error that says why there is none. `asked` is who asked for it. */
@@ -76,23 +95,22 @@ export function load(name: unknown, asked: string): Loaded {
   return bind(name as BackendName);
 }
 
-function bind(name: BackendName, reason?: string): Loaded {
-  const backend: Backend = Object.freeze({ name, threads: 1, ...(reason === undefined ? {} : { reason }) });
-  return { backend, kernels: kernelsOf(name) };
+function withReason({ backend, kernels }: Loaded, reason: string | undefined): Loaded {
+  return { backend: describe(backend.name, reason), kernels };
 }
 
 function choose(): Loaded {
   const wanted = process.env.SMOOTHLOSS_BACKEND;
   if (wanted !== undefined && wanted !== '') {
-    const loaded = load(wanted, 'SMOOTHLOSS_BACKEND');
-    return loaded.backend.name === 'js' ? bind('js', 'SMOOTHLOSS_BACKEND asks for it') : loaded;
+    const asked = load(wanted, 'SMOOTHLOSS_BACKEND');
+    return asked.backend.name === 'js' ? withReason(asked, 'SMOOTHLOSS_BACKEND asks for it') : asked;
   }
   if (native.broken) {
     process.emitWarning(`${native.reason}; smoothloss computes in JavaScript, slower`, {
       code: 'SMOOTHLOSS_NATIVE_BROKEN',
     });
   }
-  return bind(available[0], native.reason);
+  return withReason(bind(available[0]), native.reason);
 }
 
 /** What the package uses. */

@@ -1,5 +1,7 @@
 // What a backend is given: one call with every argument checked and every default filled in.
 
+import type { Arena } from './arena.js';
+
 /** The number types of logits and gradients, by their index in this list; Type in native/kernels.h. */
 export const TYPES = ['float32', 'float64', 'float16', 'bfloat16'] as const;
 /** The index of the type of logits, as a number that the native core takes. */
@@ -117,13 +119,41 @@ export interface Sums {
   zLoss: number;
 }
 
-/** A backend: each writes gradient, losses and row results where asked for. */
+/**
+ * A backend. Each computes the rows [begin, end), all if not given, which begin and end where chunks do (`rowChunk`): adds
+ * up chunk by chunk, and writes gradient, losses and row results where asked for. `threads` is how many may share it;
+ * `arena` is where the targets stand, the last one if not given.
+ */
 export interface Kernels {
-  crossEntropy(batch: Batch): Sums;
-  bceWithLogits(batch: Batch): Sums;
+  crossEntropy: Kernel;
+  bceWithLogits: Kernel;
   /** What is linear in the logits: nllLoss, klDiv, and smoothLabels as −gradient of it. */
-  linear(batch: Batch): Sums;
+  linear: Kernel;
+}
+export interface Kernel {
+  (batch: Batch, threads: number, begin?: number, end?: number, arena?: Arena): Sums;
+  /**
+   * Where the backend can: all rows in other threads. `done` is called later, with nothing if the function that this returns
+   * was called in time, which has no further rows begun. Returns undefined, and does nothing, if there are no threads.
+   */
+  start?(batch: Batch, threads: number, done: (sums: Sums | undefined) => void): (() => void) | undefined;
 }
 
-/** Rows are summed in chunks of this many, and chunks in order; kRowChunk in native/kernels.h. */
-export const ROW_CHUNK = 64;
+/** What a row sums over its classes it sums in segments of this many, and segments in order; kSegment in native/kernels.h. */
+export const SEGMENT = 64 * 512;
+/** kMostChunks in native/kernels.h. */
+const MOST_CHUNKS = 8192;
+
+/** Rows are summed in chunks of this many, and chunks in order; rowChunk in native/kernels.h, where it is explained. */
+export function rowChunk({ rows, classes, inner }: Batch): number {
+  const chunk = Math.max(1, Math.floor(SEGMENT / classes), Math.ceil(rows / MOST_CHUNKS));
+  return inner === 1 ? chunk : Math.ceil(chunk / 32) * 32;
+}
+
+export function addSums(total: Sums, sums: Sums): void {
+  total.numerator += sums.numerator;
+  total.nll += sums.nll;
+  total.correct += sums.correct;
+  total.entropy += sums.entropy;
+  total.zLoss += sums.zLoss;
+}

@@ -40,3 +40,10 @@ export function rangeError(name: string, value: unknown, expected: string): Rang
 export function coded<E extends Error>(error: E, code: ErrorCode): E {
   return Object.assign(error, { code });
 }
+
+/** The error of an aborted call, as Node's own. */
+export function abortError(reason: unknown): Error {
+  const error = new Error('The operation was aborted', { cause: reason });
+  error.name = 'AbortError';
+  return Object.assign(error, { code: 'ABORT_ERR' });
+}

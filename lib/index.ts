@@ -1,11 +1,10 @@
-// The public functions.
+// The public functions, which answer at once.
 
-import type { Prepared } from './arguments/batch.js';
-import { prepareBceWithLogits, prepareKlDiv } from './arguments/element-losses.js';
-import { prepareCrossEntropy, prepareNllLoss } from './arguments/row-losses.js';
-import { prepareSmoothLabels } from './arguments/smooth-labels.js';
-import { chosen, type Loaded, load } from './backends.js';
-import type { Floats, Sums } from './batch.js';
+import { chosen, type Loaded, load, setThreads as setThreadsOf } from './backends.js';
+import * as calls from './calls.js';
+import { typeError } from './errors.js';
+import { rejectInUse } from './in-use.js';
+import { threadsFor } from './threads.js';
 import type {
   Backend,
   BackendName,
@@ -66,100 +65,27 @@ export type {
   Totals,
 } from './types.js';
 
-interface AnyResult {
-  loss?: number;
-  losses?: Floats;
-  gradient?: unknown;
-  numerator: number;
-  denominator: number;
-  rows: number;
-  metrics?: object;
-  perRow?: object;
-}
-
-// One kind of NaN: which one ∞ − ∞ makes depends on the CPU.
-function oneNaN(x: number): number {
-  return Number.isNaN(x) ? NaN : x;
-}
-
-function resultOf(prepared: Prepared, sum: number): AnyResult {
-  const numerator = oneNaN(sum);
-  const { batch, reduction, rows, gradient, perRow } = prepared;
-  const denominator = oneNaN(prepared.denominator);
-  const result: AnyResult = { numerator, denominator, rows };
-  if (batch.losses !== null) {
-    result.losses = batch.losses;
-  } else if (reduction === 'sum') {
-    result.loss = numerator;
-  } else {
-    result.loss = denominator === 0 ? prepared.empty : oneNaN(numerator / denominator);
-  }
-  if (gradient !== null) result.gradient = gradient;
-  if (perRow !== null) result.perRow = perRow;
-  return result;
-}
-
 function bind({ backend, kernels }: Loaded): Functions {
-  const crossEntropy = (logits: unknown, targets: unknown, options: unknown): AnyResult => {
-    const prepared = prepareCrossEntropy(logits, targets, options);
-    const sums = kernels.crossEntropy(prepared.batch);
-    const result = resultOf(prepared, sums.numerator);
-    if (prepared.batch.metrics) result.metrics = crossEntropyMetrics(sums, prepared.parts);
-    return result;
+  const run = (call: calls.Call): unknown => {
+    const { batch, manner } = call;
+    if (manner.signal !== undefined) {
+      throw typeError('signal', manner.signal, 'undefined: it goes with smoothloss/promises');
+    }
+    rejectInUse(batch);
+    return call.resultOf(kernels[call.kernel](batch, threadsFor(manner.threads, batch)));
   };
-  const bceWithLogits = (logits: unknown, targets: unknown, options: unknown): AnyResult => {
-    const prepared = prepareBceWithLogits(logits, targets, options);
-    const sums = kernels.bceWithLogits(prepared.batch);
-    const result = resultOf(prepared, sums.numerator);
-    if (prepared.batch.metrics) result.metrics = bceWithLogitsMetrics(sums, prepared.parts);
-    return result;
+  const functions = {
+    crossEntropy: (logits: unknown, targets: unknown, options: unknown) =>
+      run(calls.crossEntropy(logits, targets, options)),
+    bceWithLogits: (logits: unknown, targets: unknown, options: unknown) =>
+      run(calls.bceWithLogits(logits, targets, options)),
+    klDiv: (logProbs: unknown, targets: unknown, options: unknown) =>
+      run(calls.klDiv(logProbs, targets, options)),
+    nllLoss: (logProbs: unknown, targets: unknown, options: unknown) =>
+      run(calls.nllLoss(logProbs, targets, options)),
+    smoothLabels: (targets: unknown, options: unknown) => run(calls.smoothLabels(targets, options)),
   };
-  const klDiv = (logProbs: unknown, targets: unknown, options: unknown): AnyResult => {
-    const prepared = prepareKlDiv(logProbs, targets, options);
-    return resultOf(prepared, kernels.linear(prepared.batch).numerator);
-  };
-  const nllLoss = (logProbs: unknown, targets: unknown, options: unknown): AnyResult => {
-    const prepared = prepareNllLoss(logProbs, targets, options);
-    const sums = kernels.linear(prepared.batch);
-    const result = resultOf(prepared, sums.numerator);
-    if (prepared.batch.metrics) result.metrics = nllLossMetrics(sums, prepared.parts);
-    return result;
-  };
-  const smoothLabels = (targets: unknown, options: unknown): Floats => {
-    const { batch, labels } = prepareSmoothLabels(targets, options);
-    kernels.linear(batch);
-    return labels;
-  };
-  return {
-    backend,
-    crossEntropy: crossEntropy as unknown as CrossEntropy,
-    bceWithLogits: bceWithLogits as unknown as BceWithLogits,
-    klDiv: klDiv as unknown as KlDiv,
-    nllLoss: nllLoss as unknown as NllLoss,
-    smoothLabels: smoothLabels as unknown as SmoothLabels,
-  };
-}
-
-/** The mean over `parts` rows or elements; NaN, 0 / 0, if there are none. */
-function mean(sum: number, parts: number): number {
-  return oneNaN(sum / parts);
-}
-
-function nllLossMetrics({ nll, correct }: Sums, parts: number): object {
-  return { nll: mean(nll, parts), accuracy: mean(correct, parts) };
-}
-
-function bceWithLogitsMetrics({ nll, correct, entropy }: Sums, parts: number): object {
-  return { nll: mean(nll, parts), accuracy: mean(correct, parts), entropy: mean(entropy, parts) };
-}
-
-function crossEntropyMetrics(sums: Sums, parts: number): object {
-  return {
-    nll: mean(sums.nll, parts),
-    accuracy: mean(sums.correct, parts),
-    entropy: mean(sums.entropy, parts),
-    zLoss: mean(sums.zLoss, parts),
-  };
+  return { backend, ...functions } as unknown as Functions;
 }
 
 const functions = bind(chosen);
@@ -273,6 +199,21 @@ export const nllLoss: NllLoss = functions.nllLoss;
  * const labels = smoothLabels(Int32Array.of(2, 0), { classes: 4, labelSmoothing: 0.1 }); // .025 .025 .925 .025 .925 …
  */
 export const smoothLabels: SmoothLabels = functions.smoothLabels;
+
+/**
+ * Sets how many threads the calls of this JavaScript thread use from now on, with or without `smoothloss/promises`, if
+ * they do not say; `backend.threads` tells it. At first it is what environment variable SMOOTHLOSS_THREADS says, or else
+ * as many as the process has CPUs for (`os.availableParallelism()`, less where a control group limits it). The threads
+ * belong to the process, start when they are first needed, and are shared by all calls at once. As PyTorch's
+ * `torch.set_num_threads`; the bits of results do not depend on it.
+ *
+ * @param threads An integer from 1 to 1024.
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a number.
+ * @throws {RangeError} ERR_OUT_OF_RANGE.
+ */
+export function setThreads(threads: number): void {
+  setThreadsOf(threads);
+}
 
 /**
  * The functions of the package bound to one backend, whatever the package itself uses.

@@ -1,21 +1,32 @@
 // The native backends: hands a batch to the addon.
 
-import { lastArena } from './arena.js';
-import type { Batch, Kernels, Sums } from './batch.js';
+import { type Arena, lastArena } from './arena.js';
+import type { Batch, Kernel, Kernels, Sums } from './batch.js';
+
+type Arrays = readonly (ArrayBufferView | null)[];
 
 /** What native/addon.cc exports. */
 export interface Addon {
   readonly backends: readonly NativeBackend[];
+  /** Whether arrays of jobs are safe from being detached. */
+  readonly holds: boolean;
   /**
    * Computes the batch whose numbers and targets stand in the arena. The arrays come in the order of Argument in
-   * native/addon.cc, null or left out at the end if the batch has none.
+   * native/call.cc, null or left out at the end if the batch has none.
    */
-  compute(arena: ArrayBuffer, ...arrays: (ArrayBufferView | null)[]): void;
+  compute(arena: ArrayBuffer, ...arrays: Arrays): void;
+  /** The same in other threads; `done` gets the sums, or nothing if it was aborted. A number for `abort`; 0: not started. */
+  start(
+    done: (...sums: [] | [number, number, number, number, number]) => void,
+    arena: ArrayBuffer,
+    ...arrays: Arrays
+  ): number;
+  abort(job: number): void;
 }
 
 export type NativeBackend = 'avx2' | 'neon' | 'scalar';
 
-// Operation in native/addon.cc.
+// Operation in native/call.cc.
 const CROSS_ENTROPY = 0;
 const BCE_WITH_LOGITS = 1;
 const LINEAR = 2;
@@ -23,23 +34,106 @@ const LINEAR = 2;
 // The bits of the arrays that few calls have: all from the fourth on.
 const RARE = ~0b1111;
 
-// The first slot that compute writes; Slot in native/addon.cc.
-const SUMS = 23;
+// The first slot that compute writes; Slot in native/call.cc.
+const SUMS = 26;
 
 /** The kernels of one of the addon's backends. */
 export function nativeKernels(addon: Addon, name: NativeBackend): Kernels {
-  const index = addon.backends.indexOf(name);
+  const backend = addon.backends.indexOf(name);
+  const kernelOf = (operation: number): Kernel => {
+    const kernel: Kernel = (batch, threads, begin = 0, end = batch.rows, arena = lastArena()) =>
+      compute(addon, backend, operation, batch, threads, begin, end, arena);
+    if (addon.holds)
+      kernel.start = (batch, threads, done) => start(addon, backend, operation, batch, threads, done);
+    return kernel;
+  };
   return {
-    crossEntropy: (batch) => compute(addon, index, CROSS_ENTROPY, batch),
-    bceWithLogits: (batch) => compute(addon, index, BCE_WITH_LOGITS, batch),
-    linear: (batch) => compute(addon, index, LINEAR, batch),
+    crossEntropy: kernelOf(CROSS_ENTROPY),
+    bceWithLogits: kernelOf(BCE_WITH_LOGITS),
+    linear: kernelOf(LINEAR),
   };
 }
 
-function compute(addon: Addon, backend: number, operation: number, batch: Batch): Sums {
-  const { logits, gradient, losses, weight, priorTotal, smoothingTotal } = batch;
+function compute(
+  addon: Addon,
+  backend: number,
+  operation: number,
+  batch: Batch,
+  threads: number,
+  begin: number,
+  end: number,
+  { buffer, slots }: Arena,
+): Sums {
+  if ((fillArena(slots, backend, operation, batch, threads, begin, end) & RARE) === 0) {
+    addon.compute(buffer, batch.logits, batch.gradient, batch.losses, batch.weight);
+  } else {
+    addon.compute(buffer, ...arraysOf(batch));
+  }
+  return {
+    numerator: slots[SUMS],
+    nll: slots[SUMS + 1],
+    correct: slots[SUMS + 2],
+    entropy: slots[SUMS + 3],
+    zLoss: slots[SUMS + 4],
+  };
+}
+
+function start(
+  addon: Addon,
+  backend: number,
+  operation: number,
+  batch: Batch,
+  threads: number,
+  done: (sums: Sums | undefined) => void,
+): (() => void) | undefined {
   const { buffer, slots } = lastArena();
-  // A bit for each array that there is, in the order of the arguments.
+  fillArena(slots, backend, operation, batch, threads, 0, batch.rows);
+  const job = addon.start(
+    (...[numerator, nll, correct, entropy, zLoss]) => {
+      if (numerator === undefined) done(undefined);
+      else done({ numerator, nll, correct, entropy, zLoss } as Sums);
+    },
+    buffer,
+    ...arraysOf(batch),
+  );
+  return job === 0 ? undefined : () => addon.abort(job);
+}
+
+/** The arrays in the order of Argument in native/call.cc. */
+function arraysOf(batch: Batch): Arrays {
+  return [
+    batch.logits,
+    batch.gradient,
+    batch.losses,
+    batch.weight,
+    batch.dense,
+    batch.prior,
+    batch.smoothing,
+    batch.rowWeight,
+    batch.epsilons,
+    batch.gradientScales,
+    batch.lambdas,
+    batch.posWeight,
+    batch.mask,
+    batch.rowLoss,
+    batch.rowNll,
+    batch.rowLse,
+    batch.rowEntropy,
+    batch.prediction,
+  ];
+}
+
+/** Writes the numbers of a call to the arena; returns which arrays there are, a bit each. */
+function fillArena(
+  slots: Float64Array,
+  backend: number,
+  operation: number,
+  batch: Batch,
+  threads: number,
+  begin: number,
+  end: number,
+): number {
+  const { logits, gradient, losses, weight, priorTotal, smoothingTotal } = batch;
   const arrays =
     (logits === null ? 0 : 1 << 0) |
     (gradient === null ? 0 : 1 << 1) |
@@ -90,36 +184,8 @@ function compute(addon: Addon, backend: number, operation: number, batch: Batch)
   slots[20] = smoothingTotal.rest;
   slots[21] = smoothingTotal.top;
   slots[22] = batch.smoothingLog;
-  if ((arrays & RARE) === 0) {
-    addon.compute(buffer, logits, gradient, losses, weight);
-  } else {
-    addon.compute(
-      buffer,
-      logits,
-      gradient,
-      losses,
-      weight,
-      batch.dense,
-      batch.prior,
-      batch.smoothing,
-      batch.rowWeight,
-      batch.epsilons,
-      batch.gradientScales,
-      batch.lambdas,
-      batch.posWeight,
-      batch.mask,
-      batch.rowLoss,
-      batch.rowNll,
-      batch.rowLse,
-      batch.rowEntropy,
-      batch.prediction,
-    );
-  }
-  return {
-    numerator: slots[SUMS],
-    nll: slots[SUMS + 1],
-    correct: slots[SUMS + 2],
-    entropy: slots[SUMS + 3],
-    zLoss: slots[SUMS + 4],
-  };
+  slots[23] = threads;
+  slots[24] = begin;
+  slots[25] = end;
+  return arrays;
 }

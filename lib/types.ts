@@ -147,6 +147,11 @@ export interface BatchOptions<R = Reduction | undefined, G = boolean | Logits | 
    * k of row n·inner + i is at (n·C + k)·inner + i. R must be a multiple of it, and `rowStride` must be left out.
    */
   inner?: number | undefined;
+  /**
+   * How many threads may share the work, from 1 to 1024: as `setThreads` says by default. The bits of the result are the same
+   * for any number. A batch too small to gain from it is computed by one; backend `'js'` has only one.
+   */
+  threads?: number | undefined;
 }
 
 /** What there is to know of the model beside the loss. */
@@ -314,6 +319,8 @@ export interface NllLossOptions<
 export interface SmoothLabelsOptions extends ClassOptions {
   /** C, the number of classes: an integer from 1 to 2^31 − 1. */
   classes: number;
+  /** How many threads may share the work, from 1 to 1024: as `setThreads` says by default. */
+  threads?: number | undefined;
 }
 
 /** What every loss returns. Sum `numerator` and `denominator` over micro-batches or machines, then divide, for one mean. */
@@ -433,6 +440,29 @@ type For<L extends Logits, G> = ([L] extends [Uint16Array] ? { dtype: 'float16' 
       ? unknown
       : { gradient?: boolean | ArrayOf<L> | undefined });
 
+/** What is asked of an AbortSignal, Node's or any other. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** How a function answers: with its result, or, in `smoothloss/promises`, with a promise of it. */
+export type Mode = 'now' | 'promise';
+
+/** Options that only `smoothloss/promises` has. */
+export interface PromiseOptions {
+  /**
+   * Aborts the call: no further rows are begun, and the promise is rejected with an AbortError as soon as no thread works
+   * on them any more. Until then gradient, losses and row results may have been written in part.
+   */
+  signal?: AbortSignalLike | undefined;
+}
+
+type Answer<A extends Mode, T> = A extends 'promise' ? Promise<T> : T;
+type OptionsOf<A extends Mode> = A extends 'promise' ? PromiseOptions : unknown;
+
 /** The result of a loss with metrics T, of which P names rows. */
 type Result<L extends Logits, R, G, M, P, T> = Flat<
   Totals & LossOf<L, R> & GradientOf<L, G> & MetricsOf<T, M> & PerRowOf<L, P>
@@ -453,7 +483,7 @@ type Unsure<L extends Logits, R, N extends keyof PerRow, T> = Flat<
  * The signature of `crossEntropy`; the result's type follows from the logits and from `reduction`, `gradient`, `metrics` and
  * `perRow`. What cannot be known when compiling is optional in it.
  */
-export interface CrossEntropy {
+export interface CrossEntropy<A extends Mode = 'now'> {
   <
     L extends Logits,
     R extends Reduction | undefined = undefined,
@@ -468,8 +498,9 @@ export interface CrossEntropy {
       Given<'reduction', R> &
       Given<'gradient', G> &
       Given<'metrics', M> &
-      Given<'perRow', P>,
-  ): Result<L, R, G, M, P, CrossEntropyMetrics>;
+      Given<'perRow', P> &
+      OptionsOf<A>,
+  ): Answer<A, Result<L, R, G, M, P, CrossEntropyMetrics>>;
   <
     L extends Logits,
     R extends Reduction | undefined = undefined,
@@ -477,17 +508,17 @@ export interface CrossEntropy {
   >(
     logits: L,
     targets: Targets,
-    options: CrossEntropyOptions<R, G> & For<L, G> & Given<'reduction', R>,
-  ): Unsure<L, R, CrossEntropyPerRow, CrossEntropyMetrics>;
+    options: CrossEntropyOptions<R, G> & For<L, G> & Given<'reduction', R> & OptionsOf<A>,
+  ): Answer<A, Unsure<L, R, CrossEntropyPerRow, CrossEntropyMetrics>>;
   <L extends Logits, G extends boolean | Logits | undefined = undefined>(
     logits: L,
     targets: Targets,
-    options: CrossEntropyOptions<Reduction | undefined, G> & For<L, G>,
-  ): Unsure<L, Reduction, CrossEntropyPerRow, CrossEntropyMetrics>;
+    options: CrossEntropyOptions<Reduction | undefined, G> & For<L, G> & OptionsOf<A>,
+  ): Answer<A, Unsure<L, Reduction, CrossEntropyPerRow, CrossEntropyMetrics>>;
 }
 
 /** The signature of `bceWithLogits`; the result's type follows as that of {@link CrossEntropy}. */
-export interface BceWithLogits {
+export interface BceWithLogits<A extends Mode = 'now'> {
   <
     L extends Logits,
     R extends Reduction | undefined = undefined,
@@ -502,8 +533,9 @@ export interface BceWithLogits {
       Given<'reduction', R> &
       Given<'gradient', G> &
       Given<'metrics', M> &
-      Given<'perRow', P>,
-  ): Result<L, R, G, M, P, BceWithLogitsMetrics>;
+      Given<'perRow', P> &
+      OptionsOf<A>,
+  ): Answer<A, Result<L, R, G, M, P, BceWithLogitsMetrics>>;
   <
     L extends Logits,
     R extends Reduction | undefined = undefined,
@@ -511,17 +543,17 @@ export interface BceWithLogits {
   >(
     logits: L,
     targets: BceTargets,
-    options: BceWithLogitsOptions<R, G> & For<L, G> & Given<'reduction', R>,
-  ): Unsure<L, R, BceWithLogitsPerRow, BceWithLogitsMetrics>;
+    options: BceWithLogitsOptions<R, G> & For<L, G> & Given<'reduction', R> & OptionsOf<A>,
+  ): Answer<A, Unsure<L, R, BceWithLogitsPerRow, BceWithLogitsMetrics>>;
   <L extends Logits, G extends boolean | Logits | undefined = undefined>(
     logits: L,
     targets: BceTargets,
-    options: BceWithLogitsOptions<Reduction | undefined, G> & For<L, G>,
-  ): Unsure<L, Reduction, BceWithLogitsPerRow, BceWithLogitsMetrics>;
+    options: BceWithLogitsOptions<Reduction | undefined, G> & For<L, G> & OptionsOf<A>,
+  ): Answer<A, Unsure<L, Reduction, BceWithLogitsPerRow, BceWithLogitsMetrics>>;
 }
 
 /** The signature of `klDiv`; the result's type follows as that of {@link CrossEntropy}. */
-export interface KlDiv {
+export interface KlDiv<A extends Mode = 'now'> {
   <
     L extends Logits,
     R extends Reduction | 'batchmean' | undefined = undefined,
@@ -534,8 +566,9 @@ export interface KlDiv {
       For<L, G> &
       Given<'reduction', R> &
       Given<'gradient', G> &
-      Given<'perRow', P>,
-  ): Result<L, R, G, undefined, P, never>;
+      Given<'perRow', P> &
+      OptionsOf<A>,
+  ): Answer<A, Result<L, R, G, undefined, P, never>>;
   <
     L extends Logits,
     R extends Reduction | 'batchmean' | undefined = undefined,
@@ -543,17 +576,17 @@ export interface KlDiv {
   >(
     logProbs: L,
     targets: SoftTargets,
-    options: KlDivOptions<R, G> & For<L, G> & Given<'reduction', R>,
-  ): Unsure<L, R, KlDivPerRow, never>;
+    options: KlDivOptions<R, G> & For<L, G> & Given<'reduction', R> & OptionsOf<A>,
+  ): Answer<A, Unsure<L, R, KlDivPerRow, never>>;
   <L extends Logits, G extends boolean | Logits | undefined = undefined>(
     logProbs: L,
     targets: SoftTargets,
-    options: KlDivOptions<Reduction | 'batchmean' | undefined, G> & For<L, G>,
-  ): Unsure<L, Reduction, KlDivPerRow, never>;
+    options: KlDivOptions<Reduction | 'batchmean' | undefined, G> & For<L, G> & OptionsOf<A>,
+  ): Answer<A, Unsure<L, Reduction, KlDivPerRow, never>>;
 }
 
 /** The signature of `nllLoss`; the result's type follows as that of {@link CrossEntropy}. */
-export interface NllLoss {
+export interface NllLoss<A extends Mode = 'now'> {
   <
     L extends Logits,
     R extends Reduction | undefined = undefined,
@@ -568,8 +601,9 @@ export interface NllLoss {
       Given<'reduction', R> &
       Given<'gradient', G> &
       Given<'metrics', M> &
-      Given<'perRow', P>,
-  ): Result<L, R, G, M, P, NllLossMetrics>;
+      Given<'perRow', P> &
+      OptionsOf<A>,
+  ): Answer<A, Result<L, R, G, M, P, NllLossMetrics>>;
   <
     L extends Logits,
     R extends Reduction | undefined = undefined,
@@ -577,20 +611,20 @@ export interface NllLoss {
   >(
     logProbs: L,
     targets: IndexArray | MixedTargets,
-    options: NllLossOptions<R, G> & For<L, G> & Given<'reduction', R>,
-  ): Unsure<L, R, NllLossPerRow, NllLossMetrics>;
+    options: NllLossOptions<R, G> & For<L, G> & Given<'reduction', R> & OptionsOf<A>,
+  ): Answer<A, Unsure<L, R, NllLossPerRow, NllLossMetrics>>;
   <L extends Logits, G extends boolean | Logits | undefined = undefined>(
     logProbs: L,
     targets: IndexArray | MixedTargets,
-    options: NllLossOptions<Reduction | undefined, G> & For<L, G>,
-  ): Unsure<L, Reduction, NllLossPerRow, NllLossMetrics>;
+    options: NllLossOptions<Reduction | undefined, G> & For<L, G> & OptionsOf<A>,
+  ): Answer<A, Unsure<L, Reduction, NllLossPerRow, NllLossMetrics>>;
 }
 
 /** The signature of `smoothLabels`: Float64Array for Float64Array targets, Float32Array for all others. */
-export type SmoothLabels = <T extends Targets>(
+export type SmoothLabels<A extends Mode = 'now'> = <T extends Targets>(
   targets: T,
-  options: SmoothLabelsOptions,
-) => T extends Float64Array ? Float64Array : Float32Array;
+  options: SmoothLabelsOptions & OptionsOf<A>,
+) => Answer<A, T extends Float64Array ? Float64Array : Float32Array>;
 
 /** The name of a backend: native with AVX2 and FMA, native with NEON, native for any CPU, JavaScript. */
 export type BackendName = 'avx2' | 'neon' | 'scalar' | 'js';
@@ -598,18 +632,18 @@ export type BackendName = 'avx2' | 'neon' | 'scalar' | 'js';
 /** Which backend computes, and why. */
 export interface Backend {
   readonly name: BackendName;
-  /** The number of threads it computes with. */
+  /** The number of threads that its calls may use if they do not say: see `setThreads`. */
   readonly threads: number;
   /** Why the package does not use a native backend; not there if it does. */
   readonly reason?: string;
 }
 
 /** The functions of the package bound to one backend: what `loadBackend` returns. */
-export interface Functions {
+export interface Functions<A extends Mode = 'now'> {
   readonly backend: Backend;
-  readonly crossEntropy: CrossEntropy;
-  readonly bceWithLogits: BceWithLogits;
-  readonly klDiv: KlDiv;
-  readonly nllLoss: NllLoss;
-  readonly smoothLabels: SmoothLabels;
+  readonly crossEntropy: CrossEntropy<A>;
+  readonly bceWithLogits: BceWithLogits<A>;
+  readonly klDiv: KlDiv<A>;
+  readonly nllLoss: NllLoss<A>;
+  readonly smoothLabels: SmoothLabels<A>;
 }

@@ -142,12 +142,19 @@ class BceWithLogitsKernel {
   static constexpr size_t kRows = At::kRows;
   static constexpr bool kSameType = std::is_same<T, Real>::value;
 
-  // The rows of a strip.
-  struct Rows {
-    size_t first;
+ public:
+  using Layout = At;
+  // kRows rows that go through each step together.
+  struct Strip {
+    size_t first;  // row
+    size_t rowCount;
     At user;
+    const T* x;
     T* gradient;
     size_t offset;
+    bool any;  // of the rows takes part
+    bool all;
+    size_t classOf[kRows];  // kNone: takes no part; 0 with dense targets
     Real takes[kRows];
     Real scale[kRows];
     Real weight[kRows];
@@ -157,164 +164,183 @@ class BceWithLogitsKernel {
     double entropy[kRows];
     double correct[kRows];
   };
+  enum Stage : size_t { kElements, kStages };
 
+ private:
   const Batch& batch_;
   Scratch& scratch_;
   const Terms<V> terms_;
   const At scratchAt_ = scratchLayout(As<At>());
 
  public:
-  BceWithLogitsKernel(const Batch& batch, Scratch& scratch) : batch_(batch), scratch_(scratch), terms_(batch) {}
+  BceWithLogitsKernel(const Batch& batch, Scratch& scratch, bool /*split*/ = false)
+      : batch_(batch), scratch_(scratch), terms_(batch) {}
 
   void run(size_t begin, size_t end, Sums& sums) {
-    for (size_t row = begin; row < end;) {
-      const size_t rows = stripOf(As<At>(), batch_, row, end);
-      strip(row, rows, sums);
-      row += rows;
+    Strip strip;
+    for (size_t row = begin; row < end; row += strip.rowCount) {
+      open(strip, row, stripOf(As<At>(), batch_, row, end));
+      if (strip.any) runStage(*this, strip, kElements, batch_.classes);
+      close(strip, kElements, sums);
+    }
+  }
+
+  // The stages of a strip: see splitStrip.
+  void open(Strip& strip, size_t row, size_t count) {
+    const size_t offset = offsetOf(batch_, row, batch_.rowStride);
+    strip = {};
+    strip.first = row;
+    strip.rowCount = count;
+    strip.user = userLayout(As<At>(), batch_, count);
+    strip.x = static_cast<const T*>(batch_.logits) + offset;
+    strip.gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
+    strip.offset = offset;
+    strip.all = true;
+    for (size_t r = 0; r < kRows; ++r) {
+      const size_t y = r < count ? static_cast<uint32_t>(batch_.targets[row + r]) : kNone;
+      strip.classOf[r] = y < batch_.classes ? y : kNone;
+      strip.all = strip.all && (r >= count || strip.classOf[r] != kNone);
+      if (strip.classOf[r] == kNone) continue;
+      strip.any = true;
+      strip.takes[r] = 1;
+      strip.scale[r] = toReal<Real>(upstreamOf(batch_, row + r) * batch_.logitScale);
+      strip.weight[r] = static_cast<Real>(numberOf(batch_.rowWeight, row + r, 1.0));
+      constexpr auto kReals = std::numeric_limits<Real>{};
+      strip.limit[r] = strip.weight[r] == 0 ? kReals.max() : kReals.infinity();
+    }
+  }
+  bool needs(const Strip& strip, size_t) const { return strip.any; }
+  void part(Strip& strip, size_t, size_t first, size_t end) {
+    const bool general = !strip.all || batch_.mask || batch_.weight || batch_.posWeight;
+    const bool metrics = batch_.metrics || batch_.rowNll || batch_.rowEntropy;
+    // What is rare is written for the arithmetic's type only; other logits and gradients go through scratch memory.
+    const bool converts = terms_.any() || (!kSameType && (general || metrics));
+    for (size_t c = first; c < end; c += kBlock) {
+      const size_t n = end - c < kBlock ? end - c : kBlock;
+      const T* x = strip.x + strip.user.offset(c);
+      const Numbers<At> dense = targetBlock(strip, c, n);
+      if (converts) {
+        Real* z = blockOf<Real>(scratch_, kLogitBlock);
+        strip.user.forEach(n, TermVisitor<At, T>{strip.user, x, scratchAt_, z, terms_});
+        if (metrics) addMetrics(strip, scratchAt_, z, dense, c, n);
+        add(strip, scratchAt_, z, dense, general, c, n);
+      } else {
+        if constexpr (kSameType) {
+          if (metrics) addMetrics(strip, strip.user, x, dense, c, n);
+        }
+        add(strip, strip.user, x, dense, general, c, n);
+      }
+    }
+  }
+  void merge(Strip& strip, size_t, const Strip& part, size_t, size_t) const {
+    for (size_t r = 0; r < kRows; ++r) {
+      strip.loss[r] += part.loss[r];
+      strip.nll[r] += part.nll[r];
+      strip.entropy[r] += part.entropy[r];
+      strip.correct[r] += part.correct[r];
+    }
+  }
+  void close(Strip& strip, size_t, Sums& sums) {
+    for (size_t r = 0; r < strip.rowCount; ++r) {
+      if (strip.classOf[r] == kNone) {
+        // A strip with others has zeros here already.
+        if (strip.gradient && !strip.any) fillRow(strip.user, strip.gradient, batch_.classes, r, 0.0);
+        continue;
+      }
+      const size_t index = strip.first + r;
+      const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), strip.loss[r]);
+      sums.numerator += weighed;
+      sums.nll += oneNaN(strip.nll[r]);
+      sums.entropy += oneNaN(strip.entropy[r]);
+      sums.correct += strip.correct[r];
+      putResult<Real>(batch_.rowLoss, index, weighed);
+      putResult<Real>(batch_.rowNll, index, strip.nll[r]);
+      putResult<Real>(batch_.rowEntropy, index, strip.entropy[r]);
     }
   }
 
  private:
-  void strip(size_t first, size_t count, Sums& sums) {
-    const size_t classes = batch_.classes;
-    const size_t offset = offsetOf(batch_, first, batch_.rowStride);
-    const At user = userLayout(As<At>(), batch_, count);
-    const T* x = static_cast<const T*>(batch_.logits) + offset;
-    T* gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
-
-    Rows rows{first, user, gradient, offset, {}, {}, {}, {}, {}, {}, {}, {}};
-    size_t classOf[kRows];
-    bool any = false;
-    bool all = true;
-    for (size_t r = 0; r < kRows; ++r) {
-      const size_t y = r < count ? static_cast<uint32_t>(batch_.targets[first + r]) : kNone;
-      classOf[r] = y < classes ? y : kNone;
-      all = all && (r >= count || classOf[r] != kNone);
-      if (classOf[r] == kNone) continue;
-      any = true;
-      rows.takes[r] = 1;
-      rows.scale[r] = toReal<Real>(upstreamOf(batch_, first + r) * batch_.logitScale);
-      rows.weight[r] = static_cast<Real>(numberOf(batch_.rowWeight, first + r, 1.0));
-      constexpr auto kReals = std::numeric_limits<Real>{};
-      rows.limit[r] = rows.weight[r] == 0 ? kReals.max() : kReals.infinity();
-    }
-    if (!any) {
-      for (size_t r = 0; gradient && r < count; ++r) fillRow(user, gradient, classes, r, 0.0);
-      return;
-    }
-
-    const bool general = !all || batch_.mask || batch_.weight || batch_.posWeight;
-    const bool metrics = batch_.metrics || batch_.rowNll || batch_.rowEntropy;
-    // What is rare is written for the arithmetic's type only; other logits and gradients go through scratch memory.
-    const bool converts = terms_.any() || (!kSameType && (general || metrics));
-    for (size_t c = 0; c < classes; c += kBlock) {
-      const size_t n = classes - c < kBlock ? classes - c : kBlock;
-      const Numbers<At> dense = targetBlock(user, first, classOf, c, n);
-      if (converts) {
-        Real* z = blockOf<Real>(scratch_, kLogitBlock);
-        user.forEach(n, TermVisitor<At, T>{user, x + user.offset(c), scratchAt_, z, terms_});
-        if (metrics) addMetrics(rows, scratchAt_, z, dense, c, n);
-        add(rows, scratchAt_, z, dense, general, c, n);
-      } else {
-        if constexpr (kSameType) {
-          if (metrics) addMetrics(rows, user, x + user.offset(c), dense, c, n);
-        }
-        add(rows, user, x + user.offset(c), dense, general, c, n);
-      }
-    }
-    for (size_t r = 0; r < count; ++r) {
-      if (classOf[r] == kNone) continue;
-      const size_t index = first + r;
-      const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), rows.loss[r]);
-      sums.numerator += weighed;
-      sums.nll += oneNaN(rows.nll[r]);
-      sums.entropy += oneNaN(rows.entropy[r]);
-      sums.correct += rows.correct[r];
-      putResult<Real>(batch_.rowLoss, index, weighed);
-      putResult<Real>(batch_.rowNll, index, rows.nll[r]);
-      putResult<Real>(batch_.rowEntropy, index, rows.entropy[r]);
-    }
-  }
-
   // t of a block.
-  Numbers<At> targetBlock(const At& user, size_t row, const size_t* classOf, size_t first, size_t n) {
-    if (batch_.dense) return denseBlock(batch_, row, user, first, n, scratch_);
+  Numbers<At> targetBlock(const Strip& strip, size_t first, size_t n) {
+    if (batch_.dense) return denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
     Real* t = blockOf<Real>(scratch_, kDenseBlock);
     for (size_t i = 0; i < n * kRows; ++i) t[i] = Real(0);
     for (size_t r = 0; r < kRows; ++r) {
-      if (classOf[r] - first < n) *scratchAt_.element(t, classOf[r] - first, r) = Real(1);
+      const size_t c = strip.classOf[r] - first;
+      if (c < n) *scratchAt_.element(t, c, r) = Real(1);
     }
     return {scratchAt_, t};
   }
 
-  const uint8_t* maskOf(const Rows& rows, size_t first) const {
+  const uint8_t* maskOf(const Strip& strip, size_t first) const {
     if (batch_.mask == nullptr) return nullptr;
-    return batch_.mask + offsetOf(batch_, rows.first, batch_.maskStride) + rows.user.offset(first);
+    return batch_.mask + offsetOf(batch_, strip.first, batch_.maskStride) + strip.user.offset(first);
   }
 
   template <typename S>
-  void add(Rows& rows, const At& at, const S* z, const Numbers<At>& dense, bool general, size_t first, size_t n) {
+  void add(Strip& strip, const At& at, const S* z, const Numbers<At>& dense, bool general, size_t first, size_t n) {
     if constexpr (std::is_same<S, Real>::value) {
-      if (general) return addAs<true>(rows, at, z, dense, first, n);
+      if (general) return addAs<true>(strip, at, z, dense, first, n);
     }
-    addAs<false>(rows, at, z, dense, first, n);
+    addAs<false>(strip, at, z, dense, first, n);
   }
 
   template <bool kGeneral, typename S>
-  void addAs(Rows& rows, const At& at, const S* z, const Numbers<At>& dense, size_t first, size_t n) {
+  void addAs(Strip& strip, const At& at, const S* z, const Numbers<At>& dense, size_t first, size_t n) {
     const bool perElement = batch_.weight && batch_.weightStride;
     const Pairs<At, kGeneral> pairs{
         dense,
-        rows.user,
+        strip.user,
         classFactors(perElement ? nullptr : batch_.weight, first),
-        perElement ? batch_.weight + offsetOf(batch_, rows.first, batch_.weightStride) + rows.user.offset(first)
+        perElement ? batch_.weight + offsetOf(batch_, strip.first, batch_.weightStride) + strip.user.offset(first)
                    : nullptr,
         classFactors(batch_.posWeight, first),
-        maskOf(rows, first),
+        maskOf(strip, first),
         set1(static_cast<Real>(1.0 - batch_.epsilon)),
         set1(static_cast<Real>(batch_.epsilon * batch_.toward)),
-        At::perRow(rows.takes)};
-    Real* losses = batch_.losses ? static_cast<Real*>(batch_.losses) + rows.offset + rows.user.offset(first) : nullptr;
-    T* gradient = rows.gradient ? rows.gradient + rows.user.offset(first) : nullptr;
+        At::perRow(strip.takes)};
+    Real* losses =
+        batch_.losses ? static_cast<Real*>(batch_.losses) + strip.offset + strip.user.offset(first) : nullptr;
+    T* gradient = strip.gradient ? strip.gradient + strip.user.offset(first) : nullptr;
     if constexpr (std::is_same<S, T>::value) {
-      if (terms_.cap == 0 || !gradient) return run(rows, at, z, pairs, losses, rows.user, gradient, n);
+      if (terms_.cap == 0 || !gradient) return run(strip, at, z, pairs, losses, strip.user, gradient, n);
     }
     if constexpr (std::is_same<S, Real>::value) {
       Real* numbers = gradient ? blockOf<Real>(scratch_, kNumberBlock) : nullptr;
-      run(rows, at, z, pairs, losses, scratchAt_, numbers, n);
+      run(strip, at, z, pairs, losses, scratchAt_, numbers, n);
       if (!gradient) return;
       if (terms_.cap != 0) {
-        rows.user.forEach(n, CapVisitor<At, T>{scratchAt_, numbers, z, rows.user, gradient, set1(terms_.cap)});
+        strip.user.forEach(n, CapVisitor<At, T>{scratchAt_, numbers, z, strip.user, gradient, set1(terms_.cap)});
       } else {
-        rows.user.forEach(n, CopyVisitor<At, Real, T>{scratchAt_, numbers, rows.user, gradient});
+        strip.user.forEach(n, CopyVisitor<At, Real, T>{scratchAt_, numbers, strip.user, gradient});
       }
     }
   }
   template <bool kGeneral, typename S>
-  void run(Rows& rows, const At& at, const S* z, const Pairs<At, kGeneral>& pairs, Real* losses, const At& to,
+  void run(Strip& strip, const At& at, const S* z, const Pairs<At, kGeneral>& pairs, Real* losses, const At& to,
            S* gradient, size_t n) {
     const BinaryVisitor<At, S, kGeneral> visitor{at,
                                                  z,
                                                  pairs,
-                                                 rows.user,
+                                                 strip.user,
                                                  losses,
-                                                 At::perRow(rows.weight),
-                                                 At::perRow(rows.limit),
+                                                 At::perRow(strip.weight),
+                                                 At::perRow(strip.limit),
                                                  to,
                                                  gradient,
-                                                 At::perRow(rows.scale)};
-    rows.user.sum(n, At::skip(kNoColumns, 0), visitor, rows.loss);
+                                                 At::perRow(strip.scale)};
+    strip.user.sum(n, At::skip(kNoColumns, 0), visitor, strip.loss);
   }
 
-  void addMetrics(Rows& rows, const At& at, const Real* z, const Numbers<At>& dense, size_t first, size_t n) const {
-    addMetric<BinaryMetric::kNll>(rows, at, z, dense, first, n, rows.nll);
-    addMetric<BinaryMetric::kEntropy>(rows, at, z, dense, first, n, rows.entropy);
-    addMetric<BinaryMetric::kCorrect>(rows, at, z, dense, first, n, rows.correct);
+  void addMetrics(Strip& strip, const At& at, const Real* z, const Numbers<At>& dense, size_t first, size_t n) const {
+    addMetric<BinaryMetric::kNll>(strip, at, z, dense, first, n, strip.nll);
+    addMetric<BinaryMetric::kEntropy>(strip, at, z, dense, first, n, strip.entropy);
+    addMetric<BinaryMetric::kCorrect>(strip, at, z, dense, first, n, strip.correct);
   }
   template <BinaryMetric kMetric>
-  void addMetric(const Rows& rows, const At& at, const Real* z, const Numbers<At>& dense, size_t first, size_t n,
+  void addMetric(const Strip& strip, const At& at, const Real* z, const Numbers<At>& dense, size_t first, size_t n,
                  double* sums) const {
-    const BinaryMetricVisitor<At, kMetric> visitor{at, z, dense, rows.user, maskOf(rows, first)};
-    rows.user.sum(n, At::skip(kNoColumns, 0), visitor, sums);
+    const BinaryMetricVisitor<At, kMetric> visitor{at, z, dense, strip.user, maskOf(strip, first)};
+    strip.user.sum(n, At::skip(kNoColumns, 0), visitor, sums);
   }
 };

@@ -159,18 +159,35 @@ struct SoftmaxRow {
   double maximum;
   double zPivot;
   double zSecond;
-  double below;     // Σ v_k (z_k − max) over the classes but y and second
-  double expSums;   // E
-  double spread;    // for the entropy: Σ e_k (z_k − max)
-  double lesser;    // likewise: Σ e_k without the largest
-  double denseSum;  // Σ t_k and Σ t_k (z_k − max) of soft targets before smoothing
-  double denseBelow;
   size_t predicted;
   size_t labelled;
   double multiplier;  // of e_k in the gradient
   double offset;      // of v_k in the gradient
   double pivotGradient;
   double secondGradient;
+};
+
+// What a row sums over its classes.
+struct SoftmaxSums {
+  double exps;     // E
+  double below;    // Σ v_k (z_k − max) over the classes but y and second
+  double spread;   // for the entropy: Σ e_k (z_k − max)
+  double lesser;   // likewise: Σ e_k without the largest
+  double others;   // soft targets: Σ w_k t'_k over the classes but the pivot
+  double entropy;  // likewise: Σ w_k t'_k ln t'_k
+  double dense;    // likewise: Σ t_k and Σ t_k (z_k − max), before smoothing
+  double denseBelow;
+
+  SMOOTHLOSS_INLINE void add(const SoftmaxSums& more) {
+    exps += more.exps;
+    below += more.below;
+    spread += more.spread;
+    lesser += more.lesser;
+    others += more.others;
+    entropy += more.entropy;
+    dense += more.dense;
+    denseBelow += more.denseBelow;
+  }
 };
 
 // Without kGeneral: for batches that isPlain, of rows whose parts are all left out. Asking for each costs a row of ten
@@ -182,6 +199,8 @@ class CrossEntropyKernel {
   static constexpr size_t kRows = At::kRows;
   static constexpr bool kSameType = std::is_same<T, Real>::value;
 
+ public:
+  using Layout = At;
   // kRows rows that go through each step together.
   struct Strip {
     size_t first;  // row
@@ -193,10 +212,14 @@ class CrossEntropyKernel {
     At expsAt;
     bool any;  // of the rows takes part
     SoftmaxRow rows[kRows];
-    Real maximum[kRows];
+    SoftmaxSums sums[kRows];
     size_t pivots[kRows];
+    Argmax<At> largest;  // of the logits
+    Argmax<At> labels;   // of soft targets
   };
+  enum Stage : size_t { kMaximum, kScan, kFinish, kStages };
 
+ private:
   const Batch& batch_;
   Scratch& scratch_;
   const Terms<V> terms_;
@@ -210,7 +233,7 @@ class CrossEntropyKernel {
   const size_t cached_;    // columns whose exponentials are kept in scratch memory
 
  public:
-  CrossEntropyKernel(const Batch& batch, Scratch& scratch)
+  CrossEntropyKernel(const Batch& batch, Scratch& scratch, bool split = false)
       : batch_(batch),
         scratch_(scratch),
         terms_(batch),
@@ -220,7 +243,8 @@ class CrossEntropyKernel {
         wantsEntropy_(batch.metrics || batch.rowEntropy != nullptr),
         wantsArgmax_(soft_ || wantsEntropy_ || batch.prediction != nullptr),
         inGradient_(kSameType && batch.inner == 1 && batch.gradient && terms_.cap == 0 && !wantsEntropy_),
-        cached_(batch.gradient && !inGradient_ ? Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock : 0) {}
+        cached_(batch.gradient && !inGradient_ && !split ? Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock
+                                                         : 0) {}
 
   void run(size_t begin, size_t end, Sums& sums) {
     // Short rows go through each step together, kTile at most: the step in the middle is one long chain of dependent
@@ -237,13 +261,52 @@ class CrossEntropyKernel {
         const size_t rows = stripOf(As<At>(), batch_, row, end);
         enter(strips[count], row, rows, count);
         row += rows;
-        if (strips[count].any) scan(strips[count]);
+        if (!strips[count].any) continue;
+        runStage(*this, strips[count], kMaximum, batch_.classes);
+        beginScan(strips[count]);
+        if (scans(strips[count])) runStage(*this, strips[count], kScan, batch_.classes);
       }
       for (size_t i = 0; i < count; ++i) solve(strips[i], sums);
       if (batch_.gradient) {
-        for (size_t i = 0; i < count; ++i) finish(strips[i]);
+        for (size_t i = 0; i < count; ++i) {
+          runStage(*this, strips[i], kFinish, batch_.classes);
+          finishRows(strips[i]);
+        }
       }
     }
+  }
+
+  // The stages of a strip: see splitStrip.
+  void open(Strip& strip, size_t row, size_t rows) { enter(strip, row, rows, 0); }
+  bool needs(const Strip& strip, size_t stage) const {
+    if (stage == kFinish) return strip.any && batch_.gradient;
+    return strip.any && (stage == kMaximum || scans(strip));
+  }
+  void part(Strip& strip, size_t stage, size_t first, size_t end) {
+    if (stage == kMaximum) {
+      findLargest(strip, first, end);
+    } else if (stage == kScan) {
+      scan(strip, first, end);
+    } else {
+      finish(strip, first, end);
+    }
+  }
+  void merge(Strip& strip, size_t stage, const Strip& part, size_t first, size_t end) const {
+    if (stage == kMaximum) strip.largest.take(part.largest);
+    if (stage != kScan) return;
+    if (soft()) strip.labels.take(part.labels);
+    for (size_t r = 0; r < kRows; ++r) {
+      SoftmaxRow& row = strip.rows[r];
+      strip.sums[r].add(part.sums[r]);
+      if (soft() && row.target.y != kNone && row.pivot >= first && row.pivot < end) {
+        row.target.own = part.rows[r].target.own;
+      }
+    }
+  }
+  void close(Strip& strip, size_t stage, Sums& sums) {
+    if (stage == kMaximum && strip.any) beginScan(strip);
+    if (stage == kScan) solve(strip, sums);
+    if (stage == kFinish && batch_.gradient) finishRows(strip);
   }
 
  private:
@@ -274,7 +337,10 @@ class CrossEntropyKernel {
       strip.expsAt = strip.user;
     }
     strip.any = false;
+    strip.largest.clear();
+    if (soft()) strip.labels.clear();
     for (size_t r = 0; r < kRows; ++r) {
+      strip.sums[r] = {};
       strip.rows[r].target = r < rows ? ClassTarget(batch_, row + r) : ClassTarget(kNone);
       strip.pivots[r] = strip.rows[r].target.y;
       strip.any = strip.any || strip.pivots[r] != kNone;
@@ -316,59 +382,56 @@ class CrossEntropyKernel {
     return {scratchAt_, target};
   }
 
-  // Reads the rows' logits and finds all that is summed over their classes; where a gradient is asked for, keeps all
-  // e_k.
-  void scan(Strip& strip) {
-    const size_t classes = batch_.classes;
-    Argmax<At> largest;
-    for (size_t c = 0; c < classes; c += kBlock) {
-      const size_t n = classes - c < kBlock ? classes - c : kBlock;
+  // The columns' part in the maximum of each row.
+  void findLargest(Strip& strip, size_t first, size_t end) {
+    if (!transforms() && !wantsArgmax()) {
+      strip.largest.take(strip.user, strip.x + strip.user.offset(first), first, end - first, false);
+      return;
+    }
+    for (size_t c = first; c < end; c += kBlock) {
+      const size_t n = end - c < kBlock ? end - c : kBlock;
       if (transforms()) {
-        largest.take(scratchAt_, termBlock(strip, c, n), c, n, wantsArgmax());
-      } else if (wantsArgmax()) {
-        largest.take(strip.user, strip.x + strip.user.offset(c), c, n, true);
+        strip.largest.take(scratchAt_, termBlock(strip, c, n), c, n, wantsArgmax());
       } else {
-        largest.take(strip.user, strip.x, 0, classes, false);
-        break;
+        strip.largest.take(strip.user, strip.x + strip.user.offset(c), c, n, true);
       }
     }
-    Real shift[kRows], floor[kRows], magic[kRows];
+  }
+
+  // Given the maxima: the scale of the exponentials, and the pivots.
+  void beginScan(Strip& strip) {
     for (size_t r = 0; r < kRows; ++r) {
       SoftmaxRow& row = strip.rows[r];
-      row.maximum = toDouble(largest.maximum[r]);
-      row.predicted = largest.index[r];
+      row.maximum = toDouble(strip.largest.maximum[r]);
+      row.predicted = strip.largest.index[r];
       row.defined = row.maximum != kInfinity && row.maximum != -kInfinity;
       row.scale = RowScale(row.defined ? row.maximum : 0.0);
-      row.below = row.expSums = row.spread = row.lesser = row.denseSum = row.denseBelow = 0.0;
-      row.labelled = soft() ? 0 : largestClass(row.target);
-      strip.maximum[r] = largest.maximum[r];
-      shift[r] = static_cast<Real>(row.scale.shift);
-      floor[r] = expFloor(As<V>(), row.scale.k);
-      magic[r] = expMagic(As<V>(), row.scale.k);
       if (row.target.y == kNone) continue;
       row.pivot = soft() ? row.predicted : row.target.y;
       strip.pivots[r] = row.pivot;
       row.zPivot = zOf(strip, row.pivot, r);
       row.zSecond = !hasSecond(row.target) ? 0.0 : zOf(strip, row.target.second, r);
     }
-    if (kRows == 1 && !soft() && !strip.rows[0].defined) return;
-    const bool smooths = !soft() && anyMass(strip);
-    Argmax<At> labels;
-    for (size_t c = 0; c < classes; c += kBlock) {
-      const size_t n = classes - c < kBlock ? classes - c : kBlock;
-      if (copies()) {
-        scanTerms(strip, c, n, smooths, shift, floor, magic, labels);
-      } else {
-        scanBlock(strip, strip.user, strip.x + strip.user.offset(c), c, n, smooths, shift, floor, magic, labels);
-      }
-    }
+  }
+  // A lone row that is NaN anyway needs no sums.
+  bool scans(const Strip& strip) const { return kRows > 1 || soft() || strip.rows[0].defined; }
+
+  // The columns' part in all that is summed; where a gradient is asked for, keeps all e_k.
+  void scan(Strip& strip, size_t first, size_t end) {
+    Real shift[kRows], floor[kRows], magic[kRows];
     for (size_t r = 0; r < kRows; ++r) {
-      SoftmaxRow& row = strip.rows[r];
-      if (row.target.y == kNone) continue;
-      if (soft()) row.labelled = labels.index[r];
-      if (hasSecond(row.target) && row.target.mass > 0.0 && row.zSecond > -kInfinity) {
-        const double factor = smoothingOf(batch_, row.target.second);
-        if (factor > 0.0) row.below -= factor * (row.zSecond - row.maximum);
+      const RowScale& scale = strip.rows[r].scale;
+      shift[r] = static_cast<Real>(scale.shift);
+      floor[r] = expFloor(As<V>(), scale.k);
+      magic[r] = expMagic(As<V>(), scale.k);
+    }
+    const bool smooths = !soft() && anyMass(strip);
+    for (size_t c = first; c < end; c += kBlock) {
+      const size_t n = end - c < kBlock ? end - c : kBlock;
+      if (copies()) {
+        scanTerms(strip, c, n, smooths, shift, floor, magic);
+      } else {
+        scanBlock(strip, strip.user, strip.x + strip.user.offset(c), c, n, smooths, shift, floor, magic);
       }
     }
   }
@@ -386,15 +449,15 @@ class CrossEntropyKernel {
   }
 
   SMOOTHLOSS_NOINLINE void scanTerms(Strip& strip, size_t first, size_t n, bool smooths, const Real* shift,
-                                     const Real* floor, const Real* magic, Argmax<At>& labels) {
-    scanBlock(strip, scratchAt_, termBlock(strip, first, n), first, n, smooths, shift, floor, magic, labels);
+                                     const Real* floor, const Real* magic) {
+    scanBlock(strip, scratchAt_, termBlock(strip, first, n), first, n, smooths, shift, floor, magic);
   }
 
   template <typename S>
   SMOOTHLOSS_INLINE void scanBlock(Strip& strip, const At& at, const S* z, size_t first, size_t n, bool smooths,
-                                   const Real* shift, const Real* floor, const Real* magic, Argmax<At>& labels) {
+                                   const Real* shift, const Real* floor, const Real* magic) {
     if (soft()) {
-      scanSoft(strip, at, z, first, n, labels);
+      scanSoft(strip, at, z, first, n);
     } else if (smooths) {
       if (batch_.smoothing) {
         addBelow(strip,
@@ -417,11 +480,12 @@ class CrossEntropyKernel {
         double lesser[kRows] = {};
         size_t largest[kRows];
         for (size_t r = 0; r < kRows; ++r) largest[r] = strip.rows[r].predicted;
-        at.sum(n, At::skip(kNoColumns, 0), SpreadVisitor<At, S>{at, z, outAt, out, At::perRow(strip.maximum)}, spread);
+        at.sum(n, At::skip(kNoColumns, 0), SpreadVisitor<At, S>{at, z, outAt, out, At::perRow(strip.largest.maximum)},
+               spread);
         at.sum(n, At::skip(largest, first), ElementVisitor<At, Real>{outAt, out}, lesser);
         for (size_t r = 0; r < kRows; ++r) {
-          strip.rows[r].spread += spread[r];
-          strip.rows[r].lesser += lesser[r];
+          strip.sums[r].spread += spread[r];
+          strip.sums[r].lesser += lesser[r];
         }
       }
     } else {
@@ -429,7 +493,7 @@ class CrossEntropyKernel {
           at, z, at, nullptr, batch_.rowStride * sizeof(S), At::perRow(shift), At::perRow(floor), At::perRow(magic)};
       at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
     }
-    for (size_t r = 0; r < kRows; ++r) strip.rows[r].expSums += sums[r];
+    for (size_t r = 0; r < kRows; ++r) strip.sums[r].exps += sums[r];
   }
 
   // below of each row += Σ over the block's columns but the pivot of factor_c · (z_c − max), at most 0 for factors ≥ 0.
@@ -438,7 +502,7 @@ class CrossEntropyKernel {
   SMOOTHLOSS_INLINE void addBelow(Strip& strip, const FactorLoads<At, kFactors>& factors, const At& at, const S* z,
                                   size_t first, size_t n) {
     double sums[kRows] = {};
-    BelowVisitor<At, S, kFactors> visitor{at, z, factors, At::perRow(strip.maximum)};
+    BelowVisitor<At, S, kFactors> visitor{at, z, factors, At::perRow(strip.largest.maximum)};
     at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
     for (size_t r = 0; r < kRows; ++r) {
       SoftmaxRow& row = strip.rows[r];
@@ -446,14 +510,13 @@ class CrossEntropyKernel {
         const size_t second = hasSecond(row.target) && row.zSecond == -kInfinity ? row.target.second : kNone;
         sums[r] = exactBelow<At, S, kFactors>(at, z, factors, n, r, row.pivot - first, second - first, row.maximum);
       }
-      row.below += sums[r];
+      strip.sums[r].below += sums[r];
     }
   }
 
   // What is summed over a block of soft targets.
   template <typename S>
-  SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const S* z, size_t first, size_t n,
-                                    Argmax<At>& labels) {
+  SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const S* z, size_t first, size_t n) {
     Numbers<At> dense, shares;
     const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
     double rest[kRows] = {};
@@ -472,22 +535,21 @@ class CrossEntropyKernel {
       ElementVisitor<At, Real> visitor{dense.at, dense.p};
       at.sum(n, all, visitor, sum);
       const FactorLoads<At, Factors::kElements> factors{nullptr, dense.at, dense.p};
-      BelowVisitor<At, S, Factors::kElements> belows{at, z, factors, At::perRow(strip.maximum)};
+      BelowVisitor<At, S, Factors::kElements> belows{at, z, factors, At::perRow(strip.largest.maximum)};
       at.sum(n, all, belows, below);
       for (size_t r = 0; r < kRows; ++r) {
         if (below[r] > -kInfinity || strip.rows[r].target.y == kNone) continue;
         below[r] = exactBelow<At, S, Factors::kElements>(at, z, factors, n, r, kNone, kNone, strip.rows[r].maximum);
       }
     }
-    if (batch_.metrics) labels.take(dense.at, dense.p, first, n, true);
+    if (batch_.metrics) strip.labels.take(dense.at, dense.p, first, n, true);
     for (size_t r = 0; r < kRows; ++r) {
       SoftmaxRow& row = strip.rows[r];
       if (row.target.y == kNone) continue;
-      row.target.mass = 1.0;
-      row.target.others += rest[r];
-      row.target.entropy += entropy[r];
-      row.denseSum += sum[r];
-      row.denseBelow += below[r];
+      strip.sums[r].others += rest[r];
+      strip.sums[r].entropy += entropy[r];
+      strip.sums[r].dense += sum[r];
+      strip.sums[r].denseBelow += below[r];
       const size_t pivot = row.pivot - first;
       if (pivot < n) row.target.own = toDouble(*targets.at.element(targets.p, pivot, r));
     }
@@ -502,23 +564,40 @@ class CrossEntropyKernel {
         if (kGeneral && batch_.prediction && r < strip.rowCount) batch_.prediction[index] = -1;
         continue;
       }
-      solveRow(row, index, sums);
+      completeTarget(strip, r);
+      solveRow(row, strip.sums[r], index, sums);
     }
   }
 
-  void solveRow(SoftmaxRow& row, size_t index, Sums& sums) {
+  // What a target is only after all columns have been seen.
+  void completeTarget(Strip& strip, size_t r) const {
+    SoftmaxRow& row = strip.rows[r];
+    SoftmaxSums& sums = strip.sums[r];
+    if (soft()) {
+      row.target.mass = 1.0;
+      row.target.others = sums.others;
+      row.target.entropy = sums.entropy;
+    }
+    row.labelled = soft() ? strip.labels.index[r] : largestClass(row.target);
+    if (hasSecond(row.target) && row.target.mass > 0.0 && row.zSecond > -kInfinity) {
+      const double factor = smoothingOf(batch_, row.target.second);
+      if (factor > 0.0) sums.below -= factor * (row.zSecond - row.maximum);
+    }
+  }
+
+  void solveRow(SoftmaxRow& row, const SoftmaxSums& over, size_t index, Sums& sums) {
     const ClassTarget& target = row.target;
     const double rest = target.mass * target.others + target.ownSecond;
     const double total = target.own + rest;
     const double logPivot = row.scale.log(row.zPivot);
     const double logMaximum = row.scale.log(row.maximum);
     const double expPivot = exp(logPivot);
-    const double sum = row.expSums + expPivot;
+    const double sum = over.exps + expPivot;
     row.defined = row.defined && sum == sum && total - total == 0.0;
 
     // −ln p_y = ln(sum / e_y), and lse − max = ln(sum / e_max).
-    const bool relative = row.expSums <= 0.4 * expPivot;
-    const double logarithm = row.defined ? logSum(row.expSums, expPivot, relative) : kNaN;
+    const bool relative = over.exps <= 0.4 * expPivot;
+    const double logarithm = row.defined ? logSum(over.exps, expPivot, relative) : kNaN;
     const double nll = relative ? logarithm : logarithm - logPivot;
     double lseAboveMax = logarithm + (relative ? logPivot - logMaximum : -logMaximum);
     if (lseAboveMax < 0.0) lseAboveMax = 0.0;  // by rounding, where one class other than y has nearly all
@@ -532,7 +611,7 @@ class CrossEntropyKernel {
       zGradient = 2.0 * batch_.zLoss * lse;  // the gradient need not wait for lse else
     row.multiplier = (total + zGradient) * reciprocal;
     row.offset = -(factor * target.mass);
-    row.pivotGradient = (expPivot * (rest + zGradient) - row.expSums * target.own) * reciprocal + 0.0;
+    row.pivotGradient = (expPivot * (rest + zGradient) - over.exps * target.own) * reciprocal + 0.0;
     if (hasSecond(target)) {
       const double expSecond = exp(row.scale.log(row.zSecond));
       row.secondGradient = expSecond * row.multiplier - factor * target.ownSecond + 0.0;
@@ -540,7 +619,7 @@ class CrossEntropyKernel {
 
     double loss = target.own != 0.0 ? target.own * nll : 0.0;
     if (kGeneral && target.ownSecond > 0.0) loss += target.ownSecond * nllSecond;
-    if (target.mass > 0.0) loss += target.mass * (target.others * lseAboveMax - row.below);
+    if (target.mass > 0.0) loss += target.mass * (target.others * lseAboveMax - over.below);
     if (kGeneral && batch_.kl) loss += target.entropy;
     const double zTerm = kGeneral && batch_.zLoss > 0.0 ? batch_.zLoss * (lse * lse) : 0.0;
     loss += zTerm;
@@ -551,23 +630,23 @@ class CrossEntropyKernel {
     if (kGeneral && (wantsNll() || wantsEntropy() || batch_.rowLoss || batch_.rowLse || batch_.prediction)) {
       double plain = kNaN;
       if (soft()) {
-        plain = row.denseSum * lseAboveMax - row.denseBelow;
+        plain = over.dense * lseAboveMax - over.denseBelow;
       } else {
         plain = target.lambda > 0.0 ? target.lambda * nll : 0.0;
         if (target.lambda < 1.0) plain += (1.0 - target.lambda) * nllSecond;
       }
-      report(row, index, weighed, plain, lse, zTerm, sums);
+      report(row, over, index, weighed, plain, lse, zTerm, sums);
     }
   }
 
-  SMOOTHLOSS_NOINLINE void report(const SoftmaxRow& row, size_t index, double loss, double nll, double lse,
-                                  double zTerm, Sums& sums) const {
+  SMOOTHLOSS_NOINLINE void report(const SoftmaxRow& row, const SoftmaxSums& over, size_t index, double loss, double nll,
+                                  double lse, double zTerm, Sums& sums) const {
     // −Σ p ln p = ln(Σ e / e_max) − Σ e (z − max) / Σ e, with the largest apart as in solveRow.
     const double expLargest = exp(row.scale.log(row.maximum));
-    const bool relative = row.lesser <= 0.4 * expLargest;
-    double entropy = logSum(row.lesser, expLargest, relative);
+    const bool relative = over.lesser <= 0.4 * expLargest;
+    double entropy = logSum(over.lesser, expLargest, relative);
     if (!relative) entropy -= row.scale.log(row.maximum);
-    entropy -= row.spread / (row.lesser + expLargest);
+    entropy -= over.spread / (over.lesser + expLargest);
     if (!row.defined) nll = lse = entropy = zTerm = kNaN;
     putResult<Real>(batch_.rowLoss, index, loss);
     putResult<Real>(batch_.rowNll, index, nll);
@@ -580,9 +659,8 @@ class CrossEntropyKernel {
     if (batch_.metrics && row.predicted == row.labelled) sums.correct += 1.0;
   }
 
-  // Turns the e_k into the gradient.
-  void finish(Strip& strip) {
-    const size_t classes = batch_.classes;
+  // Turns the columns' e_k into the gradient.
+  void finish(const Strip& strip, size_t first, size_t end) {
     const size_t rows = strip.rowCount;
     Real scale[kRows] = {}, offset[kRows] = {}, shift[kRows] = {}, floor[kRows] = {}, magic[kRows] = {};
     bool any = false;
@@ -598,9 +676,9 @@ class CrossEntropyKernel {
     }
     // A lone block may be a long row: all of it at once where nothing has to be made block by block.
     const bool whole = inGradient_ && !soft();
-    const size_t step = whole ? classes : kBlock;
-    for (size_t c = 0; any && c < classes; c += step) {
-      const size_t n = classes - c < step ? classes - c : step;
+    const size_t step = whole ? end - first : kBlock;
+    for (size_t c = first; any && c < end; c += step) {
+      const size_t n = end - c < step ? end - c : step;
       T* gradient = strip.gradient + strip.user.offset(c);
       const bool again = !inGradient_ && c + n > cached_;  // the exponentials
       const Real* z = copies() && (capped() || again) ? termBlock(strip, c, n) : nullptr;
@@ -622,10 +700,14 @@ class CrossEntropyKernel {
         gradientBlock(strip, e, strip.user, gradient, c, n, scale, offset);
       }
     }
-    for (size_t r = 0; r < rows; ++r) {
+  }
+
+  // What the gradient has apart: the targets' classes, and whole rows without one.
+  void finishRows(const Strip& strip) {
+    for (size_t r = 0; r < strip.rowCount; ++r) {
       const SoftmaxRow& row = strip.rows[r];
       if (row.target.y == kNone || !row.defined) {
-        fillRow(strip.user, strip.gradient, classes, r, row.target.y == kNone ? 0.0 : kNaN);
+        fillRow(strip.user, strip.gradient, batch_.classes, r, row.target.y == kNone ? 0.0 : kNaN);
         continue;
       }
       put(strip.user.element(strip.gradient, row.pivot, r),

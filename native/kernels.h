@@ -22,6 +22,10 @@ struct Total {
   double top;
 };
 
+// What a row sums over its classes it sums in segments of this many columns, and segments in order: a thread can take
+// one alone.
+constexpr size_t kSegment = size_t{64} * 512;
+
 // One checked call of any of the losses. lib/batch.ts is the same in TypeScript, field by field.
 //
 // A dense array has a number for each row and class, rows at a stride of its own, or, where `inner` is not 1, laid out
@@ -87,8 +91,15 @@ struct Sums {
   double zLoss;
 };
 
-// Rows are summed in chunks of this many, and chunks in order, so that who computes a chunk never shows in the sum.
-constexpr size_t kRowChunk = 64;
+// Rows are summed in chunks, and chunks in order, so that who computes a chunk never shows in the sum: of about a
+// segment's elements, and not more than kMostChunks; where `inner` is not 1, of whole vectors of rows.
+constexpr size_t kMostChunks = 8192;
+inline size_t rowChunk(const Batch& batch) {
+  const size_t bySize = kSegment / batch.classes;
+  const size_t byCount = batch.rows / kMostChunks + (batch.rows % kMostChunks != 0 ? 1 : 0);
+  const size_t rows = bySize > byCount ? bySize : byCount;
+  return batch.inner == 1 ? (rows < 1 ? 1 : rows) : (rows + 31) / 32 * 32;
+}
 
 // Elements of half types, by their bits.
 struct Half {
@@ -111,11 +122,41 @@ struct Scratch {
 // Adds rows [begin, end) of the batch to the sums, and writes their gradient, losses and row results where asked for.
 using Kernel = void (*)(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums);
 
+// A strip of neighbouring rows, one or a vector of them, whose segments are computed apart, stage by stage: what a
+// stage sums over the columns is known to all segments of the next. All steps but kSegment go alone, in order.
+struct Split {
+  enum Step : uint32_t {
+    kMeasure,  // sets bytes and stages
+    kOpen,     // turns to the row, sets rows
+    kNeeds,    // sets needs
+    kPart,     // computes the segment's part in the stage
+    kClose     // puts the parts together, if it was needed, and completes the stage
+  };
+  Step step;
+  size_t row;
+  size_t end;   // the first row that cannot be in the strip
+  size_t rows;  // of the strip
+  size_t stage;
+  size_t stages;
+  size_t segment;
+  bool needs;             // whether the stage has anything to do for segments
+  size_t bytes;           // of memory
+  unsigned char* memory;  // aligned for doubles
+};
+inline size_t segmentsOf(const Batch& batch) { return (batch.classes - 1) / kSegment + 1; }
+
+// Takes one step; adds the rows to the sums when it completes them.
+using SplitKernel = void (*)(const Batch& batch, Split& split, Scratch& scratch, Sums& sums);
+
+struct Loss {
+  Kernel kernel;
+  SplitKernel split;
+};
 struct Kernels {
   const char* name;  // 'avx2', 'neon' or 'scalar'
-  Kernel crossEntropy;
-  Kernel bceWithLogits;
-  Kernel linear;  // what is linear in the logits: nllLoss, klDiv, and smoothLabels as −gradient of it
+  Loss crossEntropy;
+  Loss bceWithLogits;
+  Loss linear;  // what is linear in the logits: nllLoss, klDiv, and smoothLabels as −gradient of it
 };
 
 // The tables that this build holds and this CPU runs, the fastest first, ended by null.

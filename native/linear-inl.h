@@ -77,6 +77,32 @@ class LinearKernel {
   using Real = typename At::Real;
   static constexpr size_t kRows = At::kRows;
 
+ public:
+  using Layout = At;
+  // kRows rows that go through each step together.
+  struct Strip {
+    size_t first;  // row
+    size_t rowCount;
+    At user;
+    const T* x;  // null: smoothLabels
+    T* gradient;
+    size_t offset;
+    bool any;      // of the rows takes part
+    bool smooths;  // of the rows has smoothing mass
+    ClassTarget targets[kRows];
+    size_t skips[kRows];
+    Real scale[kRows];
+    Real keep[kRows];
+    Real mass[kRows];
+    Real weight[kRows];
+    Real limit[kRows];
+    double linear[kRows];  // Σ of v_k x_k over the classes but y, or of the elements of klDiv
+    Argmax<At> largest;
+  };
+  // kElements: all that is read, and the gradient of dense targets. kSmoothing: the gradient of classes.
+  enum Stage : size_t { kElements, kSmoothing, kStages };
+
+ private:
   const Batch& batch_;
   Scratch& scratch_;
   const At scratchAt_ = scratchLayout(As<At>());
@@ -84,137 +110,150 @@ class LinearKernel {
   const bool wantsArgmax_;
 
  public:
-  LinearKernel(const Batch& batch, Scratch& scratch)
+  LinearKernel(const Batch& batch, Scratch& scratch, bool /*split*/ = false)
       : batch_(batch),
         scratch_(scratch),
         wantsNll_(batch.metrics || batch.rowNll != nullptr),
         wantsArgmax_(batch.metrics || batch.prediction != nullptr) {}
 
   void run(size_t begin, size_t end, Sums& sums) {
-    for (size_t row = begin; row < end;) {
-      const size_t rows = stripOf(As<At>(), batch_, row, end);
-      strip(row, rows, sums);
-      row += rows;
+    Strip strip;
+    for (size_t row = begin; row < end; row += strip.rowCount) {
+      open(strip, row, stripOf(As<At>(), batch_, row, end));
+      for (size_t stage = 0; stage < kStages; ++stage) {
+        if (needs(strip, stage)) runStage(*this, strip, stage, batch_.classes);
+        close(strip, stage, sums);
+      }
+    }
+  }
+
+  // The stages of a strip: see splitStrip.
+  void open(Strip& strip, size_t row, size_t count) {
+    const size_t offset = offsetOf(batch_, row, batch_.rowStride);
+    strip = {};
+    strip.first = row;
+    strip.rowCount = count;
+    strip.user = userLayout(As<At>(), batch_, count);
+    strip.x = batch_.logits ? static_cast<const T*>(batch_.logits) + offset : nullptr;
+    strip.gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
+    strip.offset = offset;
+    strip.largest.clear();
+    for (size_t r = 0; r < kRows; ++r) {
+      const ClassTarget target = r < count ? ClassTarget(batch_, row + r) : ClassTarget(kNone);
+      strip.targets[r] = target;
+      strip.skips[r] = target.y;
+      if (target.y == kNone) continue;
+      strip.any = true;
+      strip.smooths = strip.smooths || target.mass > 0.0;
+      const double factor = -upstreamOf(batch_, row + r);
+      strip.scale[r] = toReal<Real>(batch_.dense ? factor : factor * target.mass);
+      const double epsilon = numberOf(batch_.epsilons, row + r, batch_.epsilon);
+      strip.keep[r] = static_cast<Real>(1.0 - epsilon);
+      strip.mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
+      strip.weight[r] = static_cast<Real>(numberOf(batch_.rowWeight, row + r, 1.0));
+      constexpr auto kReals = std::numeric_limits<Real>{};
+      strip.limit[r] = strip.weight[r] == 0 ? kReals.max() : kReals.infinity();
+    }
+  }
+  bool needs(const Strip& strip, size_t stage) const {
+    if (!strip.any) return false;
+    if (stage == kSmoothing) return strip.gradient && !batch_.dense && strip.smooths;
+    return batch_.dense || (strip.x && (strip.smooths || wantsArgmax_));
+  }
+  void part(Strip& strip, size_t stage, size_t first, size_t end) {
+    for (size_t c = first; c < end; c += kBlock) {
+      const size_t n = end - c < kBlock ? end - c : kBlock;
+      if (batch_.dense) {
+        addDense(strip, c, n);
+      } else if (stage == kElements) {
+        addClasses(strip, c, n);
+      } else if (batch_.smoothing) {
+        scaleBlock(smoothingFactors(strip, c), strip, c, n);
+      } else {
+        scaleBlock(FactorLoads<At, Factors::kOnes>{nullptr, strip.user, nullptr}, strip, c, n);
+      }
+    }
+  }
+  void merge(Strip& strip, size_t stage, const Strip& part, size_t, size_t) const {
+    if (stage != kElements) return;
+    strip.largest.take(part.largest);
+    for (size_t r = 0; r < kRows; ++r) strip.linear[r] += part.linear[r];
+  }
+  void close(Strip& strip, size_t stage, Sums& sums) {
+    for (size_t r = 0; r < strip.rowCount; ++r) {
+      if (stage == kElements) {
+        if (strip.x) reportRow(strip, r, sums);
+      } else if (strip.gradient) {
+        finishRow(strip, r);
+      }
     }
   }
 
  private:
-  void strip(size_t first, size_t count, Sums& sums) {
-    const size_t classes = batch_.classes;
-    const size_t offset = offsetOf(batch_, first, batch_.rowStride);
-    const At user = userLayout(As<At>(), batch_, count);
-    const T* x = batch_.logits ? static_cast<const T*>(batch_.logits) + offset : nullptr;
-    T* gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
+  void addDense(Strip& strip, size_t first, size_t n) {
+    const Numbers<At> dense = denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
+    Real* blended = blockOf<Real>(scratch_, kTargetBlock);
+    if (strip.x == nullptr) {
+      BlendVisitor<At> visitor{dense,
+                               classFactors(batch_.prior, first),
+                               kOneFactors.ones,
+                               scratchAt_,
+                               blockOf<Real>(scratch_, kShareBlock),
+                               blended,
+                               At::perRow(strip.keep),
+                               At::perRow(strip.mass)};
+      strip.user.forEach(n, visitor);
+    } else if (batch_.logTarget) {
+      diverge<true>(strip, dense, blended, first, n);
+    } else {
+      diverge<false>(strip, dense, blended, first, n);
+    }
+    if (strip.gradient) scaleBlock(FactorLoads<At, Factors::kElements>{nullptr, scratchAt_, blended}, strip, first, n);
+  }
 
-    ClassTarget targets[kRows] = {};
-    size_t skips[kRows] = {};
-    Real scale[kRows] = {}, mass[kRows] = {}, keep[kRows] = {}, weight[kRows] = {}, limit[kRows] = {};
-    bool any = false;
-    bool smooths = false;
-    for (size_t r = 0; r < kRows; ++r) {
-      targets[r] = r < count ? ClassTarget(batch_, first + r) : ClassTarget(kNone);
-      skips[r] = targets[r].y;
-      if (targets[r].y == kNone) continue;
-      any = true;
-      smooths = smooths || targets[r].mass > 0.0;
-      const double factor = -upstreamOf(batch_, first + r);
-      scale[r] = toReal<Real>(batch_.dense ? factor : factor * targets[r].mass);
-      const double epsilon = numberOf(batch_.epsilons, first + r, batch_.epsilon);
-      keep[r] = static_cast<Real>(1.0 - epsilon);
-      mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
-      weight[r] = static_cast<Real>(numberOf(batch_.rowWeight, first + r, 1.0));
-      constexpr auto kReals = std::numeric_limits<Real>{};
-      limit[r] = weight[r] == 0 ? kReals.max() : kReals.infinity();
-    }
-
-    double linear[kRows] = {};  // Σ of v_k x_k over the classes but y, or of the elements of klDiv
-    Argmax<At> largest;
-    if (any && batch_.dense) {
-      for (size_t c = 0; c < classes; c += kBlock) {
-        const size_t n = classes - c < kBlock ? classes - c : kBlock;
-        const Numbers<At> dense = denseBlock(batch_, first, user, c, n, scratch_);
-        Real* blended = blockOf<Real>(scratch_, kTargetBlock);
-        if (x == nullptr) {
-          BlendVisitor<At> visitor{dense,
-                                   classFactors(batch_.prior, c),
-                                   kOneFactors.ones,
-                                   scratchAt_,
-                                   blockOf<Real>(scratch_, kShareBlock),
-                                   blended,
-                                   At::perRow(keep),
-                                   At::perRow(mass)};
-          user.forEach(n, visitor);
-        } else if (batch_.logTarget) {
-          diverge<true>(user, x, dense, blended, offset, c, n, weight, limit, linear);
-        } else {
-          diverge<false>(user, x, dense, blended, offset, c, n, weight, limit, linear);
-        }
-        if (gradient) {
-          scaleBlock(FactorLoads<At, Factors::kElements>{nullptr, scratchAt_, blended}, user, gradient + user.offset(c),
-                     n, scale);
-        }
-      }
-    } else if (any && x) {
-      for (size_t c = 0; c < classes && (smooths || wantsArgmax_); c += kBlock) {
-        const size_t n = classes - c < kBlock ? classes - c : kBlock;
-        const T* block = x + user.offset(c);
-        if (wantsArgmax_) largest.take(user, block, c, n, true);
-        if (!smooths) continue;
-        if (batch_.smoothing) {
-          addLinear(FactorLoads<At, Factors::kClasses>{static_cast<const Real*>(batch_.smoothing) + c, user, nullptr},
-                    user, block, skips, targets, x, c, n, linear);
-        } else {
-          addLinear(FactorLoads<At, Factors::kOnes>{nullptr, user, nullptr}, user, block, skips, targets, x, c, n,
-                    linear);
-        }
-      }
-    }
-    for (size_t r = 0; r < count; ++r) {
-      const ClassTarget& target = targets[r];
-      const size_t index = first + r;
-      const bool takes = target.y != kNone;
-      if (x) {
-        if (takes) {
-          reportRow(target, user, x, r, index, linear[r], largest, sums);
-        } else if (batch_.prediction) {
-          batch_.prediction[index] = -1;
-        }
-      }
-    }
-    if (gradient == nullptr) return;
-    if (any && !batch_.dense && smooths) {
-      for (size_t c = 0; c < classes; c += kBlock) {
-        const size_t n = classes - c < kBlock ? classes - c : kBlock;
-        if (batch_.smoothing) {
-          scaleBlock(FactorLoads<At, Factors::kClasses>{static_cast<const Real*>(batch_.smoothing) + c, user, nullptr},
-                     user, gradient + user.offset(c), n, scale);
-        } else {
-          scaleBlock(FactorLoads<At, Factors::kOnes>{nullptr, user, nullptr}, user, gradient + user.offset(c), n,
-                     scale);
-        }
-      }
-    }
-    for (size_t r = 0; r < count; ++r) {
-      const ClassTarget& target = targets[r];
-      const bool takes = target.y != kNone;
-      if (!takes || (!batch_.dense && !smooths)) fillRow(user, gradient, classes, r, 0.0);
-      if (!takes || batch_.dense) continue;
-      const double upstream = upstreamOf(batch_, first + r);
-      put(user.element(gradient, target.y, r), 0.0 - upstream * target.own);
-      if (target.second != kNone) put(user.element(gradient, target.second, r), 0.0 - upstream * target.ownSecond);
+  void addClasses(Strip& strip, size_t first, size_t n) {
+    const T* block = strip.x + strip.user.offset(first);
+    if (wantsArgmax_) strip.largest.take(strip.user, block, first, n, true);
+    if (!strip.smooths) return;
+    if (batch_.smoothing) {
+      addLinear(smoothingFactors(strip, first), strip, block, first, n);
+    } else {
+      addLinear(FactorLoads<At, Factors::kOnes>{nullptr, strip.user, nullptr}, strip, block, first, n);
     }
   }
 
-  void reportRow(const ClassTarget& target, const At& user, const T* x, size_t r, size_t index, double linear,
-                 const Argmax<At>& largest, Sums& sums) {
+  FactorLoads<At, Factors::kClasses> smoothingFactors(const Strip& strip, size_t first) const {
+    return {static_cast<const Real*>(batch_.smoothing) + first, strip.user, nullptr};
+  }
+
+  void finishRow(const Strip& strip, size_t r) {
+    const ClassTarget& target = strip.targets[r];
+    const bool takes = target.y != kNone;
+    if (!takes || (!batch_.dense && !strip.smooths)) fillRow(strip.user, strip.gradient, batch_.classes, r, 0.0);
+    if (!takes || batch_.dense) return;
+    const double upstream = upstreamOf(batch_, strip.first + r);
+    put(strip.user.element(strip.gradient, target.y, r), 0.0 - upstream * target.own);
+    if (target.second != kNone) {
+      put(strip.user.element(strip.gradient, target.second, r), 0.0 - upstream * target.ownSecond);
+    }
+  }
+
+  void reportRow(const Strip& strip, size_t r, Sums& sums) {
+    const ClassTarget& target = strip.targets[r];
+    const size_t index = strip.first + r;
+    if (target.y == kNone) {
+      if (batch_.prediction) batch_.prediction[index] = -1;
+      return;
+    }
+    const double linear = strip.linear[r];
     double loss = linear;
     double nll = 0.0;
     if (!batch_.dense) {
-      const double own = toDouble(*user.element(x, target.y, r));
+      const double own = toDouble(*strip.user.element(strip.x, target.y, r));
       loss = target.own > 0.0 ? -(target.own * own) : 0.0;
       if (target.lambda > 0.0) nll = -(target.lambda * own);
       if (target.second != kNone) {
-        const double second = toDouble(*user.element(x, target.second, r));
+        const double second = toDouble(*strip.user.element(strip.x, target.second, r));
         if (target.ownSecond > 0.0) loss -= target.ownSecond * second;
         if (target.lambda < 1.0) nll -= (1.0 - target.lambda) * second;
       }
@@ -227,52 +266,51 @@ class LinearKernel {
     putResult<Real>(batch_.rowLoss, index, weighed);
     if (wantsNll_) putResult<Real>(batch_.rowNll, index, nll);
     sums.nll += oneNaN(nll);
-    if (batch_.prediction) batch_.prediction[index] = static_cast<int32_t>(largest.index[r]);
-    if (batch_.metrics && !batch_.dense && largest.index[r] == largestClass(target)) sums.correct += 1.0;
+    if (batch_.prediction) batch_.prediction[index] = static_cast<int32_t>(strip.largest.index[r]);
+    if (batch_.metrics && !batch_.dense && strip.largest.index[r] == largestClass(target)) sums.correct += 1.0;
   }
 
   template <bool kLogTarget>
-  void diverge(const At& user, const T* x, const Numbers<At>& dense, Real* targets, size_t offset, size_t first,
-               size_t n, const Real* rowWeight, const Real* limit, double* sums) {
-    Real* losses = batch_.losses ? static_cast<Real*>(batch_.losses) + offset + user.offset(first) : nullptr;
-    DivergenceVisitor<At, kLogTarget> visitor{realBlock(user, x + user.offset(first), n, scratch_, kLogitBlock),
-                                              dense,
-                                              classFactors(batch_.weight, first),
-                                              scratchAt_,
-                                              targets,
-                                              user,
-                                              losses,
-                                              At::perRow(rowWeight),
-                                              At::perRow(limit)};
-    user.sum(n, At::skip(kNoColumns, 0), visitor, sums);
+  void diverge(Strip& strip, const Numbers<At>& dense, Real* targets, size_t first, size_t n) {
+    const size_t offset = strip.user.offset(first);
+    const DivergenceVisitor<At, kLogTarget> visitor{
+        realBlock(strip.user, strip.x + offset, n, scratch_, kLogitBlock),
+        dense,
+        classFactors(batch_.weight, first),
+        scratchAt_,
+        targets,
+        strip.user,
+        batch_.losses ? static_cast<Real*>(batch_.losses) + strip.offset + offset : nullptr,
+        At::perRow(strip.weight),
+        At::perRow(strip.limit)};
+    strip.user.sum(n, At::skip(kNoColumns, 0), visitor, strip.linear);
   }
 
   // linear[r] += Σ over the block's columns but those of the target of factor_c · x_c.
   template <Factors kFactors>
-  void addLinear(const FactorLoads<At, kFactors>& factors, const At& user, const T* block, const size_t* skips,
-                 const ClassTarget* targets, const T* x, size_t first, size_t n, double* linear) {
+  void addLinear(const FactorLoads<At, kFactors>& factors, Strip& strip, const T* block, size_t first, size_t n) {
     const Real zeros[kRows] = {};
     double sums[kRows] = {};
-    BelowVisitor<At, T, kFactors> visitor{user, block, factors, At::perRow(zeros)};
-    user.sum(n, At::skip(skips, first), visitor, sums);
+    BelowVisitor<At, T, kFactors> visitor{strip.user, block, factors, At::perRow(zeros)};
+    strip.user.sum(n, At::skip(strip.skips, first), visitor, sums);
     for (size_t r = 0; r < kRows; ++r) {
-      const ClassTarget& target = targets[r];
+      const ClassTarget& target = strip.targets[r];
       if (target.y == kNone) continue;
       const size_t second = target.second - first;
       if (!(sums[r] > -kInfinity)) {
-        sums[r] = exactBelow<At, T, kFactors>(user, block, factors, n, r, target.y - first, second, 0.0);
+        sums[r] = exactBelow<At, T, kFactors>(strip.user, block, factors, n, r, target.y - first, second, 0.0);
       } else if (target.second != kNone && second < n) {
         const double factor = smoothingOf(batch_, target.second);
-        if (factor > 0.0) sums[r] -= factor * toDouble(*user.element(x, target.second, r));
+        if (factor > 0.0) sums[r] -= factor * toDouble(*strip.user.element(strip.x, target.second, r));
       }
-      linear[r] += sums[r];
+      strip.linear[r] += sums[r];
     }
   }
 
   template <Factors kFactors>
-  static void scaleBlock(const FactorLoads<At, kFactors>& factors, const At& user, T* gradient, size_t n,
-                         const Real* scale) {
-    ScaleVisitor<At, T, kFactors> visitor{factors, user, gradient, At::perRow(scale)};
-    user.forEach(n, visitor);
+  static void scaleBlock(const FactorLoads<At, kFactors>& factors, const Strip& strip, size_t first, size_t n) {
+    ScaleVisitor<At, T, kFactors> visitor{factors, strip.user, strip.gradient + strip.user.offset(first),
+                                          At::perRow(strip.scale)};
+    strip.user.forEach(n, visitor);
   }
 };

@@ -13,28 +13,75 @@
 
 #include "bce_with_logits-inl.h"
 
-// The kernel for the batch's number type and layout.
-template <template <typename, typename> class Loss, template <typename> class Layout>
-void runAs(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
+// Calls action(As<Kernel>()) with the kernel for the batch's number type, in one direction of vectors.
+template <template <typename, typename> class Kernel, template <typename> class Layout, typename Action>
+SMOOTHLOSS_INLINE void forType(const Batch& batch, const Action& action) {
   switch (batch.type) {
     case Type::kFloat32:
-      return Loss<float, Layout<Vec>>(batch, scratch).run(begin, end, sums);
+      return action(As<Kernel<float, Layout<Vec>>>());
     case Type::kFloat64:
-      return Loss<double, Layout<DoubleVec>>(batch, scratch).run(begin, end, sums);
+      return action(As<Kernel<double, Layout<DoubleVec>>>());
     case Type::kFloat16:
-      return Loss<Half, Layout<Vec>>(batch, scratch).run(begin, end, sums);
+      return action(As<Kernel<Half, Layout<Vec>>>());
     case Type::kBfloat16:
-      return Loss<Bfloat16, Layout<Vec>>(batch, scratch).run(begin, end, sums);
+      return action(As<Kernel<Bfloat16, Layout<Vec>>>());
   }
 }
 // A vector of one number has no direction.
 constexpr bool kHasAlong = Vec::kWidth > 1;
-template <template <typename, typename> class Loss>
-void runKernel(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
+template <template <typename, typename> class Kernel, typename Action>
+SMOOTHLOSS_INLINE void forBatch(const Batch& batch, const Action& action) {
   if constexpr (kHasAlong) {
-    if (batch.inner == 1) return runAs<Loss, Along>(batch, begin, end, scratch, sums);
+    if (batch.inner == 1) return forType<Kernel, Along>(batch, action);
   }
-  runAs<Loss, Across>(batch, begin, end, scratch, sums);
+  forType<Kernel, Across>(batch, action);
+}
+
+template <template <typename, typename> class Kernel>
+void addRows(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
+  forBatch<Kernel>(batch, [&](auto as) { typename decltype(as)::Type(batch, scratch).run(begin, end, sums); });
+}
+
+template <typename Kernel>
+void splitStrip(As<Kernel>, const Batch& batch, Split& split, Scratch& scratch, Sums& sums) {
+  using Strip = typename Kernel::Strip;
+  static_assert(std::is_trivially_copyable<Strip>::value && alignof(Strip) <= alignof(double), "strips are raw memory");
+  Kernel kernel(batch, scratch, true);
+  Strip* const strip = reinterpret_cast<Strip*>(split.memory);
+  Strip* const parts = strip + 1;
+  const auto firstOf = [](size_t segment) { return segment * kSegment; };
+  const auto endOf = [&](size_t segment) {
+    return segment + 1 < segmentsOf(batch) ? (segment + 1) * kSegment : batch.classes;
+  };
+  switch (split.step) {
+    case Split::kMeasure:
+      split.bytes = (1 + segmentsOf(batch)) * sizeof(Strip);
+      split.stages = Kernel::kStages;
+      break;
+    case Split::kOpen:
+      split.rows = stripOf(As<typename Kernel::Layout>(), batch, split.row, split.end);
+      kernel.open(*strip, split.row, split.rows);
+      break;
+    case Split::kNeeds:
+      split.needs = kernel.needs(*strip, split.stage);
+      break;
+    case Split::kPart: {
+      Strip& part = parts[split.segment];
+      part = *strip;
+      kernel.part(part, split.stage, firstOf(split.segment), endOf(split.segment));
+      break;
+    }
+    case Split::kClose:
+      for (size_t i = 0; split.needs && i < segmentsOf(batch); ++i) {
+        kernel.merge(*strip, split.stage, parts[i], firstOf(i), endOf(i));
+      }
+      kernel.close(*strip, split.stage, sums);
+      break;
+  }
+}
+template <template <typename, typename> class Kernel>
+void splitRows(const Batch& batch, Split& split, Scratch& scratch, Sums& sums) {
+  forBatch<Kernel>(batch, [&](auto as) { splitStrip(as, batch, split, scratch, sums); });
 }
 
 template <typename T, typename At>
@@ -44,11 +91,17 @@ using PlainCrossEntropy = CrossEntropyKernel<T, At, false>;
 
 void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
   if constexpr (kHasAlong) {
-    if (isPlain(batch)) return runAs<PlainCrossEntropy, Along>(batch, begin, end, scratch, sums);
+    if (isPlain(batch)) {
+      return forType<PlainCrossEntropy, Along>(
+          batch, [&](auto as) { typename decltype(as)::Type(batch, scratch).run(begin, end, sums); });
+    }
   }
-  runKernel<GeneralCrossEntropy>(batch, begin, end, scratch, sums);
+  addRows<GeneralCrossEntropy>(batch, begin, end, scratch, sums);
 }
 
 constexpr Kernels kernelsOf(const char* name) {
-  return {name, crossEntropy, runKernel<BceWithLogitsKernel>, runKernel<LinearKernel>};
+  return {name,
+          {crossEntropy, splitRows<GeneralCrossEntropy>},
+          {addRows<BceWithLogitsKernel>, splitRows<BceWithLogitsKernel>},
+          {addRows<LinearKernel>, splitRows<LinearKernel>}};
 }

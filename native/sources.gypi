@@ -2,10 +2,15 @@
   "variables": {
     "smoothloss_sources": [
       "native/addon.cc",
+      "native/batch_task.cc",
+      "native/call.cc",
       "native/dispatch.cc",
+      "native/hold.cc",
+      "native/jobs.cc",
       "native/kernels_avx2.cc",
       "native/kernels_neon.cc",
-      "native/kernels_scalar.cc"
+      "native/kernels_scalar.cc",
+      "native/pool.cc"
     ],
     "smoothloss_defines": [
       "NAPI_VERSION=8",

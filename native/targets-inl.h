@@ -358,7 +358,7 @@ struct Argmax {
   Real maximum[At::kRows];
   size_t index[At::kRows];
 
-  SMOOTHLOSS_INLINE Argmax() {
+  SMOOTHLOSS_INLINE void clear() {
     for (size_t r = 0; r < At::kRows; ++r) {
       maximum[r] = -std::numeric_limits<Real>::infinity();
       index[r] = 0;
@@ -375,7 +375,29 @@ struct Argmax {
       if (maximum[r] > before[r]) index[r] = first + firstOf(at, x, n, r, toDouble(maximum[r]));
     }
   }
+  // The same of later columns.
+  SMOOTHLOSS_INLINE void take(const Argmax& more) {
+    for (size_t r = 0; r < At::kRows; ++r) {
+      if (!(more.maximum[r] > maximum[r])) continue;
+      maximum[r] = more.maximum[r];
+      index[r] = more.index[r];
+    }
+  }
 };
+
+// A stage of a strip's way, segment by segment; what a segment adds up, the kernel merges in their order. Strips of one
+// segment, all but the longest, are their own part.
+template <typename Kernel, typename Strip>
+SMOOTHLOSS_INLINE void runStage(Kernel& kernel, Strip& strip, size_t stage, size_t classes) {
+  if (classes <= kSegment) return kernel.part(strip, stage, 0, classes);
+  const Strip start = strip;
+  for (size_t first = 0; first < classes; first += kSegment) {
+    const size_t end = classes - first < kSegment ? classes : first + kSegment;
+    Strip part = start;
+    kernel.part(part, stage, first, end);
+    kernel.merge(strip, stage, part, first, end);
+  }
+}
 
 // The blocks of scratch memory.
 enum ScratchBlock : size_t { kLogitBlock, kDenseBlock, kShareBlock, kTargetBlock, kExpBlock, kNumberBlock };

@@ -3,9 +3,11 @@
 
 constexpr size_t kLanes = 32;
 
-// The type of the vector that a load is to return.
-template <typename V>
-struct As {};
+// A type as an argument: of the vector that a load is to return, and the like.
+template <typename T>
+struct As {
+  using Type = T;
+};
 
 SMOOTHLOSS_INLINE uint32_t bitsOf(float x) {
   uint32_t bits;

@@ -103,7 +103,7 @@ describe('kernels', () => {
 });
 
 describe('C++ and TypeScript', () => {
-  const addon = nativeCode('addon.cc');
+  const addon = nativeCode('call.cc');
   const bridge = read('lib/native.ts');
   const lower = (name: string) => name[0].toLowerCase() + name.slice(1);
   /** The names in an enum, kRowStride as rowStride. */
@@ -142,11 +142,12 @@ describe('C++ and TypeScript', () => {
     expect(bits.slice(0, args.length).map(([, name, bit]) => [name, Number(bit)])).toEqual(
       args.map((name, i) => [name, i]),
     );
-    const [, few, all] =
-      /addon\.compute\(buffer, ([\w., ]*)\);[\s\S]*addon\.compute\(([\w.,\s]*)\)/.exec(bridge) ?? [];
+    const [, few] = /addon\.compute\(buffer, (batch[\w., ]*)\);/.exec(bridge) ?? [];
+    const [, all] = /function arraysOf\(.*\{\s*return \[([\w.,\s]*)\]/.exec(bridge) ?? [];
     const list = (text: string) => text.match(/\w+(?=,|\s*$)/g);
-    expect(list(all)).toEqual(['buffer', ...args]);
+    expect(list(all.trim().replace(/,$/, ''))).toEqual(args);
     expect(list(few)).toEqual(args.slice(0, 4));
+    expect(numberIn(nativeCode('call.h'), /kCallArguments = (\d+)/)).toBe(1 + args.length);
     expect(bridge).toContain('RARE = ~0b1111;');
   });
 
@@ -176,7 +177,9 @@ describe('C++ and TypeScript', () => {
 
   it('agree on the sizes of chunks, blocks and lanes, and from where on rows are shifted', () => {
     const pairs: [string, RegExp, string, RegExp][] = [
-      ['lib/batch.ts', /ROW_CHUNK = (\d+)/, 'kernels.h', /kRowChunk = (\d+)/],
+      ['lib/batch.ts', /MOST_CHUNKS = (\d+)/, 'kernels.h', /kMostChunks = (\d+)/],
+      ['lib/batch.ts', /SEGMENT = (\d+) \* 512/, 'kernels.h', /kSegment = size_t\{(\d+)\} \* 512/],
+      ['lib/threads.ts', /MOST_THREADS = (\d+)/, 'pool.h', /kMostThreads = (\d+)/],
       ['lib/js/arithmetic.ts', /BLOCK = (\d+)/, 'layout-inl.h', /kBlock = (\d+)/],
       ['lib/js/arithmetic.ts', /LANES = (\d+)/, 'vec-inl.h', /kLanes = (\d+)/],
       [

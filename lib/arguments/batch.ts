@@ -13,12 +13,13 @@ import {
   wrongArray,
   wrongLength,
 } from './checks.js';
-import type { Common, Given, NormalizerName } from './options.js';
+import type { Common, Given, Manner, NormalizerName } from './options.js';
 import type { TargetArrays } from './targets.js';
 
 /** A call ready for a backend, and what its result needs beside what the backend adds up. */
 export interface Prepared {
   batch: Batch;
+  manner: Manner;
   reduction: 'mean' | 'sum' | 'none';
   denominator: number;
   rows: number;
@@ -330,6 +331,7 @@ export function finish(
   batch.metrics = common.metrics;
   return {
     batch,
+    manner: common.manner,
     reduction: mean ? 'mean' : reduction,
     denominator,
     rows,

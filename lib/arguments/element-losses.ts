@@ -57,6 +57,7 @@ const BCE_WITH_LOGITS: ElementRules = {
     'inner',
     'metrics',
     'perRow',
+    'threads',
   ]),
   logits: 'logits',
   targets:
@@ -86,6 +87,7 @@ const KL_DIV: ElementRules = {
     'rowStride',
     'inner',
     'perRow',
+    'threads',
   ]),
   logits: 'logProbs',
   targets: 'a Float32Array or Float64Array',

@@ -1,6 +1,8 @@
 // The options of a call, read once each, and those that all losses share.
 
 import { coded, rangeError, typeError } from '../errors.js';
+import { defaultThreads, readThreads } from '../threads.js';
+import type { AbortSignalLike } from '../types.js';
 import { arrayOf, flag, integer, integers, isList, MAX_FLOAT, number, oneOf } from './checks.js';
 
 /** Every option of any function, as given; undefined where the function at hand has none of that name. */
@@ -27,6 +29,8 @@ export interface Given {
   inner: unknown;
   metrics: unknown;
   perRow: unknown;
+  threads: unknown;
+  signal: unknown;
 }
 
 /** What sets the functions apart that share a way of checking. */
@@ -53,6 +57,8 @@ export type NormalizerName = 'weight' | 'rows' | 'all' | 'elements';
 type WhenEmpty = 'nan' | 'zero' | 'error';
 
 const MAX_CLASSES = 2 ** 31 - 1;
+/** An option of every function, for smoothloss/promises: the others refuse it with a message of their own. */
+const SIGNAL = 'signal';
 /** Beyond it a double no longer tells neighbouring integers apart. */
 const MAX_INDEX = Number.MAX_SAFE_INTEGER;
 
@@ -100,9 +106,11 @@ export function readOptions(options: unknown, known: ReadonlySet<string>): Given
     inner: undefined,
     metrics: undefined,
     perRow: undefined,
+    threads: undefined,
+    signal: undefined,
   };
   for (const key in options) {
-    if (!known.has(key)) throw unknownOption('options', key, known);
+    if (!known.has(key) && key !== SIGNAL) throw unknownOption('options', key, known);
     given[key as keyof Given] = (options as Given)[key as keyof Given];
   }
   if (Object.getPrototypeOf(options) !== Object.prototype) readHidden(options as Given, known, given);
@@ -111,13 +119,34 @@ export function readOptions(options: unknown, known: ReadonlySet<string>): Given
 
 /** The options that classes define as getters, which a loop does not meet. */
 function readHidden(options: Given, known: ReadonlySet<string>, given: Given): void {
-  for (const key of known as ReadonlySet<keyof Given>) {
+  for (const key of [...(known as ReadonlySet<keyof Given>), SIGNAL] as const) {
     if (given[key] === undefined) given[key] = options[key];
   }
 }
 
+/** How a call is computed. */
+export interface Manner {
+  threads: number;
+  signal: AbortSignalLike | undefined;
+}
+
+export function readManner({ threads, signal }: Given): Manner {
+  return {
+    threads: threads === undefined ? defaultThreads() : readThreads('threads', threads),
+    signal: signal === undefined ? undefined : readSignal(signal),
+  };
+}
+
+function readSignal(signal: unknown): AbortSignalLike {
+  const { aborted, addEventListener } = Object(signal) as AbortSignalLike;
+  if (typeof aborted === 'boolean' && typeof addEventListener === 'function')
+    return signal as AbortSignalLike;
+  throw typeError('signal', signal, 'an AbortSignal');
+}
+
 /** The options that all losses have, checked as far as they can be without the arrays. */
 export interface Common {
+  manner: Manner;
   classes: number;
   rowStride: number;
   inner: number;
@@ -143,6 +172,7 @@ export function readCommon(given: Given, rules: Rules): Common {
   else checkInner(inner, rowStride as number, classes);
   const reduction = oneOf('reduction', given.reduction, rules.reductions);
   return {
+    manner: readManner(given),
     classes,
     rowStride: rowStride as number,
     inner: inner as number,

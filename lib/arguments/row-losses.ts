@@ -62,6 +62,7 @@ const NLL_LOSS: Rules = {
     'inner',
     'metrics',
     'perRow',
+    'threads',
   ]),
   logits: 'logProbs',
   targets: `${INDEX_ARRAY} of classes, or { a, b, lambda }`,

@@ -4,7 +4,7 @@ import { type Batch, FLOAT32, FLOAT64, type Floats } from '../batch.js';
 import { lengthOf, typeOf } from '../typed-arrays.js';
 import { newBatch, newFloats, rowMask, takeDense } from './batch.js';
 import { checkLength, checkRange, factors, wrongLength } from './checks.js';
-import { readClasses, readIgnored, readOptions } from './options.js';
+import { type Manner, readClasses, readIgnored, readManner, readOptions } from './options.js';
 import { ANY_TARGETS, SOFT } from './row-losses.js';
 import { fillSmoothing, readSmoothing } from './smoothing.js';
 import {
@@ -16,13 +16,21 @@ import {
   targetArrays,
 } from './targets.js';
 
-const OPTIONS: ReadonlySet<string> = new Set(['classes', 'labelSmoothing', 'ignoreIndex', 'mask']);
+const OPTIONS: ReadonlySet<string> = new Set(['classes', 'labelSmoothing', 'ignoreIndex', 'mask', 'threads']);
 const RULES = { targets: ANY_TARGETS, dense: SOFT, classTargets: true, typicalTargets: 'Int32Array' };
 
-/** Checks a call of smoothLabels. The labels are the batch's gradient: that of −Σ t'·x by x, times −1. */
-export function prepareSmoothLabels(targets: unknown, options: unknown): { batch: Batch; labels: Floats } {
+/** A call of smoothLabels. The labels are the batch's gradient: that of −Σ t'·x by x, times −1. */
+interface PreparedLabels {
+  batch: Batch;
+  manner: Manner;
+  labels: Floats;
+}
+
+/** Checks a call of smoothLabels and fills in its defaults. */
+export function prepareSmoothLabels(targets: unknown, options: unknown): PreparedLabels {
   const given = readOptions(options, OPTIONS);
   const classes = readClasses(given.classes);
+  const manner = readManner(given);
   const ignored = readIgnored(given.ignoreIndex);
   const smoothing = readSmoothing(given.labelSmoothing, classes);
   const mixed = readMixed(targets);
@@ -54,5 +62,5 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): { batch
   batch.gradientScale = -1;
   const labels = newFloats(type, batch.rows * classes);
   batch.gradient = labels;
-  return { batch, labels };
+  return { batch, manner, labels };
 }

@@ -1,6 +1,7 @@
 // The loops over a row in float, with what a float operation rounds rounded by Math.fround or by what a Float32Array
 // stores. lib/js/float64.ts is the same in double.
 
+import { SEGMENT } from '../batch.js';
 import { type Arithmetic, BLOCK, LANES } from './arithmetic.js';
 import { exp32, expFloor, expMagic, fma, log1pOf, log32, tanh32 } from './math.js';
 
@@ -10,6 +11,7 @@ const LARGEST = 2 ** 128 - 2 ** 104;
 // Of this module, since V8 takes no imported number for a constant.
 const LANE_BITS = LANES - 1;
 const COLUMNS = BLOCK;
+const SEGMENT_COLUMNS = SEGMENT;
 
 // The virtual lanes of the sum at hand.
 const lanes = new Float32Array(LANES);
@@ -81,13 +83,18 @@ function log1p(e: Float32Array, n: number, out: Float32Array): void {
 
 function sum(x: Float32Array, n: number, skip: number): number {
   let total = 0;
+  let segment = 0;
   for (let first = 0; first < n; first += COLUMNS) {
     const end = first + COLUMNS < n ? first + COLUMNS : n;
     lanes.fill(0);
     for (let c = first; c < end; c++) {
       if (c !== skip) lanes[c & LANE_BITS] += x[c];
     }
-    total += sumLanes();
+    segment += sumLanes();
+    if (end % SEGMENT_COLUMNS === 0 || end === n) {
+      total += segment;
+      segment = 0;
+    }
   }
   return total;
 }

@@ -1,6 +1,7 @@
 // The loops over a row in double. The same as lib/js/float32.ts, but for rounding: the native fma of doubles rounds twice.
 
 import type { Floats } from '../batch.js';
+import { SEGMENT } from '../batch.js';
 import { lengthOf } from '../typed-arrays.js';
 import { type Arithmetic, BLOCK, LANES } from './arithmetic.js';
 import { exp64, expFloorDouble, expMagicDouble, log1p64, log64, tanh64 } from './math.js';
@@ -15,6 +16,7 @@ function fma(a: number, b: number, c: number): number {
 // Of this module, since V8 takes no imported number for a constant.
 const LANE_BITS = LANES - 1;
 const COLUMNS = BLOCK;
+const SEGMENT_COLUMNS = SEGMENT;
 
 // The virtual lanes of the sum at hand.
 const lanes = new Float64Array(LANES);
@@ -86,13 +88,18 @@ function log1p(e: Float64Array, n: number, out: Float64Array): void {
 
 function sum(x: Float64Array, n: number, skip: number): number {
   let total = 0;
+  let segment = 0;
   for (let first = 0; first < n; first += COLUMNS) {
     const end = first + COLUMNS < n ? first + COLUMNS : n;
     lanes.fill(0);
     for (let c = first; c < end; c++) {
       if (c !== skip) lanes[c & LANE_BITS] += x[c];
     }
-    total += sumLanes();
+    segment += sumLanes();
+    if (end % SEGMENT_COLUMNS === 0 || end === n) {
+      total += segment;
+      segment = 0;
+    }
   }
   return total;
 }

@@ -1,7 +1,7 @@
 // Losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient. Mirrors native/linear-inl.h,
 // where the formulas are explained, for one row at a time.
 
-import type { Batch, Floats, Sums } from '../batch.js';
+import { type Batch, type Floats, SEGMENT, type Sums } from '../batch.js';
 import { type Arithmetic, BLOCK, ScratchBlock } from './arithmetic.js';
 import { Rows } from './layout.js';
 import {
@@ -126,6 +126,7 @@ export class Linear<A extends Floats> extends Rows<A> {
     const { arithmetic, classes, smoothing, target, z, at } = this;
     const { y, second } = target;
     let total = 0;
+    let segment = 0;
     for (let first = 0; first < classes; first += BLOCK) {
       const end = Math.min(first + BLOCK, classes);
       let sum = arithmetic.below(z, at, first, end, smoothing, y, 0);
@@ -135,7 +136,11 @@ export class Linear<A extends Floats> extends Rows<A> {
         const factor = numberOf(this.batch.smoothing, second, 1);
         if (factor > 0) sum -= factor * z[at + second];
       }
-      total += sum;
+      segment += sum;
+      if (end % SEGMENT === 0 || end === classes) {
+        total += segment;
+        segment = 0;
+      }
     }
     return total;
   }

@@ -1,6 +1,6 @@
 // What a row is compared with, and how batches are walked. Mirrors native/targets-inl.h.
 
-import type { Batch, Floats, Total } from '../batch.js';
+import { type Batch, type Floats, SEGMENT, type Total } from '../batch.js';
 import { type Arithmetic, BLOCK } from './arithmetic.js';
 import { log } from './math.js';
 
@@ -183,10 +183,15 @@ export function belowOf<A extends Floats>(
   maximum: number,
 ): number {
   let total = 0;
+  let segment = 0;
   for (let first = 0; first < n; first += BLOCK) {
     const end = first + BLOCK < n ? first + BLOCK : n;
     const sum = arithmetic.below(z, at, first, end, factors, skip, maximum);
-    total += sum > -Infinity ? sum : exactBelow(z, at, first, end, factors, skip, second, maximum);
+    segment += sum > -Infinity ? sum : exactBelow(z, at, first, end, factors, skip, second, maximum);
+    if (end % SEGMENT === 0 || end === n) {
+      total += segment;
+      segment = 0;
+    }
   }
   return total;
 }

@@ -254,6 +254,9 @@ function cases(): Case[] {
             classes: [...integers, ...many, 0, CLASSES + 1],
             rowStride: [...integers, ...many, 0, CLASSES - 1, slots[SLOT.rowStride] + 1],
             inner: [...integers, 0, 3, 8, ...(inner === 1 ? [2] : [])],
+            threads: [...integers, ...many, 0, 1025],
+            begin: [...integers, ...many, 1, ROWS + 1],
+            end: [...integers, ...many, 2, ROWS + 1],
           };
           if (inner === 1) {
             for (const [name, slot] of [
@@ -284,7 +287,7 @@ function cases(): Case[] {
       name: 'no rows: nothing is read or written, whatever the strides',
       run: () => {
         for (const call of each()) {
-          call.slots[SLOT.rows] = 0;
+          call.slots[SLOT.rows] = call.slots[SLOT.end] = 0;
           for (const stride of [SLOT.denseStride, SLOT.maskStride]) call.slots[stride] = 2 ** 53 - 1;
           if (call.inner === 1) call.slots[SLOT.rowStride] = 2 ** 53 - 1;
           const empty = call.wanted.map((wanted, i) => {

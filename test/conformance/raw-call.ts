@@ -29,7 +29,7 @@ export function loadAddon(): RawAddon | undefined {
   }
 }
 
-// Slot, kSums and kTargetsOffset of native/addon.cc.
+// Slot, kSums and kTargetsOffset of native/call.cc.
 export const SLOT = {
   call: 0,
   arrays: 1,
@@ -54,8 +54,11 @@ export const SLOT = {
   smoothingRest: 20,
   smoothingTop: 21,
   smoothingLog: 22,
+  threads: 23,
+  begin: 24,
+  end: 25,
 } as const;
-export const SUMS = 23;
+export const SUMS = 26;
 export const TARGETS_OFFSET = 256;
 // The flags of a call.
 export const MIXED = 1 << 12;
@@ -64,7 +67,7 @@ export const OTHERS = 1 << 14;
 export const KL = 1 << 15;
 export const METRICS = 1 << 16;
 
-// Argument of native/addon.cc.
+// Argument of native/call.cc.
 export const ARGUMENTS = [
   'logits',
   'gradient',
@@ -256,6 +259,9 @@ export class RawCall {
       smoothingRest: CLASSES - 1,
       smoothingTop: 4,
       smoothingLog: 0,
+      threads: 1 + ((type + inner) % 3),
+      begin: 0,
+      end: ROWS,
     };
     for (const [name, value] of Object.entries(values)) this.slots[SLOT[name as keyof typeof SLOT]] = value;
 

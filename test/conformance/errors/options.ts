@@ -17,7 +17,7 @@ import {
 } from './refusal.js';
 
 const KNOWN =
-  'classes, dtype, labelSmoothing, weight, rowWeight, ignoreIndex, mask, form, reduction, normalizer, whenEmpty, gradient, gradientScale, rowStride, inner, metrics, perRow, logitScale, softcap, zLoss';
+  'classes, dtype, labelSmoothing, weight, rowWeight, ignoreIndex, mask, form, reduction, normalizer, whenEmpty, gradient, gradientScale, rowStride, inner, metrics, perRow, threads, logitScale, softcap, zLoss';
 const KNOWN_SMOOTHING = 'epsilon, over, exclude, prior';
 const NORMALIZER = "must be a finite number above 0, or 'weight', 'rows' or 'all'";
 const SCALE = 'must be a finite number, within the range of float32';

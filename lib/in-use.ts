@@ -1,0 +1,106 @@
+// The arrays of calls that compute in other threads: what such a call reads, no other may write meanwhile, and what it
+// writes, no other may touch.
+
+import type { Batch } from './batch.js';
+import { coded } from './errors.js';
+import { bufferOf, byteLengthOf, byteOffsetOf, lengthOf, type TypedArray } from './typed-arrays.js';
+
+interface Use {
+  start: number;
+  end: number;
+  written: boolean;
+}
+
+/** An array of the caller's, and what messages call it. */
+interface Named {
+  name: string;
+  array: TypedArray;
+  length: number;
+  written: boolean;
+}
+
+const uses = new Map<ArrayBufferLike, Set<Use>>();
+
+function callersArrays(batch: Batch): Named[] {
+  const arrays: Named[] = [];
+  const take = (name: string, array: TypedArray | null, written = false) => {
+    if (array !== null) arrays.push({ name, array, length: lengthOf(array), written });
+  };
+  take('gradient', batch.gradient, true);
+  if (batch.logits !== batch.gradient) take('logits', batch.logits);
+  take('targets', batch.dense);
+  take('targets.lambda', batch.lambdas);
+  take('weight', batch.weight);
+  take('posWeight', batch.posWeight);
+  take('rowWeight', batch.rowWeight);
+  take('mask', batch.mask);
+  take('labelSmoothing.epsilon', batch.epsilons);
+  take('labelSmoothing.prior', batch.prior);
+  take('labelSmoothing.prior', batch.smoothing);
+  take('gradientScale', batch.gradientScales);
+  return arrays;
+}
+
+function rejectUsed({ name, array, written }: Named): void {
+  const others = uses.get(bufferOf(array));
+  if (others === undefined) return;
+  const start = byteOffsetOf(array);
+  const end = start + byteLengthOf(array);
+  for (const other of others) {
+    if ((written || other.written) && start < other.end && other.start < end) {
+      const what = other.written ? 'the gradient' : 'an array';
+      throw coded(
+        new RangeError(`${name} overlaps ${what} of a call that has not finished: must be apart from it`),
+        'ERR_OVERLAP',
+      );
+    }
+  }
+}
+
+/** Rejects a call that would read or write what another is writing, or write what it is reading. */
+export function rejectInUse(batch: Batch): void {
+  if (uses.size > 0) callersArrays(batch).forEach(rejectUsed);
+}
+
+/** The arrays of a call under way. */
+export class InUse {
+  private readonly arrays: Named[];
+  private readonly released: (() => void)[];
+
+  constructor(batch: Batch) {
+    rejectInUse(batch);
+    this.arrays = callersArrays(batch);
+    this.released = this.arrays.map(({ array, written }) => {
+      const buffer = bufferOf(array);
+      const start = byteOffsetOf(array);
+      const use = { start, end: start + byteLengthOf(array), written };
+      const all = uses.get(buffer) ?? new Set();
+      uses.set(buffer, all.add(use));
+      return () => {
+        all.delete(use);
+        if (all.size === 0) uses.delete(buffer);
+      };
+    });
+  }
+
+  /** Whether an array's memory may go away before the call ends. */
+  get resizable(): boolean {
+    return this.arrays.some(({ array }) => (bufferOf(array) as { resizable?: boolean }).resizable === true);
+  }
+
+  /** Throws if an array has been detached or resized since. */
+  check(): void {
+    for (const { name, array, length } of this.arrays) {
+      if (lengthOf(array) !== length) {
+        throw coded(
+          new TypeError(`${name} was detached or resized while the call computed: must stay as it is`),
+          'ERR_INVALID_ARG_TYPE',
+        );
+      }
+    }
+  }
+
+  release(): void {
+    for (const release of this.released) release();
+  }
+}

@@ -1,0 +1,129 @@
+// The public functions, which answer by a promise: the event loop goes on while they compute.
+
+import { chosen, type Loaded, load } from './backends.js';
+import type { Batch, Kernel, Sums } from './batch.js';
+import * as calls from './calls.js';
+import { abortError } from './errors.js';
+import { InUse } from './in-use.js';
+import { computeInSlices } from './slices.js';
+import { threadsFor } from './threads.js';
+import type {
+  AbortSignalLike,
+  Backend,
+  BackendName,
+  BceWithLogits,
+  CrossEntropy,
+  Functions,
+  KlDiv,
+  NllLoss,
+  SmoothLabels,
+} from './types.js';
+
+export { availableBackends, setThreads } from './index.js';
+export type * from './types.js';
+
+// In other threads, if the backend has any; undefined, and nothing begun, if not.
+function computeElsewhere(
+  kernel: Kernel,
+  batch: Batch,
+  threads: number,
+  signal: AbortSignalLike | undefined,
+): Promise<Sums | undefined> | undefined {
+  let resolve = (_: Sums | undefined): void => {};
+  const promise = new Promise<Sums | undefined>((settle) => {
+    resolve = settle;
+  });
+  const abort = kernel.start?.(batch, threads, (sums) => {
+    if (abort !== undefined) signal?.removeEventListener('abort', abort);
+    resolve(sums);
+  });
+  if (abort === undefined) return undefined;
+  signal?.addEventListener('abort', abort);
+  return promise;
+}
+
+function bind({ backend, kernels }: Loaded): Functions<'promise'> {
+  const run = async (call: calls.Call): Promise<unknown> => {
+    const { batch } = call;
+    const { threads, signal } = call.manner;
+    const inUse = new InUse(batch);
+    const check = () => {
+      if (signal?.aborted) throw abortError(signal.reason);
+      inUse.check();
+    };
+    try {
+      check();
+      const kernel = kernels[call.kernel];
+      const elsewhere = inUse.resizable
+        ? undefined
+        : computeElsewhere(kernel, batch, threadsFor(threads, batch), signal);
+      const sums = await (elsewhere ?? computeInSlices(kernel, batch, check));
+      check();
+      return call.resultOf(sums as Sums);
+    } finally {
+      inUse.release();
+    }
+  };
+  const functions = {
+    crossEntropy: async (logits: unknown, targets: unknown, options: unknown) =>
+      run(calls.crossEntropy(logits, targets, options)),
+    bceWithLogits: async (logits: unknown, targets: unknown, options: unknown) =>
+      run(calls.bceWithLogits(logits, targets, options)),
+    klDiv: async (logProbs: unknown, targets: unknown, options: unknown) =>
+      run(calls.klDiv(logProbs, targets, options)),
+    nllLoss: async (logProbs: unknown, targets: unknown, options: unknown) =>
+      run(calls.nllLoss(logProbs, targets, options)),
+    smoothLabels: async (targets: unknown, options: unknown) => run(calls.smoothLabels(targets, options)),
+  };
+  return { backend, ...functions } as unknown as Functions<'promise'>;
+}
+
+const functions = bind(chosen);
+
+/** The backend in use, the same as that of `smoothloss`. */
+export const backend: Backend = functions.backend;
+
+/**
+ * `crossEntropy` of `smoothloss`, computed while the event loop goes on: the same options, results and bits, and what is
+ * thrown there rejects the promise here, before anything is written.
+ *
+ * Targets that are classes are read at once. All other arrays, the gradient too, are in use until the promise settles:
+ * what they hold must not be changed, or the result may hold numbers of before and after. Calls that read the same
+ * arrays may run at once; one that would write what another reads or writes, or read what it writes, is rejected with
+ * ERR_OVERLAP (in this JavaScript thread; with SharedArrayBuffers other threads must see to it themselves). If a buffer is
+ * detached or resized meanwhile, the promise is rejected with ERR_INVALID_ARG_TYPE, and its old contents are lost or
+ * half-written; nothing worse happens. Resizable ArrayBuffers, and all calls with backend `'js'`, are computed on
+ * the event loop's own thread, in slices of some milliseconds.
+ *
+ * @param logits As for `crossEntropy` of `smoothloss`.
+ * @param targets Likewise.
+ * @param options Likewise, and `signal`: an AbortSignal that ends the call early, see {@link PromiseOptions}.
+ * @returns A promise of what `crossEntropy` of `smoothloss` returns.
+ * @throws {TypeError | RangeError} By rejection, what `crossEntropy` of `smoothloss` throws; ERR_OVERLAP as above.
+ * @throws {Error} AbortError (code ABORT_ERR, `cause` the signal's reason).
+ * @example
+ * const { loss, gradient } = await crossEntropy(logits, targets, { classes: 1000, gradient: true, signal });
+ */
+export const crossEntropy: CrossEntropy<'promise'> = functions.crossEntropy;
+
+/** `bceWithLogits` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. */
+export const bceWithLogits: BceWithLogits<'promise'> = functions.bceWithLogits;
+
+/** `klDiv` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. */
+export const klDiv: KlDiv<'promise'> = functions.klDiv;
+
+/** `nllLoss` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. */
+export const nllLoss: NllLoss<'promise'> = functions.nllLoss;
+
+/** `smoothLabels` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. */
+export const smoothLabels: SmoothLabels<'promise'> = functions.smoothLabels;
+
+/**
+ * The functions of this module bound to one backend, whatever the package itself uses.
+ *
+ * @throws {RangeError} ERR_OUT_OF_RANGE: not the name of a backend.
+ * @throws {Error} ERR_BACKEND_UNAVAILABLE: it does not run here; the message says why.
+ */
+export function loadBackend(name: BackendName): Functions<'promise'> {
+  return bind(load(name, 'the backend'));
+}

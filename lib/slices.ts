@@ -1,0 +1,27 @@
+// A call on the event loop's own thread, in slices between which the loop goes on: for the JavaScript backend, and for what
+// other threads cannot be given.
+
+import { setImmediate } from 'node:timers/promises';
+import { takeArena } from './arena.js';
+import { addSums, type Batch, type Kernel, rowChunk, type Sums } from './batch.js';
+
+/** Milliseconds after which a slice ends; some chunks of rows, or one long row. */
+const SLICE = 3;
+
+/** The sums of all rows; `check` is called before each slice, and throws to stop. */
+export async function computeInSlices(kernel: Kernel, batch: Batch, check: () => void): Promise<Sums> {
+  const arena = takeArena();
+  const chunk = rowChunk(batch);
+  const total: Sums = { numerator: 0, nll: 0, correct: 0, entropy: 0, zLoss: 0 };
+  for (let begin = 0; begin < batch.rows; ) {
+    await setImmediate();
+    check();
+    const start = performance.now();
+    do {
+      const end = Math.min(begin + chunk, batch.rows);
+      addSums(total, kernel(batch, 1, begin, end, arena));
+      begin = end;
+    } while (begin < batch.rows && performance.now() - start < SLICE);
+  }
+  return total;
+}

@@ -1,0 +1,104 @@
+#include "batch_task.h"
+
+#include <new>
+
+#include "fp_environment.h"
+
+namespace smoothloss {
+
+unsigned char* Buffer::reserve(size_t bytes) {
+  if (bytes > bytes_ || data_ == nullptr) {
+    data_.reset(new (std::nothrow) unsigned char[bytes]);
+    bytes_ = data_ ? bytes : 0;
+  }
+  return data_.get();
+}
+
+void add(Sums& total, const Sums& sums) {
+  total.numerator += sums.numerator;
+  total.nll += sums.nll;
+  total.correct += sums.correct;
+  total.entropy += sums.entropy;
+  total.zLoss += sums.zLoss;
+}
+
+Sums runRows(const Loss& loss, const Batch& batch, size_t begin, size_t end, Scratch& scratch) {
+  const DefaultFpEnvironment scope;
+  const size_t chunk = rowChunk(batch);
+  Sums total{};
+  for (size_t first = begin; first < end; first += chunk) {
+    Sums sums{};
+    loss.kernel(batch, first, end - first < chunk ? end : first + chunk, scratch, sums);
+    add(total, sums);
+  }
+  return total;
+}
+
+namespace {
+
+size_t chunksOf(const Batch& batch, size_t chunk) { return (batch.rows + chunk - 1) / chunk; }
+
+}  // namespace
+
+BatchTask::BatchTask(const Loss& loss, const Batch& batch, size_t threads, Buffer& buffer, Scratch& scratch)
+    : loss_(loss), batch_(batch), chunk_(rowChunk(batch)) {
+  // With few chunks some threads would have nothing to do at the end.
+  const size_t chunks = chunksOf(batch, chunk_);
+  splits_ = threads > 1 && segmentsOf(batch) > 1 && chunks < 4 * threads;
+  if (splits_) take(Split::kMeasure, scratch);
+  split_.memory = memory_ = buffer.reserve(splits_ ? split_.bytes : chunks * sizeof(Sums));
+}
+
+void BatchTask::run(size_t piece, Scratch& scratch) {
+  if (splits_) {
+    Split part = split_;
+    part.step = Split::kPart;
+    part.segment = piece;
+    Sums none{};
+    loss_.split(batch_, part, scratch, none);
+    return;
+  }
+  const size_t first = piece * chunk_;
+  Sums sums{};
+  loss_.kernel(batch_, first, batch_.rows - first < chunk_ ? batch_.rows : first + chunk_, scratch, sums);
+  reinterpret_cast<Sums*>(memory_)[piece] = sums;
+}
+
+size_t BatchTask::next(Scratch& scratch) {
+  const bool begins = !begun_;
+  begun_ = true;
+  if (splits_) return nextSegments(begins, scratch);
+  const size_t chunks = chunksOf(batch_, chunk_);
+  if (begins) return chunks;
+  for (size_t i = 0; i < chunks; ++i) add(total_, reinterpret_cast<const Sums*>(memory_)[i]);
+  return 0;
+}
+
+size_t BatchTask::nextSegments(bool begins, Scratch& scratch) {
+  if (begins) {
+    split_.stage = split_.stages;  // as after a strip
+  } else {
+    take(Split::kClose, scratch);
+    ++split_.stage;
+  }
+  for (;;) {
+    if (split_.stage == split_.stages) {
+      split_.row += split_.rows;
+      if (split_.row % chunk_ == 0 || split_.row == batch_.rows) {
+        add(total_, chunkSums_);
+        chunkSums_ = {};
+      }
+      if (split_.row == batch_.rows) return 0;
+      const size_t left = chunk_ - split_.row % chunk_;
+      split_.end = batch_.rows - split_.row < left ? batch_.rows : split_.row + left;
+      take(Split::kOpen, scratch);
+      split_.stage = 0;
+    }
+    take(Split::kNeeds, scratch);
+    if (split_.needs) return segmentsOf(batch_);
+    take(Split::kClose, scratch);
+    ++split_.stage;
+  }
+}
+
+}  // namespace smoothloss

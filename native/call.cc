@@ -1,0 +1,323 @@
+#include "call.h"
+
+#include <cstdint>
+#include <cstring>
+
+#include "pool.h"
+
+namespace smoothloss {
+
+napi_value fail(napi_env env, const char* message, const char* code) {
+  napi_throw_error(env, code, message);
+  return nullptr;
+}
+
+namespace {
+
+// The arena: doubles at these indices, then from kTargetsOffset bytes on the targets, and the second classes of mixed
+// targets right after them. As in lib/native.ts.
+enum Slot : size_t {
+  kCall,    // backend + 16 · operation + 256 · type + 4096 · flags, see Flags
+  kArrays,  // which of the arguments are arrays, a bit each, from the logits on
+  kRows,
+  kClasses,
+  kRowStride,
+  kInner,
+  kDenseStride,
+  kWeightStride,
+  kMaskStride,
+  kLambda,
+  kEpsilon,
+  kToward,
+  kGradientScale,
+  kLogitScale,
+  kSoftcap,
+  kZLoss,
+  kPriorSum,
+  kPriorRest,
+  kPriorTop,
+  kSmoothingSum,
+  kSmoothingRest,
+  kSmoothingTop,
+  kSmoothingLog,
+  kThreads,  // that may share the rows
+  kBegin,    // the rows [kBegin, kEnd), which begin and end where chunks do
+  kEnd,
+  kSums,  // the results: the fields of Sums
+  kSlots = kSums + 5
+};
+constexpr size_t kTargetsOffset = 256;
+static_assert(kSlots * sizeof(double) <= kTargetsOffset, "the numbers must fit before the targets");
+static_assert(sizeof(Sums) == 5 * sizeof(double), "the sums are copied as they are");
+
+enum Operation : size_t { kCrossEntropy, kBceWithLogits, kLinear };
+
+// What is to be done, as one number.
+struct Flags {
+  size_t bits;
+
+  size_t backend() const { return bits & 15; }  // index into availableKernels()
+  size_t operation() const { return bits >> 4 & 15; }
+  size_t type() const { return bits >> 8 & 15; }
+  bool mixed() const { return (bits >> 12 & 1) != 0; }
+  bool logTarget() const { return (bits >> 13 & 1) != 0; }
+  bool others() const { return (bits >> 14 & 1) != 0; }
+  bool kl() const { return (bits >> 15 & 1) != 0; }
+  bool metrics() const { return (bits >> 16 & 1) != 0; }
+};
+
+// The arguments after the arena.
+enum Argument : size_t {
+  kLogits,
+  kGradient,
+  kLosses,
+  kWeight,
+  kDense,
+  kPrior,
+  kSmoothing,
+  kRowWeight,
+  kEpsilons,
+  kGradientScales,
+  kLambdas,
+  kPosWeight,
+  kMask,
+  kRowLoss,
+  kRowNll,
+  kRowLse,
+  kRowEntropy,
+  kPrediction,
+  kArguments
+};
+
+static_assert(kCallArguments == 1 + kArguments, "");
+
+// An exact non-negative integer, or SIZE_MAX.
+size_t toSize(double x) {
+  return x >= 0.0 && x <= 9007199254740991.0 && x == static_cast<double>(static_cast<int64_t>(x))
+             ? static_cast<size_t>(x)
+             : SIZE_MAX;
+}
+
+// The elements of `rows` rows of `classes`, `stride` apart, without those after the last row; false if too many to
+// count.
+bool countElements(size_t rows, size_t classes, size_t stride, size_t* elements) {
+  *elements = 0;
+  if (rows == 0) return true;
+  if (stride < classes || stride > (SIZE_MAX / 16 - classes) / rows) return false;
+  *elements = (rows - 1) * stride + classes;
+  return true;
+}
+
+// The arguments of a call, which `arrays` tells the arrays of.
+class Arrays {
+ public:
+  Arrays(napi_env env, const napi_value* arguments, size_t count, size_t arrays)
+      : env_(env), arguments_(arguments), count_(count), arrays_(arrays) {}
+
+  // Whether all that was asked for is what it must be.
+  bool sound() const { return sound_; }
+  bool has(Argument argument) const { return (arrays_ >> argument & 1) != 0; }
+
+  // The array if it has at least `length` elements of that type, or null if there is none.
+  template <typename T>
+  T* get(Argument argument, napi_typedarray_type type, size_t length) {
+    return static_cast<T*>(unwrap(argument, length, [type](napi_typedarray_type actual) { return actual == type; }));
+  }
+
+  float* floats(Argument argument, size_t length) { return get<float>(argument, napi_float32_array, length); }
+
+  // The same of one of the types of dense targets.
+  const void* dense(Argument argument, size_t length, bool bytes, Dense* denseType) {
+    return unwrap(argument, length, [bytes, denseType](napi_typedarray_type actual) {
+      *denseType = actual == napi_float64_array ? Dense::kFloat64
+                   : actual == napi_uint8_array ? Dense::kUint8
+                                                : Dense::kFloat32;
+      return actual == napi_float32_array || actual == napi_float64_array || (bytes && actual == napi_uint8_array);
+    });
+  }
+
+ private:
+  template <typename Accept>
+  void* unwrap(Argument argument, size_t length, Accept accept) {
+    if (!has(argument)) return nullptr;
+    static double none;  // an empty array may have no address, and null means absent
+    napi_typedarray_type type;
+    size_t actual = 0;
+    void* data = nullptr;
+    if (argument >= count_ ||
+        napi_get_typedarray_info(env_, arguments_[argument], &type, &actual, &data, nullptr, nullptr) != napi_ok) {
+      sound_ = false;
+      return nullptr;
+    }
+    sound_ = sound_ && accept(type) && actual >= length && reinterpret_cast<uintptr_t>(data) % sizeOf(type) == 0;
+    return length == 0 ? &none : data;
+  }
+
+  static size_t sizeOf(napi_typedarray_type type) {
+    switch (type) {
+      case napi_float64_array:
+        return 8;
+      case napi_float32_array:
+      case napi_int32_array:
+        return 4;
+      case napi_uint16_array:
+        return 2;
+      default:
+        return 1;
+    }
+  }
+
+  napi_env env_;
+  const napi_value* arguments_;
+  size_t count_;
+  size_t arrays_;
+  bool sound_ = true;
+};
+
+const Loss* lossOf(const Flags& flags) {
+  const Kernels* const* available = availableKernels();
+  for (size_t left = flags.backend(); left > 0 && *available != nullptr; --left) ++available;
+  if (*available == nullptr) return nullptr;
+  switch (flags.operation()) {
+    case kCrossEntropy:
+      return &(*available)->crossEntropy;
+    case kBceWithLogits:
+      return &(*available)->bceWithLogits;
+    case kLinear:
+      return &(*available)->linear;
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
+bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* call) {
+  const auto reject = [env](const char* message) {
+    fail(env, message);
+    return false;
+  };
+  void* data = nullptr;
+  size_t bytes = 0;
+  if (count == 0 || napi_get_arraybuffer_info(env, arguments[0], &data, &bytes) != napi_ok || bytes < kTargetsOffset) {
+    return reject("a call needs an arena");
+  }
+  auto* arena = static_cast<unsigned char*>(data);
+  ++arguments;
+  --count;
+
+  double slots[kSlots];
+  std::memcpy(slots, arena, sizeof slots);
+  const Flags flags{toSize(slots[kCall])};
+  const size_t operation = flags.operation();
+  const Loss* const loss = lossOf(flags);
+  if (loss == nullptr) return reject("no such kernel");
+  if (flags.type() > static_cast<size_t>(Type::kBfloat16)) return reject("no such type");
+
+  Batch& batch = call->batch;
+  batch = {};
+  const size_t rows = batch.rows = toSize(slots[kRows]);
+  const size_t classes = batch.classes = toSize(slots[kClasses]);
+  batch.rowStride = toSize(slots[kRowStride]);
+  batch.inner = slots[kInner] == 1.0 ? 1 : toSize(slots[kInner]);
+  batch.type = static_cast<Type>(flags.type());
+  batch.lambda = slots[kLambda];
+  batch.epsilon = slots[kEpsilon];
+  batch.toward = slots[kToward];
+  batch.gradientScale = slots[kGradientScale];
+  batch.logitScale = slots[kLogitScale];
+  batch.softcap = slots[kSoftcap];
+  batch.zLoss = slots[kZLoss];
+  batch.priorTotal = {slots[kPriorSum], slots[kPriorRest], slots[kPriorTop]};
+  batch.smoothingTotal = {slots[kSmoothingSum], slots[kSmoothingRest], slots[kSmoothingTop]};
+  batch.smoothingLog = slots[kSmoothingLog];
+  batch.logTarget = flags.logTarget();
+  batch.others = flags.others();
+  batch.kl = flags.kl();
+  batch.metrics = flags.metrics();
+
+  call->loss = *loss;
+  call->arena = arena;
+  call->threads = toSize(slots[kThreads]);
+  call->begin = toSize(slots[kBegin]);
+  call->end = toSize(slots[kEnd]);
+  if (call->threads < 1 || call->threads > kMostThreads) return reject("threads is out of range");
+
+  const size_t targets = (bytes - kTargetsOffset) / sizeof(int32_t);
+  if (rows > (flags.mixed() ? targets / 2 : targets)) return reject("more rows than targets");
+  if (classes == 0 || classes > INT32_MAX) return reject("classes is out of range");
+  if (batch.inner != 1 && (batch.inner == 0 || rows % batch.inner != 0 || batch.rowStride != classes)) {
+    return reject("inner is out of range");
+  }
+  const size_t chunk = rowChunk(batch);
+  if (call->begin > call->end || call->end > rows || call->begin % chunk != 0 ||
+      (call->end % chunk != 0 && call->end != rows)) {
+    return reject("rows are out of range");
+  }
+  batch.targets = reinterpret_cast<const int32_t*>(arena + kTargetsOffset);
+  if (flags.mixed()) {
+    batch.seconds = batch.targets + rows;
+    for (size_t row = 0; row < rows; ++row) {
+      if (static_cast<uint32_t>(batch.seconds[row]) >= classes) return reject("a second class is out of range");
+    }
+  }
+
+  Arrays arrays(env, arguments, count, toSize(slots[kArrays]));
+  // The stride of an array, if there is one; where inner is not 1, dense arrays lie as the logits, whatever theirs.
+  bool countable = true;
+  const auto denseElements = [&](Argument argument, double given, size_t* stride) {
+    size_t number = 0;
+    if (arrays.has(argument)) {
+      *stride = toSize(given);
+      countable = countable && countElements(rows, classes, batch.inner == 1 ? *stride : classes, &number);
+    }
+    return number;
+  };
+  const bool weightPerElement = slots[kWeightStride] != 0.0;
+  size_t elements = 0;
+  countable = countElements(rows, classes, batch.rowStride, &elements);
+  const size_t dense = denseElements(kDense, slots[kDenseStride], &batch.denseStride);
+  const size_t masks = denseElements(kMask, slots[kMaskStride], &batch.maskStride);
+  const size_t weights = weightPerElement ? denseElements(kWeight, slots[kWeightStride], &batch.weightStride) : classes;
+  if (!countable) return reject("a stride is out of range");
+  if (weightPerElement && operation != kBceWithLogits) return reject("a weight per element is for bceWithLogits");
+
+  const bool isDouble = batch.type == Type::kFloat64;
+  const napi_typedarray_type real = isDouble ? napi_float64_array : napi_float32_array;
+  const napi_typedarray_type element =
+      batch.type == Type::kFloat16 || batch.type == Type::kBfloat16 ? napi_uint16_array : real;
+  const bool lossPerElement = operation == kBceWithLogits || (operation == kLinear && arrays.has(kDense));
+  batch.logits = arrays.get<void>(kLogits, element, elements);
+  batch.gradient = arrays.get<void>(kGradient, element, elements);
+  batch.losses = arrays.get<void>(kLosses, real, lossPerElement ? elements : rows);
+  batch.weight = arrays.floats(kWeight, weights);
+  batch.dense = arrays.dense(kDense, dense, operation == kBceWithLogits, &batch.denseType);
+  batch.prior = arrays.floats(kPrior, classes);
+  batch.smoothing = arrays.get<void>(kSmoothing, real, classes);
+  batch.rowWeight = arrays.floats(kRowWeight, rows);
+  batch.epsilons = arrays.floats(kEpsilons, rows);
+  batch.gradientScales = arrays.floats(kGradientScales, rows);
+  batch.lambdas = arrays.floats(kLambdas, rows);
+  batch.posWeight = arrays.floats(kPosWeight, classes);
+  batch.mask = arrays.get<uint8_t>(kMask, napi_uint8_array, masks);
+  batch.rowLoss = arrays.get<void>(kRowLoss, real, rows);
+  batch.rowNll = arrays.get<void>(kRowNll, real, rows);
+  batch.rowLse = arrays.get<void>(kRowLse, real, rows);
+  batch.rowEntropy = arrays.get<void>(kRowEntropy, real, rows);
+  batch.prediction = arrays.get<int32_t>(kPrediction, napi_int32_array, rows);
+  if (!arrays.sound()) return reject("an array is not of the type and length it must have");
+  if ((batch.prior && !batch.smoothing) || (batch.dense && batch.seconds))
+    return reject("arrays contradict each other");
+  if (batch.logits == nullptr) {
+    const bool reads = batch.metrics || batch.losses || batch.rowLoss || batch.rowNll || batch.rowLse ||
+                       batch.rowEntropy || batch.prediction;
+    if (operation != kLinear || reads) return reject("there are no logits");
+  }
+  return true;
+}
+
+void writeSums(const Call& call, const Sums& sums) {
+  std::memcpy(call.arena + kSums * sizeof(double), &sums, sizeof sums);
+}
+
+}  // namespace smoothloss

@@ -1,0 +1,37 @@
+// A call as it comes from lib/native.ts: the arena, and arrays.
+
+#ifndef SMOOTHLOSS_CALL_H_
+#define SMOOTHLOSS_CALL_H_
+
+#include <node_api.h>
+
+#include <cstddef>
+
+#include "kernels.h"
+
+namespace smoothloss {
+
+// The arena and the arrays.
+constexpr size_t kCallArguments = 19;
+
+struct Call {
+  Batch batch;
+  Loss loss;
+  size_t threads;
+  size_t begin;
+  size_t end;
+  unsigned char* arena;
+};
+
+// Reads what memory safety needs to be sure of; false, and an error thrown, if it is not.
+bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* call);
+
+// Writes the results where the caller reads them.
+void writeSums(const Call& call, const Sums& sums);
+
+// Throws an Error; null, for callbacks to return.
+napi_value fail(napi_env env, const char* message, const char* code = "ERR_INTERNAL_ASSERTION");
+
+}  // namespace smoothloss
+
+#endif  // SMOOTHLOSS_CALL_H_

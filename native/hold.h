@@ -1,0 +1,31 @@
+// Memory of ArrayBuffers that stays while a call computes in another thread, though the caller's code detaches it
+// (structuredClone, postMessage, transfer) and drops what it became. Node-API cannot do this; V8 counts the owners of
+// such memory in a std::shared_ptr, which this takes a part in, by names that have not changed since Node 14.
+
+#ifndef SMOOTHLOSS_HOLD_H_
+#define SMOOTHLOSS_HOLD_H_
+
+#include <node_api.h>
+
+#include <cstddef>
+#include <memory>
+
+namespace smoothloss {
+
+class Hold {
+ public:
+  // Whether this runtime has what that takes, and it works: found out by trying.
+  static bool works(napi_env env);
+
+  // Takes hold of a typed array's memory. SharedArrayBuffers need none: they cannot be detached.
+  bool add(napi_env env, napi_value array);
+
+ private:
+  static constexpr size_t kMost = 18;
+  std::shared_ptr<void> stores_[kMost];
+  size_t count_ = 0;
+};
+
+}  // namespace smoothloss
+
+#endif  // SMOOTHLOSS_HOLD_H_

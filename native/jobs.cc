@@ -1,0 +1,149 @@
+#include "jobs.h"
+
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "fp_environment.h"
+#include "hold.h"
+
+namespace smoothloss {
+
+namespace {
+
+// What a job owns, and what outlives its task.
+struct Belongings {
+  Hold hold;
+  Buffer buffer;
+  Buffer targets;
+};
+
+// The batch with targets of its own: the arena is for the next call.
+bool copyTargets(Batch& batch, Buffer& buffer) {
+  const size_t bytes = batch.rows * sizeof(int32_t);
+  unsigned char* const copy = buffer.reserve(batch.seconds ? 2 * bytes : bytes);
+  if (copy == nullptr) return false;
+  std::memcpy(copy, batch.targets, bytes);
+  batch.targets = reinterpret_cast<const int32_t*>(copy);
+  if (batch.seconds == nullptr) return true;
+  std::memcpy(copy + bytes, batch.seconds, bytes);
+  batch.seconds = reinterpret_cast<const int32_t*>(copy + bytes);
+  return true;
+}
+
+}  // namespace
+
+class Job final : private Belongings, public BatchTask {
+ public:
+  Job(Jobs& jobs, Belongings&& belongings, const Call& call, const Batch& batch, Scratch& scratch)
+      : Belongings(std::move(belongings)), BatchTask(call.loss, batch, call.threads, buffer, scratch), jobs_(jobs) {}
+
+  // In whatever thread was last; after it the job is the environment's.
+  void finished() override {
+    Jobs& jobs = jobs_;
+    napi_call_threadsafe_function(jobs.queue_, this, napi_tsfn_nonblocking);
+    const Lock lock(jobs.mutex_);
+    if (--jobs.running_ == 0) jobs.quiet_.wakeAll();
+  }
+
+  Jobs& jobs_;
+  double id = 0.0;
+  napi_ref callback = nullptr;
+  Job* before = nullptr;
+  Job* after = nullptr;
+};
+
+double Jobs::start(napi_env env, const Call& call, const napi_value* arrays, size_t count, napi_value callback,
+                   Scratch& scratch) {
+  if (queue_ == nullptr && !open(env)) return 0.0;
+  const DefaultFpEnvironment scope;
+  Belongings belongings;
+  Batch batch = call.batch;
+  if (!copyTargets(batch, belongings.targets)) return 0.0;
+  for (size_t i = 0; i < count; ++i) {
+    bool isArray = false;
+    napi_is_typedarray(env, arrays[i], &isArray);
+    if (isArray && !belongings.hold.add(env, arrays[i])) return 0.0;
+  }
+  std::unique_ptr<Job> job(new (std::nothrow) Job(*this, std::move(belongings), call, batch, scratch));
+  if (job == nullptr || !job->sound() || napi_create_reference(env, callback, 1, &job->callback) != napi_ok) return 0.0;
+  const size_t pieces = job->next(scratch);
+  {
+    const Lock lock(mutex_);
+    ++running_;
+  }
+  job->id = lastId_ + 1.0;
+  if (pieces == 0) {
+    job->finished();
+  } else if (!Pool::get().start(*job, pieces, call.threads)) {
+    napi_delete_reference(env, job->callback);
+    const Lock lock(mutex_);
+    --running_;
+    return 0.0;
+  }
+  if (pending_++ == 0) napi_ref_threadsafe_function(env, queue_);
+  Job* const started = job.release();
+  started->after = first_;
+  if (first_) first_->before = started;
+  first_ = started;
+  return lastId_ = started->id;
+}
+
+void Jobs::abort(double id) {
+  for (Job* job = first_; job; job = job->after) {
+    if (job->id == id) job->abort();
+  }
+}
+
+// With the first job, so that the hook runs before the queue's own.
+bool Jobs::open(napi_env env) {
+  napi_value name;
+  if (napi_create_string_utf8(env, "smoothloss", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, deliver, &queue_) !=
+          napi_ok) {
+    queue_ = nullptr;
+    return false;
+  }
+  napi_unref_threadsafe_function(env, queue_);
+  napi_add_env_cleanup_hook(env, end, this);
+  return true;
+}
+
+void Jobs::remove(Job& job) {
+  (job.before ? job.before->after : first_) = job.after;
+  if (job.after) job.after->before = job.before;
+}
+
+void Jobs::deliver(napi_env env, napi_value, void* context, void* data) {
+  if (env == nullptr) return;  // the environment ends, and end() has deleted the job
+  auto& jobs = *static_cast<Jobs*>(context);
+  const std::unique_ptr<Job> job(static_cast<Job*>(data));
+  jobs.remove(*job);
+  if (--jobs.pending_ == 0) napi_unref_threadsafe_function(env, jobs.queue_);
+  napi_value callback, self;
+  napi_value results[5];
+  const Sums& total = job->total();
+  const double sums[] = {total.numerator, total.nll, total.correct, total.entropy, total.zLoss};
+  bool sound =
+      napi_get_reference_value(env, job->callback, &callback) == napi_ok && napi_get_undefined(env, &self) == napi_ok;
+  for (size_t i = 0; i < 5; ++i) sound = sound && napi_create_double(env, sums[i], &results[i]) == napi_ok;
+  napi_delete_reference(env, job->callback);
+  if (sound) napi_call_function(env, self, callback, job->aborted() ? 0 : 5, results, nullptr);
+}
+
+// The environment ends: no thread may touch its memory any more.
+void Jobs::end(void* data) {
+  auto& jobs = *static_cast<Jobs*>(data);
+  for (Job* job = jobs.first_; job; job = job->after) job->abort();
+  {
+    const Lock lock(jobs.mutex_);
+    while (jobs.running_ > 0) jobs.quiet_.wait(jobs.mutex_);
+  }
+  napi_release_threadsafe_function(jobs.queue_, napi_tsfn_abort);
+  while (Job* const job = jobs.first_) {
+    jobs.remove(*job);
+    delete job;
+  }
+}
+
+}  // namespace smoothloss

@@ -1,0 +1,105 @@
+// The process's threads, and how they share work.
+//
+// A task is a number of pieces, any of which any thread may run, in stages: when all pieces of a stage have run, the
+// task says how many the next one has. Threads take the pieces of all tasks in turn, some at a time, so that no task
+// waits for another to end; which thread runs a piece must not show in the result. A thread that calls run() works on
+// its own task only, until no piece is left to take, and so never waits for a thread that waits itself.
+
+#ifndef SMOOTHLOSS_POOL_H_
+#define SMOOTHLOSS_POOL_H_
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+
+#include "kernels.h"
+#include "threads.h"
+
+namespace smoothloss {
+
+class Task {
+ public:
+  virtual void run(size_t piece, Scratch& scratch) = 0;
+  // How many pieces the next stage has, first of all the first; 0: there is none. Called by one thread at a time, when
+  // no piece runs.
+  virtual size_t next(Scratch& scratch) = 0;
+  // Called last, of a task that was started: the pool no longer knows it, and it may delete itself.
+  virtual void finished() {}
+
+  // No further piece is begun, and finished() follows.
+  void abort() { aborted_.store(true, std::memory_order_relaxed); }
+  bool aborted() const { return aborted_.load(std::memory_order_relaxed); }
+
+ protected:
+  Task() = default;
+  ~Task() = default;
+
+ private:
+  friend class Pool;
+
+  std::atomic<bool> aborted_{false};
+  // Of the pool, and under its mutex.
+  bool started_ = false;  // not run()
+  bool done_ = false;
+  size_t threads_ = 1;  // that may work on it at once
+  size_t running_ = 0;  // that do
+  size_t pieces_ = 0;   // of the stage
+  size_t taken_ = 0;
+  Task* before_ = nullptr;
+  Task* after_ = nullptr;
+};
+
+// That one task may have, and the pool; MOST_THREADS in lib/threads.ts.
+constexpr size_t kMostThreads = 1024;
+
+class Pool {
+ public:
+  static Pool& get();
+
+  // Runs a task on this thread and up to `threads` − 1 others.
+  void run(Task& task, size_t threads, Scratch& scratch);
+  // Has a task run whose first stage has that many pieces, at least one, on up to `threads` others. False, and nothing
+  // done, if there are none to be had.
+  bool start(Task& task, size_t pieces, size_t threads);
+
+  // An environment that uses the pool begins and ends. With the last one all threads end, since the addon may be
+  // unloaded then.
+  void enter();
+  void leave();
+
+ private:
+  // Pieces that a thread takes at a time at most: some 32,768 elements each.
+  static constexpr size_t kMostTaken = 32;
+
+  // For what follows the thread holds the mutex.
+  void grow(size_t threads);
+  void append(Task& task);
+  void remove(Task& task);
+  Task* choose() const;
+  void wake(const Task& task);
+  void work(Task& task, Scratch& scratch);
+  void advance(Task& task, Scratch& scratch);
+  static bool canTake(const Task& task) { return task.taken_ < task.pieces_ && task.running_ < task.threads_; }
+
+  static void serve(void* member);
+
+  struct Member {
+    Thread thread;
+    std::unique_ptr<Scratch> scratch;
+  };
+
+  Mutex mutex_;
+  Condition work_;     // for members: there may be pieces to take
+  Condition changed_;  // for others: likewise, or a task is done, or all threads have ended
+  Task* first_ = nullptr;
+  Task* last_ = nullptr;
+  Member members_[kMostThreads];
+  size_t count_ = 0;
+  size_t idle_ = 0;
+  size_t environments_ = 0;
+  bool ending_ = false;
+};
+
+}  // namespace smoothloss
+
+#endif  // SMOOTHLOSS_POOL_H_

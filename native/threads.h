@@ -1,0 +1,150 @@
+// Threads, a mutex and a condition, of the operating system. Not the standard library's: std::thread throws where there
+// is no thread to be had, and newer systems' std::condition_variable does not load on older ones.
+
+#ifndef SMOOTHLOSS_THREADS_H_
+#define SMOOTHLOSS_THREADS_H_
+
+#if defined(_WIN32)
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
+#include <process.h>
+#include <windows.h>
+#else
+#include <pthread.h>
+#include <signal.h>
+#endif
+
+#if defined(__GLIBC__) && defined(__x86_64__)
+#define SMOOTHLOSS_OLDEST_GLIBC "GLIBC_2.2.5"
+#elif defined(__GLIBC__) && defined(__aarch64__)
+#define SMOOTHLOSS_OLDEST_GLIBC "GLIBC_2.17"
+#endif
+// These moved from one of glibc's libraries to another, and got a new version there. The old one is still to be had,
+// and with it the binary loads wherever Node does.
+#if defined(SMOOTHLOSS_OLDEST_GLIBC)
+__asm__(".symver pthread_create,pthread_create@" SMOOTHLOSS_OLDEST_GLIBC);
+__asm__(".symver pthread_join,pthread_join@" SMOOTHLOSS_OLDEST_GLIBC);
+__asm__(".symver pthread_sigmask,pthread_sigmask@" SMOOTHLOSS_OLDEST_GLIBC);
+#endif
+
+namespace smoothloss {
+
+#if defined(_WIN32)
+
+class Mutex {
+ public:
+  void lock() { AcquireSRWLockExclusive(&lock_); }
+  void unlock() { ReleaseSRWLockExclusive(&lock_); }
+
+ private:
+  friend class Condition;
+  SRWLOCK lock_ = SRWLOCK_INIT;
+};
+
+class Condition {
+ public:
+  void wait(Mutex& mutex) { SleepConditionVariableSRW(&condition_, &mutex.lock_, INFINITE, 0); }
+  void wakeOne() { WakeConditionVariable(&condition_); }
+  void wakeAll() { WakeAllConditionVariable(&condition_); }
+
+ private:
+  CONDITION_VARIABLE condition_ = CONDITION_VARIABLE_INIT;
+};
+
+class Thread {
+ public:
+  // False if there is no thread to be had.
+  bool start(void (*function)(void*), void* argument) {
+    call_ = {function, argument};
+    handle_ = _beginthreadex(
+        nullptr, 0,
+        [](void* call) {
+          static_cast<Call*>(call)->function(static_cast<Call*>(call)->argument);
+          return 0u;
+        },
+        &call_, 0, nullptr);
+    return handle_ != 0;
+  }
+  void join() {
+    WaitForSingleObject(reinterpret_cast<HANDLE>(handle_), INFINITE);
+    CloseHandle(reinterpret_cast<HANDLE>(handle_));
+  }
+
+ private:
+  struct Call {
+    void (*function)(void*);
+    void* argument;
+  };
+  Call call_ = {};
+  uintptr_t handle_ = 0;
+};
+
+#else
+
+class Mutex {
+ public:
+  void lock() { pthread_mutex_lock(&mutex_); }
+  void unlock() { pthread_mutex_unlock(&mutex_); }
+
+ private:
+  friend class Condition;
+  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+};
+
+class Condition {
+ public:
+  void wait(Mutex& mutex) { pthread_cond_wait(&condition_, &mutex.mutex_); }
+  void wakeOne() { pthread_cond_signal(&condition_); }
+  void wakeAll() { pthread_cond_broadcast(&condition_); }
+
+ private:
+  pthread_cond_t condition_ = PTHREAD_COND_INITIALIZER;
+};
+
+class Thread {
+ public:
+  // False if there is no thread to be had. The process's signals are for other threads.
+  bool start(void (*function)(void*), void* argument) {
+    call_ = {function, argument};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failed = pthread_create(
+        &thread_, nullptr,
+        [](void* call) -> void* {
+          static_cast<Call*>(call)->function(static_cast<Call*>(call)->argument);
+          return nullptr;
+        },
+        &call_);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return failed == 0;
+  }
+  void join() { pthread_join(thread_, nullptr); }
+
+ private:
+  struct Call {
+    void (*function)(void*);
+    void* argument;
+  };
+  Call call_ = {};
+  pthread_t thread_ = {};
+};
+
+#endif
+
+// Holds a mutex for its own lifetime.
+class Lock {
+ public:
+  explicit Lock(Mutex& mutex) : mutex_(mutex) { mutex_.lock(); }
+  ~Lock() { mutex_.unlock(); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+}  // namespace smoothloss
+
+#endif  // SMOOTHLOSS_THREADS_H_
