@@ -41,8 +41,8 @@ class Job final : private Belongings, public BatchTask {
   // In whatever thread was last; after it the job is the environment's.
   void finished() override {
     Jobs& jobs = jobs_;
-    napi_call_threadsafe_function(jobs.queue_, this, napi_tsfn_nonblocking);
     const Lock lock(jobs.mutex_);
+    napi_call_threadsafe_function(jobs.queue_, this, napi_tsfn_nonblocking);
     if (--jobs.running_ == 0) jobs.quiet_.wakeAll();
   }
 
@@ -118,6 +118,8 @@ void Jobs::deliver(napi_env env, napi_value, void* context, void* data) {
   if (env == nullptr) return;  // the environment ends, and end() has deleted the job
   auto& jobs = *static_cast<Jobs*>(context);
   const std::unique_ptr<Job> job(static_cast<Job*>(data));
+  jobs.mutex_.lock();  // after finished()
+  jobs.mutex_.unlock();
   jobs.remove(*job);
   if (--jobs.pending_ == 0) napi_unref_threadsafe_function(env, jobs.queue_);
   napi_value callback, self;
