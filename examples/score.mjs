@@ -1,0 +1,110 @@
+// @ts-check
+// Computes the loss of every row of a file of logits, whatever its size: see README.md.
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { readBatches } from './score/batches.mjs';
+import { checkUnchanged, closeInputs, openInputs } from './score/inputs.mjs';
+import { lossesOfBatches } from './score/losses.mjs';
+import { readOptions } from './score/options.mjs';
+import { Output } from './score/output.mjs';
+import { scoringProgress } from './score/progress.mjs';
+import { printSummary } from './score/summary.mjs';
+import { UserError } from './score/user-error.mjs';
+
+/** @typedef {NonNullable<ReturnType<typeof readOptions>>} Options */
+/** @import { Inputs } from './score/inputs.mjs' */
+
+/** Two versions of the package may differ in the last bits. */
+const { version } = createRequire(import.meta.url)('smoothloss/package.json');
+
+/** @param {Options} options */
+async function main(options) {
+  const inputs = await openInputs(options);
+  const output = new Output(options.out, {
+    type: inputs.logits.type === 'float64' ? 'float64' : 'float32',
+    shape: inputs.shape,
+    rows: inputs.rows,
+    run: describe(inputs, options),
+  });
+  try {
+    await output.open(options.restart);
+    await score(inputs, output, options);
+  } finally {
+    await Promise.all([closeInputs(inputs), output.close()]);
+  }
+}
+
+/**
+ * @param {Inputs} inputs
+ * @param {Output} output
+ * @param {Options} options
+ */
+async function score(inputs, output, options) {
+  const { logits, targets, rows, classes, dtype } = inputs;
+  const start = output.sums.done;
+  if (start > 0) console.error(`${start} of ${rows} losses are there already: continuing after them`);
+
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const progress = scoringProgress({ rows, start, show: options.progress });
+  const started = performance.now();
+  try {
+    if (start < rows) {
+      await pipeline(
+        readBatches(inputs, { batchBytes: options.batchBytes, start }),
+        lossesOfBatches({ ...options, path: targets.path, classes, dtype, signal: stop.signal }),
+        output.writable({
+          syncSeconds: options.syncSeconds,
+          onWritten: ({ done, numerator, denominator }) =>
+            progress?.update(done, { loss: (numerator / denominator).toFixed(4) }),
+        }),
+        { signal: stop.signal },
+      );
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    throw new UserError('stopped; the same command continues where the losses are safe');
+  } finally {
+    progress?.stop();
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+  await checkUnchanged(inputs);
+  await output.publish();
+
+  const share = rows === 0 ? 0 : (rows - start) / rows;
+  printSummary(output.sums, {
+    rows: rows - start,
+    bytes: (logits.size - logits.offset + targets.size - targets.offset) * share,
+    seconds: (performance.now() - started) / 1000,
+  });
+}
+
+/**
+ * All that the losses follow from: a run may continue another one if this is the same. The size of a batch is
+ * not in it, because a row's loss does not depend on the rows beside it.
+ * @param {Inputs} inputs
+ * @param {Options} options
+ */
+function describe({ logits, targets, dtype }, { labelSmoothing, ignoreIndex }) {
+  const file = (/** @type {typeof logits} */ { path, type, shape, size, modified }) =>
+    `${resolve(path)}, ${type} (${shape.join(', ')}), ${size} bytes, modified ${modified}`;
+  return {
+    smoothloss: version,
+    logits: file(logits),
+    targets: file(targets),
+    dtype: dtype ?? logits.type,
+    '--label-smoothing': `${labelSmoothing}`,
+    '--ignore-index': `${ignoreIndex ?? -100}`,
+  };
+}
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options) await main(options);
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  console.error(`score: ${error.message}`);
+  process.exitCode = 1;
+}

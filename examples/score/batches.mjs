@@ -1,0 +1,102 @@
+// @ts-check
+import { Readable } from 'node:stream';
+import { readError, readExactly } from './npy.mjs';
+import { UserError } from './user-error.mjs';
+
+/** @import { Inputs } from './inputs.mjs' */
+/** @import { NpyFile } from './npy.mjs' */
+
+/**
+ * @typedef {object} Batch
+ * @property {number} first row of the file that is the batch's first
+ * @property {Float32Array | Float64Array | Uint16Array} logits
+ * @property {import('smoothloss').IndexArray | import('smoothloss').SoftTargets} targets
+ * @property {() => void} release to be called when the arrays are free for the next rows
+ */
+
+/**
+ * The rows of the inputs from `start` on, batch after batch. There is memory for two: one is read while the
+ * other is in use, and both again and again. A batch that is not released holds the reader back.
+ * @param {Inputs} inputs
+ * @param {{ batchBytes: number, start: number }} options
+ */
+export function readBatches({ logits, targets, rows, classes, soft }, { batchBytes, start }) {
+  const targetsPerRow = soft ? classes : 1;
+  const rowBytes =
+    classes * logits.Values.BYTES_PER_ELEMENT + targetsPerRow * targets.Values.BYTES_PER_ELEMENT;
+  const most = Math.min(rows - start, Math.max(1, Math.floor(batchBytes / rowBytes)));
+  const free = [0, 1].map(() => ({
+    logits: allocate(logits, most * classes),
+    targets: allocate(targets, most * targetsPerRow),
+  }));
+  let next = start;
+  let wanted = false;
+
+  const read = async () => {
+    if (!wanted) return;
+    if (next === rows) {
+      wanted = false;
+      stream.push(null);
+      return;
+    }
+    const arrays = free.pop();
+    if (!arrays) return;
+    wanted = false;
+    const first = next;
+    const count = Math.min(most, rows - first);
+    next += count;
+    try {
+      const [someLogits, someTargets] = await Promise.all([
+        fill(arrays.logits, logits, first * classes, count * classes),
+        fill(arrays.targets, targets, first * targetsPerRow, count * targetsPerRow),
+      ]);
+      const release = () => {
+        free.push(arrays);
+        read();
+      };
+      stream.push({ first, logits: someLogits, targets: someTargets, release });
+    } catch (error) {
+      stream.destroy(/** @type {Error} */ (error));
+    }
+  };
+  const stream = new Readable({
+    objectMode: true,
+    highWaterMark: 1,
+    read() {
+      wanted = true;
+      read();
+    },
+  });
+  return stream;
+}
+
+/**
+ * @param {NpyFile} file
+ * @param {number} length
+ */
+function allocate({ path, Values }, length) {
+  try {
+    return new Values(length);
+  } catch {
+    throw new UserError(`${path}: no memory for ${length} numbers at once`);
+  }
+}
+
+/**
+ * The first `length` elements of an array, read from a file.
+ * @template {InstanceType<NpyFile['Values']>} A
+ * @param {A} array
+ * @param {NpyFile} file
+ * @param {number} first element in the file
+ * @param {number} length
+ * @returns {Promise<A>}
+ */
+async function fill(array, { path, handle, offset }, first, length) {
+  const size = array.BYTES_PER_ELEMENT;
+  try {
+    await readExactly(handle, new Uint8Array(array.buffer, 0, length * size), offset + first * size);
+  } catch (error) {
+    throw readError(path, error);
+  }
+  return /** @type {A} */ (array.subarray(0, length));
+}

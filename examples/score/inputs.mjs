@@ -1,0 +1,127 @@
+// @ts-check
+import { realpath } from 'node:fs/promises';
+import { openNpy } from './npy.mjs';
+import { UserError } from './user-error.mjs';
+
+/** @import { NpyFile } from './npy.mjs' */
+/** @typedef {Awaited<ReturnType<typeof openInputs>>} Inputs */
+
+/**
+ * Opens logits and targets, and checks that they fit together. The caller closes them.
+ * @param {object} options
+ * @param {string} options.logits
+ * @param {string} options.targets
+ * @param {string} options.out
+ * @param {'float16' | 'bfloat16' | undefined} options.dtype
+ * @param {number[] | undefined} options.ignoreIndex
+ */
+export async function openInputs(options) {
+  const logits = await openNpy(options.logits);
+  try {
+    const targets = await openNpy(options.targets);
+    try {
+      await checkOut(options.out, [logits, targets]);
+      return { logits, targets, ...match(logits, targets, options) };
+    } catch (error) {
+      await targets.handle.close();
+      throw error;
+    }
+  } catch (error) {
+    await logits.handle.close();
+    throw error;
+  }
+}
+
+/**
+ * An input must not be overwritten, by whatever name it goes.
+ * @param {string} out
+ * @param {NpyFile[]} inputs
+ */
+async function checkOut(out, inputs) {
+  const path = await realpath(out).catch(() => out);
+  for (const input of inputs) {
+    if (path === (await realpath(input.path))) throw new UserError(`--out is ${out}: that is an input`);
+  }
+}
+
+/** @param {Inputs} inputs */
+export async function closeInputs({ logits, targets }) {
+  await Promise.all([logits.handle.close(), targets.handle.close()]);
+}
+
+/**
+ * Losses of two files in one would be of no use.
+ * @param {Inputs} inputs
+ */
+export async function checkUnchanged({ logits, targets }) {
+  for (const { path, handle, size, modified } of [logits, targets]) {
+    const stat = await handle.stat({ bigint: true });
+    if (Number(stat.size) !== size || stat.mtimeNs !== modified) {
+      throw new UserError(`${path} was changed while it was read: --restart scores it anew`);
+    }
+  }
+}
+
+/**
+ * @param {NpyFile} logits
+ * @param {NpyFile} targets
+ * @param {Parameters<typeof openInputs>[0]} options
+ */
+function match(logits, targets, { dtype, ignoreIndex }) {
+  if (logits.shape.length < 2) {
+    throw new UserError(`${named(logits)}: logits must have two axes or more, the last one for the classes`);
+  }
+  const shape = logits.shape.slice(0, -1);
+  const classes = logits.shape[logits.shape.length - 1];
+  if (classes === 0) throw new UserError(`${named(logits)}: there are no classes`);
+  const rows = logits.length / classes;
+
+  const soft = targets.type === 'float32' || targets.type === 'float64';
+  if (!soft && !/^u?int/.test(targets.type)) {
+    throw new UserError(`${named(targets)}: targets must be integers, float32 or float64`);
+  }
+  if (soft && !same(targets.shape, logits.shape)) {
+    throw new UserError(
+      `${named(targets)}: probabilities must have the shape of the logits, (${logits.shape.join(', ')})`,
+    );
+  }
+  if (!soft && !same(targets.shape, shape) && !same(targets.shape, [rows])) {
+    throw new UserError(
+      `${named(targets)}: classes must have the shape of the logits without the last axis, ` +
+        `(${shape.join(', ')})`,
+    );
+  }
+  if (soft && ignoreIndex)
+    throw new UserError('--ignore-index is for targets that are classes, not probabilities');
+  return { rows, classes, shape, soft, dtype: dtypeOf(logits, dtype) };
+}
+
+/**
+ * What `crossEntropy` must be told about the logits.
+ * @param {NpyFile} logits
+ * @param {'float16' | 'bfloat16' | undefined} asked
+ */
+function dtypeOf(logits, asked) {
+  switch (logits.type) {
+    case 'uint16':
+    case 'void16':
+      if (!asked) throw new UserError(`${named(logits)}: say with --dtype if these are bfloat16 or float16`);
+      return asked;
+    case 'float16':
+    case 'float32':
+    case 'float64': {
+      if (asked && asked !== logits.type) {
+        throw new UserError(`${named(logits)}, not ${asked}: --dtype is for logits of type uint16`);
+      }
+      return logits.type === 'float16' ? 'float16' : undefined;
+    }
+    default:
+      throw new UserError(`${named(logits)}: logits must be floats, or uint16 with --dtype`);
+  }
+}
+
+/** @param {NpyFile} file */
+const named = ({ path, type, shape }) => `${path} holds ${type} (${shape.join(', ')})`;
+
+/** @type {(a: readonly number[], b: readonly number[]) => boolean} */
+const same = (a, b) => a.length === b.length && a.every((n, i) => n === b[i]);

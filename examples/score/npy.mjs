@@ -1,0 +1,161 @@
+// @ts-check
+// Files in NumPy's .npy format, versions 1.0 to 3.0, as the documentation of numpy.lib.format describes them.
+import { open } from 'node:fs/promises';
+import { endianness } from 'node:os';
+import { parseLiteral } from './literal.mjs';
+import { fileError, UserError } from './user-error.mjs';
+
+/** @import { FileHandle } from 'node:fs/promises' */
+/** @typedef {Awaited<ReturnType<typeof openNpy>>} NpyFile */
+
+const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
+const LARGEST_HEADER = 2 ** 16;
+const LONGEST_READ = 2 ** 30; // the system's own limit is just below 2^31
+
+/** The types of numbers that losses are computed from. Half floats are their bits. */
+const ARRAYS = /** @type {const} */ ({
+  float16: Uint16Array,
+  float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  void16: Uint16Array, // what np.save makes of types that NumPy does not know, such as ml_dtypes' bfloat16
+});
+/** @typedef {keyof typeof ARRAYS} Type */
+
+const KINDS = /** @type {Record<string, string>} */ ({ f: 'float', i: 'int', u: 'uint', V: 'void' });
+
+/**
+ * Opens a file and checks that it holds what its header says. The caller closes `handle`.
+ * @param {string} path
+ */
+export async function openNpy(path) {
+  /** @type {FileHandle | undefined} */
+  let handle;
+  try {
+    if (endianness() !== 'LE') throw new UserError('is little-endian, and this machine is not');
+    handle = await open(path, 'r');
+    const stat = await handle.stat({ bigint: true });
+    if (!stat.isFile()) throw new UserError('is not a file');
+    const size = Number(stat.size);
+    const start = Buffer.alloc(Math.min(size, 12 + LARGEST_HEADER));
+    await readExactly(handle, start, 0);
+    const header = parseHeader(start);
+    const { shape, offset, Values } = header;
+    const length = shape.reduce((product, n) => product * n, 1);
+    const bytes = length * Values.BYTES_PER_ELEMENT;
+    if (size - offset !== bytes) {
+      throw new UserError(
+        `holds ${size - offset} bytes of data, ${bytes} for the shape (${shape.join(', ')}) of its header: ` +
+          `it is ${size - offset < bytes ? 'truncated' : 'too long'}`,
+      );
+    }
+    return { path, handle, size, modified: stat.mtimeNs, length, ...header };
+  } catch (error) {
+    await handle?.close();
+    throw readError(path, error);
+  }
+}
+
+/** @param {Buffer} start the file's first bytes, with the whole header */
+function parseHeader(start) {
+  if (start.length < 10 || !start.subarray(0, 6).equals(MAGIC)) throw new UserError('is not an .npy file');
+  const [major, minor] = start.subarray(6);
+  if (major < 1 || major > 3 || minor !== 0) {
+    throw new UserError(`is of version ${major}.${minor} of the .npy format: must be 1.0, 2.0 or 3.0`);
+  }
+  const begin = major === 1 ? 10 : 12;
+  if (start.length < begin) throw new UserError('ends within its header');
+  const length = major === 1 ? start.readUInt16LE(8) : start.readUInt32LE(8);
+  if (length > LARGEST_HEADER) {
+    throw new UserError(`has a header of ${length} bytes: the most is ${LARGEST_HEADER}`);
+  }
+  const offset = begin + length;
+  if (start.length < offset) throw new UserError('ends within its header');
+  const text = start.toString(major === 3 ? 'utf8' : 'latin1', begin, offset);
+
+  const fields = parseLiteral(text);
+  if (!(fields instanceof Map) || [...fields.keys()].sort().join() !== 'descr,fortran_order,shape') {
+    throw new UserError(`has a header that is no dictionary of 'descr', 'fortran_order' and 'shape'`);
+  }
+  const type = typeOf(fields.get('descr'));
+  const shape = fields.get('shape');
+  if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && n >= 0)) {
+    throw new UserError('has a header whose shape is not a tuple of sizes');
+  }
+  const order = fields.get('fortran_order');
+  if (typeof order !== 'boolean')
+    throw new UserError('has a header whose fortran_order is not True or False');
+  // With one axis that is longer than 1 there is only one order.
+  if (order && shape.filter((n) => n > 1).length > 1) {
+    throw new UserError('is in Fortran order: must be in C order, as np.ascontiguousarray makes it');
+  }
+  return { type, Values: ARRAYS[type], shape: /** @type {number[]} */ (shape), offset };
+}
+
+/**
+ * @param {unknown} descr
+ * @returns {Type}
+ */
+function typeOf(descr) {
+  if (typeof descr !== 'string') throw new UserError('is of a structured type: must be of numbers');
+  const [, order, kind, size] = /^([<>|=])([a-zA-Z])(\d+)$/.exec(descr) ?? [];
+  if (descr.endsWith('O')) throw new UserError('holds Python objects: must be of numbers');
+  if (order === '>' && Number(size) > 1) {
+    throw new UserError(
+      `is big-endian (${descr}): must be little-endian, as astype('<${kind}${size}') makes it`,
+    );
+  }
+  const type = `${KINDS[kind]}${8 * Number(size)}`;
+  if (order === undefined || !Object.hasOwn(ARRAYS, type)) {
+    throw new UserError(`is of type ${JSON.stringify(descr)}, which has no use here`);
+  }
+  return /** @type {Type} */ (type);
+}
+
+/**
+ * The header as NumPy writes it: the numbers after it start at a multiple of 64.
+ * @param {'float32' | 'float64'} type
+ * @param {readonly number[]} shape
+ */
+export function formatHeader(type, shape) {
+  const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
+  const descr = `<f${ARRAYS[type].BYTES_PER_ELEMENT}`;
+  const fields = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`;
+  const length = 64 * Math.ceil((10 + fields.length + 1) / 64) - 10;
+  const start = Buffer.alloc(10);
+  MAGIC.copy(start);
+  start[6] = 1;
+  start.writeUInt16LE(length, 8);
+  return Buffer.concat([start, Buffer.from(`${fields.padEnd(length - 1)}\n`, 'latin1')]);
+}
+
+/**
+ * @param {string} path
+ * @param {unknown} error
+ */
+export function readError(path, error) {
+  if (error instanceof UserError) return new UserError(`${path} ${error.message}`);
+  return fileError(path, 'read', error);
+}
+
+/**
+ * Fills `bytes` from `position` in the file on: a read may return less than it was asked for.
+ * @param {FileHandle} handle
+ * @param {Uint8Array} bytes
+ * @param {number} position
+ */
+export async function readExactly(handle, bytes, position) {
+  for (let done = 0; done < bytes.length; ) {
+    const length = Math.min(bytes.length - done, LONGEST_READ);
+    const { bytesRead } = await handle.read(bytes, done, length, position + done);
+    if (bytesRead === 0) throw new UserError('became shorter while it was read');
+    done += bytesRead;
+  }
+}

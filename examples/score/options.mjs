@@ -1,0 +1,132 @@
+// @ts-check
+import { parseArgs } from 'node:util';
+import { UserError } from './user-error.mjs';
+
+const USAGE = 'usage: node examples/score.mjs --logits <file> --targets <file> --out <file> [options]';
+
+const HELP = `Computes the cross entropy of every row of a file of logits, whatever its size.
+
+${USAGE}
+
+  --logits <file>             .npy of [..., C] logits: float32, float64, float16, or uint16 with --dtype
+  --targets <file>            .npy of a class for each row (integers), or of [..., C] probabilities (floats)
+  --out <file>                .npy to write: the losses, float32 (float64 for float64 logits)
+  --dtype <name>              what uint16 logits are the bits of: bfloat16 or float16
+  --label-smoothing <number>  from 0 to 1 (0)
+  --ignore-index <class>      target of rows that take no part; may be given several times (-100)
+  --batch-bytes <size>        of rows to read at once, such as 512KiB; memory holds two batches (4MiB)
+  --sync-seconds <number>     how often losses are made safe on disk; 0 is after every batch (1)
+  --restart                   do not continue what a run that was cut short has left
+  --no-progress               no progress bar; there is none either where stderr is not a terminal
+  -h, --help                  this text
+
+A run that is cut short keeps its losses in <out>.partial, and the same command continues there. One run at a
+time may write an <out>.`;
+
+const UNITS = /** @type {Record<string, number>} */ ({
+  '': 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+});
+
+/**
+ * The command line, checked; undefined if it asked for the help text, which is then printed.
+ * @param {string[]} args
+ */
+export function readOptions(args) {
+  const values = parse(args);
+  if (values.help) {
+    console.log(HELP);
+    return undefined;
+  }
+
+  /** @param {'logits' | 'targets' | 'out'} name */
+  const file = (name) => values[name] || fail(`--${name} is missing\n${USAGE}`);
+  const labelSmoothing = number(values['label-smoothing']);
+  const syncSeconds = number(values['sync-seconds']);
+  return {
+    logits: file('logits'),
+    targets: file('targets'),
+    out: file('out'),
+    dtype: halfType(values.dtype),
+    labelSmoothing:
+      labelSmoothing >= 0 && labelSmoothing <= 1
+        ? labelSmoothing
+        : fail(`--label-smoothing is '${values['label-smoothing']}': must be a number from 0 to 1`),
+    ignoreIndex: values['ignore-index']?.map((text) => {
+      const index = number(text);
+      return Number.isSafeInteger(index) ? index : fail(`--ignore-index is '${text}': must be an integer`);
+    }),
+    batchBytes: bytes(values['batch-bytes']),
+    syncSeconds:
+      syncSeconds >= 0 ? syncSeconds : fail(`--sync-seconds is '${values['sync-seconds']}': must be ≥ 0`),
+    restart: values.restart,
+    progress: !values['no-progress'],
+  };
+}
+
+/** @param {string[]} args */
+function parse(args) {
+  // parseArgs takes -100 for an option of its own unless it is joined to the one before.
+  const joined = args.flatMap((arg, i) => {
+    if (/^-\d/.test(arg) && args[i - 1] === '--ignore-index') return [];
+    const next = args[i + 1] ?? '';
+    return [arg === '--ignore-index' && /^-\d/.test(next) ? `${arg}=${next}` : arg];
+  });
+  try {
+    return parseArgs({
+      args: joined,
+      options: {
+        logits: { type: 'string' },
+        targets: { type: 'string' },
+        out: { type: 'string' },
+        dtype: { type: 'string' },
+        'label-smoothing': { type: 'string', default: '0' },
+        'ignore-index': { type: 'string', multiple: true },
+        'batch-bytes': { type: 'string', default: '4MiB' }, // the fastest size: more does not stay in cache
+        'sync-seconds': { type: 'string', default: '1' },
+        restart: { type: 'boolean', default: false },
+        'no-progress': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values;
+  } catch (error) {
+    const [firstSentence] = /** @type {Error} */ (error).message.split(/\.\s/);
+    return fail(`${firstSentence.replace(/\.$/, '')}; --help lists the options\n${USAGE}`);
+  }
+}
+
+/**
+ * @param {string | undefined} name
+ * @returns {'bfloat16' | 'float16' | undefined}
+ */
+function halfType(name) {
+  if (name === undefined || name === 'bfloat16' || name === 'float16') return name;
+  return fail(`--dtype is '${name}': must be bfloat16 or float16`);
+}
+
+/** @param {string} text */
+function number(text) {
+  return text.trim() === '' ? Number.NaN : Number(text);
+}
+
+/** @param {string} text */
+function bytes(text) {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?) *([a-z]*)$/i.exec(text) ?? [];
+  const size = Math.floor(Number(digits) * UNITS[unit?.toLowerCase()]);
+  if (size >= 1 && size <= 2 ** 30) return size;
+  return fail(`--batch-bytes is '${text}': must be a size from 1 to 1GiB, such as 8MiB`);
+}
+
+/**
+ * @param {string} message
+ * @returns {never}
+ */
+function fail(message) {
+  throw new UserError(message);
+}

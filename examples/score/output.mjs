@@ -1,0 +1,239 @@
+// @ts-check
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Writable } from 'node:stream';
+import { formatHeader } from './npy.mjs';
+import { fileError, UserError } from './user-error.mjs';
+
+/** @import { FileHandle } from 'node:fs/promises' */
+/** @import { Scored } from './losses.mjs' */
+
+/** @typedef {{ done: number, rows: number, numerator: number, denominator: number, nll: number }} Sums */
+/** @typedef {Record<string, string>} Run what the losses follow from, in words */
+
+/**
+ * The losses on disk. They are written to `<out>.partial`; `<out>.partial.json`, the journal, says what run
+ * they are of and how many are safe there; when all are, the file gets its own name. So whatever happens,
+ * `<out>` is never torn, and the rows that the journal counts need not be scored again.
+ */
+export class Output {
+  /** @type {FileHandle | undefined} */
+  #handle;
+  #path;
+  #partial;
+  #journal;
+  #header;
+  #bytesPerLoss;
+  #rows;
+  #run;
+  #synced = performance.now();
+  /** Of the rows that are written. */
+  #sums = { done: 0, rows: 0, numerator: 0, denominator: 0, nll: 0 };
+
+  /**
+   * @param {string} path
+   * @param {{ type: 'float32' | 'float64', shape: readonly number[], rows: number, run: Run }} contents
+   */
+  constructor(path, { type, shape, rows, run }) {
+    this.#path = path;
+    this.#partial = `${path}.partial`;
+    this.#journal = `${path}.partial.json`;
+    this.#header = formatHeader(type, shape);
+    this.#bytesPerLoss = type === 'float64' ? 8 : 4;
+    this.#rows = rows;
+    this.#run = run;
+  }
+
+  /** @returns {Readonly<Sums>} */
+  get sums() {
+    return this.#sums;
+  }
+
+  /**
+   * Takes up what an earlier run has left, or begins anew.
+   * @param {boolean} restart
+   */
+  async open(restart) {
+    try {
+      if ((await statOf(this.#path))?.isDirectory()) throw new UserError(`${this.#path} is a folder`);
+      const sums = restart ? undefined : await this.#readJournal();
+      const size = (await statOf(this.#partial))?.size;
+      const published = size === undefined && (await statOf(this.#path))?.size === this.#end(this.#rows);
+      if (sums && sums.done === this.#rows && published) {
+        this.#sums = sums; // an earlier run came to its end but for removing the journal
+      } else if (sums && size !== undefined) {
+        if (size < this.#end(sums.done)) {
+          throw new UserError(`${this.#partial} is shorter than its journal says: --restart begins anew`);
+        }
+        this.#handle = await open(this.#partial, 'r+');
+        this.#sums = sums;
+      } else {
+        // In this order, for a journal never to speak of another file.
+        await rm(this.#journal, { force: true });
+        await syncDirectory(this.#path);
+        this.#handle = await open(this.#partial, 'w');
+        await this.#write(this.#header, 0);
+        await this.#sync();
+        await syncDirectory(this.#path);
+      }
+    } catch (error) {
+      await this.close();
+      throw fileError(this.#partial, 'written', error);
+    }
+  }
+
+  /**
+   * Writes what the transform before it computes, and makes it safe every so often.
+   * @param {{ syncSeconds: number, onWritten: (sums: Readonly<Sums>) => void }} options
+   */
+  writable({ syncSeconds, onWritten }) {
+    /** @param {Scored} scored */
+    const write = async ({ losses, rows, numerator, denominator, nll }) => {
+      const bytes = new Uint8Array(losses.buffer, losses.byteOffset, losses.byteLength);
+      const sums = this.#sums;
+      await this.#write(bytes, this.#end(sums.done));
+      sums.done += losses.length;
+      sums.rows += rows;
+      sums.numerator += numerator;
+      sums.denominator += denominator;
+      sums.nll += nll;
+      onWritten(sums);
+      if (performance.now() - this.#synced >= 1000 * syncSeconds) await this.#sync();
+    };
+    /** @type {(work: Promise<void>, done: (error?: Error) => void) => void} */
+    const settle = (work, done) => {
+      work.then(
+        () => done(),
+        (error) => done(/** @type {Error} */ (fileError(this.#partial, 'written', error))),
+      );
+    };
+    return new Writable({
+      objectMode: true,
+      highWaterMark: 4,
+      write: (scored, _encoding, done) => settle(write(scored), done),
+      final: (done) => settle(this.#sync(), done),
+    });
+  }
+
+  /** Gives the whole file its name. */
+  async publish() {
+    try {
+      if (this.#handle) {
+        await this.close();
+        await rename(this.#partial, this.#path);
+        await syncDirectory(this.#path);
+      }
+      await rm(this.#journal, { force: true });
+      await rm(next(this.#journal), { force: true });
+    } catch (error) {
+      throw fileError(this.#path, 'written', error);
+    }
+  }
+
+  async close() {
+    await this.#handle?.close();
+  }
+
+  /** @param {number} rows */
+  #end(rows) {
+    return this.#header.length + rows * this.#bytesPerLoss;
+  }
+
+  /**
+   * @param {Uint8Array} bytes
+   * @param {number} position
+   */
+  async #write(bytes, position) {
+    const handle = /** @type {FileHandle} */ (this.#handle);
+    for (let done = 0; done < bytes.length; ) {
+      done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+    }
+  }
+
+  /** First the losses, then the journal that vouches for them. */
+  async #sync() {
+    await this.#handle?.datasync();
+    const { done, rows, numerator, denominator, nll } = this.#sums;
+    // As strings, because JSON has no NaN and no Infinity.
+    const sums = { numerator: `${numerator}`, denominator: `${denominator}`, nll: `${nll}` };
+    await replaceFile(this.#journal, `${JSON.stringify({ run: this.#run, done, rows, ...sums }, null, 2)}\n`);
+    this.#synced = performance.now();
+  }
+
+  /**
+   * What an earlier run of the same inputs and options has done; undefined if there was none.
+   * @returns {Promise<Sums | undefined>}
+   */
+  async #readJournal() {
+    const text = await readFile(this.#journal, 'utf8').catch((error) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    if (text === undefined) return undefined;
+    const { run, done, rows, ...sums } = parseJournal(text) ?? {};
+    const fail = () => new UserError(`${this.#journal} is not understood: --restart begins anew`);
+    if (!run || !Number.isInteger(done) || !Number.isInteger(rows)) throw fail();
+    if (done === 0) return undefined;
+    for (const name of new Set([...Object.keys(run), ...Object.keys(this.#run)])) {
+      if (run[name] === this.#run[name]) continue;
+      throw new UserError(
+        `${this.#partial} was begun with ${name} ${run[name]}, and this is ${this.#run[name]}: ` +
+          '--restart begins anew',
+      );
+    }
+    if (done < 0 || done > this.#rows) throw fail();
+    const [numerator, denominator, nll] = [sums.numerator, sums.denominator, sums.nll].map(Number);
+    return { done, rows, numerator, denominator, nll };
+  }
+}
+
+/** @param {string} text */
+function parseJournal(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string} path */
+async function statOf(path) {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** @param {string} path */
+const next = (path) => `${path}.next`;
+
+/**
+ * The file holds the old text or the new one, at any moment.
+ * @param {string} path
+ * @param {string} text
+ */
+async function replaceFile(path, text) {
+  const handle = await open(next(path), 'w');
+  try {
+    await handle.writeFile(text);
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+  await rename(next(path), path);
+}
+
+/**
+ * Names are safe on disk when their directory is. Windows cannot open one, and needs no telling.
+ * @param {string} path of a file in it
+ */
+async function syncDirectory(path) {
+  if (process.platform === 'win32') return;
+  const handle = await open(dirname(path), 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

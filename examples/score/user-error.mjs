@@ -1,0 +1,15 @@
+// @ts-check
+
+/** What the user can put right: shown as one line, without a stack trace. */
+export class UserError extends Error {}
+
+/**
+ * What to throw when a file cannot be used; errors that are not of the file system are left alone.
+ * @param {string} path
+ * @param {'read' | 'written'} done
+ * @param {unknown} error
+ */
+export function fileError(path, done, error) {
+  const { code, syscall } = /** @type {NodeJS.ErrnoException} */ (error);
+  return syscall === undefined ? error : new UserError(`${path} cannot be ${done} (${code})`);
+}
