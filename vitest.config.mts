@@ -3,7 +3,12 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   // The tests import the built package by its own name, as its users do; Node then loads it, Vite never touches it.
-  resolve: { alias: { smoothloss: fileURLToPath(new URL('./dist/index.js', import.meta.url)) } },
+  resolve: {
+    alias: {
+      'smoothloss/promises': fileURLToPath(new URL('./dist/promises.js', import.meta.url)),
+      smoothloss: fileURLToPath(new URL('./dist/index.js', import.meta.url)),
+    },
+  },
   test: {
     include: ['test/**/*.test.ts'],
     server: { deps: { external: [/\/dist\//] } },
