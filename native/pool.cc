@@ -21,7 +21,7 @@ void Pool::run(Task& task, size_t threads, Scratch& scratch) {
   const Lock lock(mutex_);
   task.threads_ = threads;
   task.pieces_ = pieces;
-  grow(threads - 1);
+  grow((pieces < threads ? pieces : threads) - 1);
   append(task);
   wake(task);
   while (!task.done_) {
@@ -35,7 +35,7 @@ void Pool::run(Task& task, size_t threads, Scratch& scratch) {
 
 bool Pool::start(Task& task, size_t pieces, size_t threads) {
   const Lock lock(mutex_);
-  grow(threads);
+  grow(pieces < threads ? pieces : threads);
   if (count_ == 0) return false;
   task.started_ = true;
   task.threads_ = threads;

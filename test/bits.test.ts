@@ -1,13 +1,15 @@
-// The promise: the same bits on every backend, aligned or not, in place or not, today and tomorrow.
+// The promise: the same bits on every backend, aligned or not, in place or not, by however many threads, today and tomorrow.
 
 import { expect, it } from 'vitest';
 import { CALLS, tables } from './conformance/bits.js';
 import { tables as family } from './conformance/bits-family.js';
+import { tables as threads } from './conformance/bits-threads.js';
 import { strayHashes } from './conformance/pinned.js';
 import { suite } from './support/suite.js';
 
 suite(tables);
 suite(family);
+suite(threads);
 
 it('there are 10,000 random calls and no stray hashes', () => {
   expect(CALLS).toBe(10_000);

@@ -15,6 +15,7 @@ export type FunctionName = LossName | 'smoothLabels';
 
 /** Options of any of the functions. */
 export interface CallOptions extends OracleOptions {
+  threads?: number | undefined;
   dtype?: 'float16' | 'bfloat16' | undefined;
   gradient?: boolean | Elements | undefined;
   metrics?: boolean | undefined;

@@ -14,7 +14,7 @@ export type Refusal = [name: string, call: () => Call, code: keyof typeof CLASSE
 
 export type FunctionName = 'crossEntropy' | 'bceWithLogits' | 'klDiv' | 'nllLoss' | 'smoothLabels';
 
-const CLASSES = {
+export const CLASSES = {
   ERR_INVALID_ARG_TYPE: TypeError,
   ERR_OUT_OF_RANGE: RangeError,
   ERR_LENGTH_MISMATCH: RangeError,
@@ -109,7 +109,7 @@ function refused(functionName: FunctionName, [name, make, code, message]: Refusa
 }
 
 /** A copy of an array's bytes; nothing if it has none any more. */
-function bytesOf(array: ArrayBufferView): string {
+export function bytesOf(array: ArrayBufferView): string {
   try {
     return Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('hex');
   } catch {
@@ -117,11 +117,15 @@ function bytesOf(array: ArrayBufferView): string {
   }
 }
 
+/** All that was given to `refusals`. */
+export const everyRefusal: { name: string; functionName: FunctionName; list: readonly Refusal[] }[] = [];
+
 /** The table of what a function refuses. */
 export function refusals(
   name: string,
   list: readonly Refusal[],
   functionName: FunctionName = 'crossEntropy',
 ): Table {
+  everyRefusal.push({ name, functionName, list });
   return { name, cases: list.map((refusal) => refused(functionName, refusal)) };
 }

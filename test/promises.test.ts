@@ -1,0 +1,376 @@
+// The promise: smoothloss/promises gives what smoothloss gives, to the bit, while the event loop goes on; and whatever
+// becomes of its arrays meanwhile, nothing worse than an error happens.
+
+import { getEventListeners } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
+import { availableBackends, type BackendName, loadBackend } from 'smoothloss';
+import * as promises from 'smoothloss/promises';
+import { describe, expect, it } from 'vitest';
+import { bytesOf, CLASSES, everyRefusal } from './conformance/errors/refusal.js';
+import './conformance/errors.js';
+import { KINDS, labelsCall, ordinaryCall } from './conformance/ordinary.js';
+import { describe as inWords, resultBytes, sameBytes } from './conformance/pinned.js';
+import { Random } from './conformance/random.js';
+import { type Call, type Returned, reports } from './support/calls.js';
+import { runChild } from './support/child.js';
+import { detach, resizable } from './support/memory.js';
+import { NUMBER_TYPES } from './support/numbers.js';
+
+const available = availableBackends();
+const both = available.map((name) => ({
+  name,
+  now: loadBackend(name),
+  later: promises.loadBackend(name),
+}));
+
+type Any = (...args: unknown[]) => Promise<unknown>;
+const rejection = async (promise: Promise<unknown>): Promise<Error & { code?: unknown }> => {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it was not rejected');
+};
+
+/** A batch that takes a while. */
+function large(name: BackendName) {
+  const rows = { js: 600, scalar: 1500, neon: 3000, avx2: 6000 }[name];
+  const classes = 2000;
+  const logits = Float32Array.from({ length: rows * classes }, (_, i) => 5 * Math.sin(i));
+  return { rows, classes, logits, targets: new Int32Array(rows) };
+}
+
+describe.each(both)('with $name', ({ name, now, later }) => {
+  it('every function gives the bits of its namesake', async () => {
+    const calls: Call[] = KINDS.flatMap((kind, k) =>
+      NUMBER_TYPES.flatMap((type, t) =>
+        (
+          [
+            [1, 40_000],
+            [400, 210],
+            [7, 10],
+          ] as const
+        ).map(([rows, classes]) => {
+          const call = ordinaryCall(new Random(20 + 4 * k + t), kind, type, rows, classes);
+          return { ...call, options: { ...call.options, ...reports(call), gradient: true } };
+        }),
+      ),
+    );
+    for (const kind of ['indices', 'mixed targets', 'soft targets'] as const) {
+      calls.push(labelsCall(new Random(5), kind, 30, 3000));
+    }
+    for (const call of calls) {
+      const expected = resultBytes(now, { ...call, options: { ...call.options, threads: 1 } });
+      // All at once: they read the same arrays.
+      const results = await Promise.all(
+        [1, 2, 8].map(async (threads) => {
+          const { name: named = 'crossEntropy', type = 'float32', options } = call;
+          const all = { ...options, threads, ...(type.endsWith('16') ? { dtype: type } : {}) };
+          const args = named === 'smoothLabels' ? [call.targets, all] : [call.logits, call.targets, all];
+          return (later[named] as Any)(...args) as Promise<Returned>;
+        }),
+      );
+      for (const result of results) {
+        const settled = { [call.name ?? 'crossEntropy']: () => result } as unknown as typeof now;
+        sameBytes(resultBytes(settled, call), expected, inWords(call));
+      }
+    }
+  });
+
+  it('the event loop goes on, and the process stays alive', async () => {
+    const { classes, logits, targets } = large(name);
+    let settled = false;
+    const call = () => later.crossEntropy(logits, targets, { classes, gradient: true });
+    const promise = Promise.all([call(), call(), call()]).finally(() => {
+      settled = true;
+    });
+    let turns = 0;
+    while (!settled) {
+      await setImmediate();
+      turns++;
+    }
+    await promise;
+    expect(turns).toBeGreaterThan(3);
+  });
+
+  it('no rows are nothing to do', async () => {
+    const empty = new Float32Array(0);
+    const result = await later.crossEntropy(empty, new Int32Array(0), { classes: 3, gradient: true });
+    expect(result).toEqual({ loss: NaN, numerator: 0, denominator: 0, rows: 0, gradient: empty });
+  });
+
+  it('many calls in flight all settle, each with its own result', async () => {
+    const random = new Random(8);
+    const calls = Array.from({ length: 10_000 }, (_, i) => {
+      const kind = KINDS[i % KINDS.length];
+      return ordinaryCall(random, kind, NUMBER_TYPES[i % 4], 1 + (i % 5), 1 + (i % 23));
+    });
+    const promised = calls.map(async ({ name: named = 'crossEntropy', type = 'float32', ...call }) => {
+      const options = { ...call.options, ...(type.endsWith('16') ? { dtype: type } : {}) };
+      return (later[named] as Any)(call.logits, call.targets, options);
+    });
+    const results = await Promise.allSettled(promised);
+    results.forEach((result, i) => {
+      const settled = {
+        [calls[i].name ?? 'crossEntropy']: () => {
+          if (result.status === 'rejected') throw result.reason;
+          return result.value;
+        },
+      } as unknown as typeof now;
+      sameBytes(resultBytes(settled, calls[i]), resultBytes(now, calls[i]), inWords(calls[i]));
+    });
+  });
+
+  describe('a signal', () => {
+    it('aborts what has not begun, and nothing is written', async () => {
+      const logits = Float32Array.of(1, 2, 3);
+      const reason = new Error('enough');
+      const options = { classes: 3, gradient: logits, signal: AbortSignal.abort(reason) };
+      const error = await rejection(later.crossEntropy(logits, Int32Array.of(0), options));
+      expect(error).toMatchObject({ name: 'AbortError', code: 'ABORT_ERR', cause: reason });
+      expect(error.message).toBe('The operation was aborted');
+      expect([...logits]).toEqual([1, 2, 3]);
+    });
+
+    it('aborts what is under way, after which the arrays are free', async () => {
+      const { classes, logits, targets } = large(name);
+      for (let delay = 0; delay < 4; delay++) {
+        const controller = new AbortController();
+        const { signal } = controller;
+        // They take turns, so none is done before the first have almost been.
+        const others = [1, 2, 3].map(() => later.crossEntropy(logits, targets, { classes, gradient: true }));
+        const promise = later.crossEntropy(logits, targets, { classes, gradient: true, signal });
+        for (let i = 0; i < delay; i++) await setImmediate();
+        controller.abort();
+        expect(await rejection(promise)).toMatchObject({ name: 'AbortError', code: 'ABORT_ERR' });
+        expect(getEventListeners(signal, 'abort')).toEqual([]);
+        await Promise.all(others);
+      }
+      await later.crossEntropy(logits, targets, { classes, gradient: logits });
+    });
+
+    it('that never fires leaves nothing behind', async () => {
+      const { signal } = new AbortController();
+      const call = () => later.crossEntropy(new Float32Array(3), Int32Array.of(0), { classes: 3, signal });
+      await Promise.all(Array.from({ length: 8 }, call));
+      expect(getEventListeners(signal, 'abort')).toEqual([]);
+    });
+
+    it('may be any object that is one', async () => {
+      const signal = Object.assign(new EventTarget(), { aborted: false, reason: undefined });
+      const { loss } = await later.crossEntropy(new Float32Array(3), Int32Array.of(0), {
+        classes: 3,
+        signal,
+      });
+      expect(loss).toBeCloseTo(Math.log(3), 12);
+    });
+
+    it.each([null, 1, 'abort', {}, { aborted: 1 }, { aborted: false }])('cannot be %j', async (signal) => {
+      const options = { classes: 3, signal } as { classes: number };
+      const error = await rejection(later.crossEntropy(new Float32Array(3), Int32Array.of(0), options));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.code).toBe('ERR_INVALID_ARG_TYPE');
+      expect(error.message).toMatch(/^signal is .*: must be an AbortSignal$/);
+    });
+  });
+
+  describe('arrays in use', () => {
+    const classes = 500;
+    const targets = new Int32Array(100);
+    const fresh = () => Float32Array.from({ length: 100 * classes }, (_, i) => Math.cos(i));
+    const overlap = (what: string) => ({
+      code: 'ERR_OVERLAP',
+      message: `${what} of a call that has not finished: must be apart from it`,
+    });
+
+    it('may be read by several calls at once', async () => {
+      const logits = fresh();
+      const call = () => later.crossEntropy(logits, targets, { classes, gradient: true });
+      const [a, b] = await Promise.all([call(), call()]);
+      expect(a).toEqual(b);
+      expect(a.gradient).not.toBe(b.gradient);
+    });
+
+    it('cannot be written by two, nor written by one and read by another', async () => {
+      const logits = fresh();
+      const gradient = fresh();
+      const weight = new Float32Array(logits.buffer, 0, classes).map(Math.abs);
+      const first = later.crossEntropy(logits, targets, { classes, gradient, weight });
+      const part = gradient.subarray(classes, 2 * classes);
+      const one = Int32Array.of(0);
+      for (const [call, what] of [
+        [() => later.crossEntropy(logits, targets, { classes, gradient }), 'gradient overlaps the gradient'],
+        [() => later.crossEntropy(part, one, { classes }), 'logits overlaps the gradient'],
+        [
+          () => later.crossEntropy(logits, targets, { classes, gradient: logits }),
+          'gradient overlaps an array',
+        ],
+        [
+          () => later.bceWithLogits(new Float32Array(classes), one, { classes, gradient: weight }),
+          'gradient overlaps an array',
+        ],
+      ] as const) {
+        expect(await rejection(call())).toMatchObject(overlap(what));
+      }
+      expect(() => now.crossEntropy(part, one, { classes })).toThrow(
+        'logits overlaps the gradient of a call',
+      );
+      expect(now.crossEntropy(logits, targets, { classes }).rows).toBe(100);
+      await first;
+      await later.crossEntropy(logits, targets, { classes, gradient });
+      expect(now.crossEntropy(part, one, { classes }).rows).toBe(1);
+    });
+
+    it('side by side in one buffer are apart', async () => {
+      const all = fresh();
+      const rows = Array.from({ length: 100 }, (_, r) => all.subarray(r * classes, (r + 1) * classes));
+      const results = await Promise.all(
+        rows.map((row) => later.crossEntropy(row, Int32Array.of(3), { classes, gradient: row })),
+      );
+      const expected = now.crossEntropy(fresh(), new Int32Array(100).fill(3), {
+        classes,
+        gradient: true,
+        gradientScale: 100,
+      });
+      expect(results.reduce((sum, { loss }) => sum + loss, 0) / 100).toBeCloseTo(expected.loss, 12);
+    });
+
+    it('are free again after a call that was refused', async () => {
+      const logits = fresh();
+      const bad = { classes, gradient: logits, labelSmoothing: 2 };
+      await rejection(later.crossEntropy(logits, targets, bad));
+      await later.crossEntropy(logits, targets, { classes, gradient: logits });
+    });
+
+    it.each(['logits', 'gradient', 'weight'])('%s that is detached rejects the promise', async (which) => {
+      const arrays = { logits: fresh(), gradient: fresh(), weight: new Float32Array(classes).fill(1) };
+      const { logits, ...options } = arrays;
+      const promise = later.crossEntropy(logits, targets, { classes, ...options });
+      detach(Reflect.get(arrays, which).buffer);
+      const error = await rejection(promise);
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error).toMatchObject({
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: `${which} was detached or resized while the call computed: must stay as it is`,
+      });
+      await later.crossEntropy(fresh(), targets, { classes, gradient: true });
+    });
+
+    it('that can be resized are computed all the same, and rejected if they are', async () => {
+      const buffer = resizable(4 * 100 * classes);
+      const logits = new Float32Array(buffer, 0, 100 * classes);
+      logits.set(fresh());
+      const before = bytesOf(logits);
+      const { loss } = await later.crossEntropy(logits, targets, { classes, gradient: true });
+      expect(loss).toBe(now.crossEntropy(fresh(), targets, { classes }).loss);
+      expect(bytesOf(logits)).toBe(before);
+      const promise = later.crossEntropy(logits, targets, { classes, gradient: logits });
+      buffer.resize(64);
+      expect(await rejection(promise)).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    });
+
+    it('may be on shared memory', async () => {
+      const logits = new Float32Array(new SharedArrayBuffer(4 * 100 * classes));
+      logits.set(fresh());
+      const expected = now.crossEntropy(fresh(), targets, { classes, gradient: true });
+      const result = await later.crossEntropy(logits, targets, { classes, gradient: logits });
+      expect(result.loss).toBe(expected.loss);
+      expect(Buffer.compare(Buffer.from(result.gradient), Buffer.from(expected.gradient))).toBe(0);
+    });
+
+    it('targets that are classes are free at once', async () => {
+      const changing = new Int32Array(100).fill(2);
+      const promise = later.crossEntropy(fresh(), changing, { classes });
+      const expected = now.crossEntropy(fresh(), changing, { classes }).loss;
+      changing.fill(400);
+      expect((await promise).loss).toBe(expected);
+    });
+  });
+
+  it.each(everyRefusal)('$name, by rejection', async ({ functionName, list }) => {
+    for (const [what, make, code, message] of list) {
+      if (what.startsWith('signal, which goes')) continue;
+      const call = make();
+      const given = (call.options as { gradient?: unknown } | null | undefined)?.gradient;
+      const written = [call.logits, call.targets, given].filter((x) => ArrayBuffer.isView(x));
+      const before = written.map(bytesOf);
+      const args = functionName === 'smoothLabels' ? [] : [call.logits];
+      const error = await rejection((later[functionName] as Any)(...args, call.targets, call.options));
+      expect({ code: error.code, message: error.message }, what).toEqual({ code, message });
+      expect(error).toBeInstanceOf(CLASSES[code]);
+      expect(written.map(bytesOf).join(), what).toBe(before.join());
+    }
+  });
+
+  const PROGRAM = `
+    const { Worker } = require('node:worker_threads');
+    const promises = require('smoothloss/promises').loadBackend('${name}');
+    const rows = ${name === 'js' ? 300 : 2000}, classes = 2000;
+    const logits = Float32Array.from({ length: rows * classes }, (_, i) => 5 * Math.sin(i));
+    const call = (more) => promises.crossEntropy(logits, new Int32Array(rows), { classes, gradient: true, ...more });
+  `;
+  const clean = { stderr: '', status: 0, signal: null };
+
+  it('a call keeps the process alive until it has settled', () => {
+    expect(runChild(`${PROGRAM} call().then(({ loss }) => print(loss > 0))`)).toEqual({
+      ...clean,
+      output: true,
+    });
+  });
+
+  it('process.exit() amid calls does no harm', () => {
+    const program = `${PROGRAM} for (let i = 0; i < 6; i++) call(); setTimeout(() => process.exit(0), 5)`;
+    for (let i = 0; i < 3; i++) expect(runChild(program)).toMatchObject(clean);
+  });
+
+  it('neither does a worker that ends amid its calls', () => {
+    const program = `${PROGRAM}
+      const ends = ["setTimeout(() => process.exit(0), 3)", "require('node:worker_threads').parentPort.postMessage(0)", "setTimeout(() => { throw new Error('x') }, 3)"];
+      const run = (end) => new Promise((resolve) => {
+        const worker = new Worker(${JSON.stringify(PROGRAM)} + 'for (let i = 0; i < 4; i++) call();' + end, { eval: true });
+        worker.on('message', () => worker.terminate()).on('error', () => {}).on('exit', resolve);
+      });
+      (async () => {
+        const before = (await call()).loss;
+        for (let i = 0; i < 2; i++) await Promise.all([...ends.map(run), call()]);
+        print((await call()).loss === before);
+      })();
+    `;
+    expect(runChild(program)).toEqual({ ...clean, output: true });
+  });
+
+  it('memory does not grow', () => {
+    const program = `
+      const promises = require('smoothloss/promises').loadBackend('${name}');
+      const x = new Float32Array(64 * 50), y = new Int32Array(64);
+      const round = () => Promise.all(Array.from({ length: 1000 }, () => promises.crossEntropy(x, y, { classes: 50 })));
+      (async () => {
+        const sizes = [];
+        for (let i = 0; i < 14; i++) { await round(); gc(); sizes.push(process.memoryUsage().rss); }
+        print((sizes[13] - sizes[5]) / 1e6);
+      })();
+    `;
+    const { output } = runChild(
+      `require('node:v8').setFlagsFromString('--expose-gc'); globalThis.gc = require('node:vm').runInNewContext('gc');${program}`,
+    );
+    expect(output).toBeLessThan(20);
+  });
+});
+
+describe('the module', () => {
+  it('has what smoothloss has, by import and by require', () => {
+    const program = `
+      import { createRequire } from 'node:module';
+      import * as imported from 'smoothloss/promises';
+      import * as now from 'smoothloss';
+      const required = createRequire(process.cwd() + '/x.js')('smoothloss/promises');
+      const keys = Object.keys(required).sort();
+      print({ keys, now: Object.keys(now).filter((key) => key !== 'default' && key !== '__esModule').sort(), same: keys.every((key) => imported[key] === required[key]), backend: now.backend === required.backend });
+    `;
+    const { output } = runChild(program, {}, 'module');
+    const { keys, now, same } = output as { keys: string[]; now: string[]; same: boolean };
+    expect(now.filter((key) => key !== 'module.exports')).toEqual(keys);
+    expect(same).toBe(true);
+  });
+});
