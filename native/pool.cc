@@ -1,11 +1,19 @@
 #include "pool.h"
 
+#include <chrono>
 #include <memory>
 #include <new>
+#include <thread>
 
 #include "fp_environment.h"
-
 namespace smoothloss {
+
+namespace {
+
+// For those who spin.
+void announce(std::atomic<uint32_t>& news) { news.fetch_add(1, std::memory_order_release); }
+
+}  // namespace
 
 // Never destroyed: threads may still run when the process exits.
 Pool& Pool::get() {
@@ -20,14 +28,14 @@ void Pool::run(Task& task, size_t threads, Scratch& scratch) {
   if (pieces == 0) return;
   const Lock lock(mutex_);
   task.threads_ = threads;
-  task.pieces_ = pieces;
+  share(task, pieces);
   grow((pieces < threads ? pieces : threads) - 1);
   append(task);
   wake(task);
   while (!task.done_) {
     if (canTake(task)) {
-      work(task, scratch);
-    } else {
+      work(task, 0, scratch);
+    } else if (!spin(changes_)) {
       changed_.wait(mutex_);
     }
   }
@@ -39,7 +47,7 @@ bool Pool::start(Task& task, size_t pieces, size_t threads) {
   if (count_ == 0) return false;
   task.started_ = true;
   task.threads_ = threads;
-  task.pieces_ = pieces;
+  share(task, pieces);
   append(task);
   wake(task);
   return true;
@@ -55,6 +63,7 @@ void Pool::leave() {
   const Lock lock(mutex_);
   if (--environments_ > 0) return;
   ending_ = true;
+  announce(workNews_);
   work_.wakeAll();
   while (count_ > 0) {
     Member& member = members_[--count_];
@@ -70,6 +79,7 @@ void Pool::leave() {
 void Pool::grow(size_t threads) {
   while (count_ < threads && count_ < kMostThreads && !ending_) {
     Member& member = members_[count_];
+    member.seat = count_ + 1;
     member.scratch.reset(new (std::nothrow) Scratch);
     if (member.scratch == nullptr || !member.thread.start(serve, &member)) return;
     ++count_;
@@ -96,33 +106,92 @@ Task* Pool::choose() const {
 
 // As many members as can help with the task.
 void Pool::wake(const Task& task) {
-  const size_t pieces = task.pieces_ - task.taken_;
-  size_t wanted = pieces < task.threads_ ? pieces : task.threads_;
+  size_t wanted = task.left_ < task.threads_ ? task.left_ : task.threads_;
   if (!task.started_) --wanted;
-  for (size_t i = 0; i < wanted && i < idle_; ++i) work_.wakeOne();
+  if (wanted == 0) return;
+  announce(workNews_);
+  for (size_t i = spinning_; i < wanted && i < spinning_ + idle_; ++i) work_.wakeOne();
 }
 
-// Takes some of the task's pieces and runs them: many while there are many left, so that threads seldom meet at the
-// mutex.
-void Pool::work(Task& task, Scratch& scratch) {
-  const size_t share = (task.pieces_ - task.taken_) / (4 * task.threads_);
-  const size_t count = share < 1 ? 1 : share > kMostTaken ? kMostTaken : share;
-  const size_t first = task.taken_;
-  task.taken_ += count;
+// For threads in run().
+void Pool::change() {
+  announce(changes_);
+  changed_.wakeAll();
+}
+
+// Looks out for news for a while, without the mutex; false if there were none.
+bool Pool::spin(const std::atomic<uint32_t>& news) {
+  const uint32_t seen = news.load(std::memory_order_relaxed);
+  mutex_.unlock();
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + std::chrono::microseconds(kSpinMicroseconds);
+  bool any = false;
+  while (!any && Clock::now() < end) {
+    for (size_t i = 0; i < 16 && !any; ++i) {
+      any = news.load(std::memory_order_acquire) != seen;
+      if (!any) pauseProcessor();
+    }
+  }
+  mutex_.lock();
+  return news.load(std::memory_order_relaxed) != seen;
+}
+
+// The same for members, but for those that would keep a processor from a thread that works.
+bool Pool::memberSpins() {
+  static const size_t processors = std::thread::hardware_concurrency();
+  if (spinning_ + 1 >= processors) return false;
+  ++spinning_;
+  const bool any = spin(workNews_);
+  --spinning_;
+  return any;
+}
+
+// A range for each thread that may come.
+void Pool::share(Task& task, size_t pieces) {
+  size_t count = task.threads_ < pieces ? task.threads_ : pieces;
+  if (count > Task::kMostRanges) count = Task::kMostRanges;
+  for (size_t i = 0; i < count; ++i) task.ranges_[i] = {pieces * i / count, pieces * (i + 1) / count};
+  task.rangeCount_ = count;
+  task.left_ = pieces;
+}
+
+// Many pieces while there are many left, so that threads seldom meet at the mutex: from the front of a thread's own
+// range, or from the end of another's.
+Task::Range Pool::take(Task& task, size_t seat) {
+  Task::Range* range = &task.ranges_[seat % task.rangeCount_];
+  const bool own = range->first < range->end;
+  for (size_t i = 0; i < task.rangeCount_ && !own; ++i) {
+    Task::Range& other = task.ranges_[i];
+    if (other.end - other.first > range->end - range->first) range = &other;
+  }
+  const size_t some = (range->end - range->first) / 4;
+  const size_t count = some < 1 ? 1 : some > kMostTaken ? kMostTaken : some;
+  task.left_ -= count;
+  if (own) {
+    range->first += count;
+    return {range->first - count, range->first};
+  }
+  range->end -= count;
+  return {range->end, range->end + count};
+}
+
+// Takes some of the task's pieces and runs them.
+void Pool::work(Task& task, size_t seat, Scratch& scratch) {
+  const Task::Range taken = take(task, seat);
   ++task.running_;
   remove(task);  // it will be the last to be chosen
   append(task);
   mutex_.unlock();
-  for (size_t piece = first; piece < first + count && !task.aborted(); ++piece) task.run(piece, scratch);
+  for (size_t piece = taken.first; piece < taken.end && !task.aborted(); ++piece) task.run(piece, scratch);
   mutex_.lock();
   --task.running_;
-  if (task.aborted()) task.taken_ = task.pieces_;
-  if (task.running_ == 0 && task.taken_ == task.pieces_) {
+  if (task.aborted()) task.left_ = 0;
+  if (task.running_ == 0 && task.left_ == 0) {
     advance(task, scratch);
   } else if (canTake(task)) {
     // This thread may turn to another task.
     if (first_ != last_ && idle_ > 0) work_.wakeOne();
-    if (!task.started_) changed_.wakeAll();
+    if (!task.started_) change();
   }
 }
 
@@ -134,19 +203,15 @@ void Pool::advance(Task& task, Scratch& scratch) {
     pieces = task.next(scratch);
     mutex_.lock();
   }
-  task.pieces_ = pieces;
-  task.taken_ = 0;
+  share(task, pieces);
   if (pieces > 0) {
     wake(task);
-    if (!task.started_) changed_.wakeAll();
+    if (!task.started_) change();
     return;
   }
   remove(task);
   task.done_ = true;
-  if (!task.started_) {
-    changed_.wakeAll();
-    return;
-  }
+  if (!task.started_) return change();
   mutex_.unlock();
   task.finished();
   mutex_.lock();
@@ -154,13 +219,13 @@ void Pool::advance(Task& task, Scratch& scratch) {
 
 void Pool::serve(void* argument) {
   const DefaultFpEnvironment scope;
-  Scratch& scratch = *static_cast<Member*>(argument)->scratch;
+  const Member& member = *static_cast<Member*>(argument);
   Pool& pool = get();
   const Lock lock(pool.mutex_);
   while (!pool.ending_) {
     if (Task* const task = pool.choose()) {
-      pool.work(*task, scratch);
-    } else {
+      pool.work(*task, member.seat, *member.scratch);
+    } else if (!pool.memberSpins()) {
       ++pool.idle_;
       pool.work_.wait(pool.mutex_);
       --pool.idle_;

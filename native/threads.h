@@ -4,6 +4,12 @@
 #ifndef SMOOTHLOSS_THREADS_H_
 #define SMOOTHLOSS_THREADS_H_
 
+#include "target.h"
+
+#if defined(SMOOTHLOSS_X64)
+#include <emmintrin.h>
+#endif
+
 #if defined(_WIN32)
 #ifndef NOMINMAX
 #define NOMINMAX
@@ -30,11 +36,20 @@ __asm__(".symver pthread_sigmask,pthread_sigmask@" SMOOTHLOSS_OLDEST_GLIBC);
 
 namespace smoothloss {
 
+// Leaves the processor's resources to others for a moment.
+inline void pauseProcessor() {
+#if defined(SMOOTHLOSS_X64)
+  _mm_pause();
+#elif defined(SMOOTHLOSS_ARM64) && !defined(_MSC_VER)
+  __asm__ volatile("yield");
+#endif
+}
+
 #if defined(_WIN32)
 
 class Mutex {
  public:
-  void lock() { AcquireSRWLockExclusive(&lock_); }
+  void lock() { AcquireSRWLockExclusive(&lock_); }  // tries for a while itself
   void unlock() { ReleaseSRWLockExclusive(&lock_); }
 
  private:
@@ -84,7 +99,14 @@ class Thread {
 
 class Mutex {
  public:
-  void lock() { pthread_mutex_lock(&mutex_); }
+  // What is done under a mutex here takes less time than to sleep and be woken.
+  void lock() {
+    for (int i = 0; i < 200; ++i) {
+      if (pthread_mutex_trylock(&mutex_) == 0) return;
+      pauseProcessor();
+    }
+    pthread_mutex_lock(&mutex_);
+  }
   void unlock() { pthread_mutex_unlock(&mutex_); }
 
  private:

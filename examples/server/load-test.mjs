@@ -15,7 +15,7 @@ import { UserError } from './options.mjs';
 
 const SERVER = fileURLToPath(new URL('../server.mjs', import.meta.url));
 // Few, or the products of the server's own JavaScript leave nothing of the loss to be seen.
-const FEATURES = 4;
+const FEATURES = 1;
 
 const HELP = `Sends trainings to the server back to back, and requests meanwhile: once with
 promises, once with --blocking.
