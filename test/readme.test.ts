@@ -3,8 +3,10 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import * as smoothloss from 'smoothloss';
+import * as promises from 'smoothloss/promises';
 import { describe, expect, it } from 'vitest';
 import {
   BY_HAND,
@@ -50,7 +52,7 @@ describe('snippets', () => {
     expect(result).toEqual({ loss: expect.any(Number), gradient: expect.any(Float32Array) });
   });
 
-  it('the others, in one go', () => {
+  it('the others, in one go', async () => {
     let results = 0;
     const show = (line: string, result: unknown, shown: unknown) => {
       expect(rounded(result), line).toEqual(shown);
@@ -60,7 +62,8 @@ describe('snippets', () => {
       /^(.*); \/\/ → (.*)$/gm,
       (line, expression, shown) => `show(${JSON.stringify(line)}, ${expression}, (${shown}));`,
     );
-    run(code, { ...smoothloss, show });
+    await run(`return (async () => {\n${code}\n})();`, { ...smoothloss, promises, show });
+    smoothloss.setThreads(os.availableParallelism());
     expect(results).toBe(readme.split('// →').length - 1);
   });
 });

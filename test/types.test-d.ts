@@ -16,9 +16,11 @@ import {
   type NllLossOptions,
   nllLoss,
   type SmoothLabelsOptions,
+  setThreads,
   smoothLabels,
   type Targets,
 } from 'smoothloss';
+import * as promises from 'smoothloss/promises';
 
 /** The very same type, not just one that fits. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -263,6 +265,7 @@ bceWithLogits(h, x, {
   inner: 1,
   metrics: true,
   perRow: ['loss', 'nll', 'entropy'],
+  threads: 8,
 });
 bceWithLogits(x, y, { classes, ignoreIndex: -1, labelSmoothing: { epsilon: 0.1, toward: undefined } });
 klDiv(x, x, {
@@ -299,6 +302,37 @@ nllLoss(x, y, {
 
 // Whether logits of an unknown type need dtype is found out when it runs.
 crossEntropy(anyLogits, y, { classes });
+
+// By promise: the same, and a signal.
+declare const controller: AbortController;
+const { signal } = controller;
+exactly<Promise<Loss>>()(promises.crossEntropy(x, y, { classes, threads: 2, signal }));
+exactly<Promise<Losses & Gradient>>()(
+  promises.crossEntropy(x, y, { classes, gradient: true, reduction: 'none', signal: undefined }),
+);
+exactly<Double>()(await promises.crossEntropy(d, y, { classes, gradient: true, reduction: 'none' }));
+exactly<Anything & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(
+  await promises.crossEntropy(x, y, { ...options, signal }),
+);
+exactly<Loss & { perRow: { loss: Float32Array } }>()(
+  await promises.klDiv(x, x, { classes, reduction: 'batchmean', perRow: ['loss'], signal }),
+);
+exactly<Loss & Gradient>()(await promises.bceWithLogits(x, x, { classes, gradient: x, signal }));
+exactly<Losses>()(await promises.nllLoss(x, y, { classes, reduction: 'none', signal }));
+exactly<Promise<Float64Array>>()(promises.smoothLabels(d, { classes, signal }));
+exactly<Functions<'promise'>>()(promises.loadBackend('js'));
+setThreads(4);
+
+// @ts-expect-error a signal is for promises
+crossEntropy(x, y, { classes, signal });
+// @ts-expect-error a signal is for promises
+smoothLabels(y, { classes, signal });
+// @ts-expect-error what aborts is its signal
+promises.crossEntropy(x, y, { classes, signal: controller });
+// @ts-expect-error a number
+crossEntropy(x, y, { classes, threads: 'all' });
+// @ts-expect-error a number
+setThreads();
 
 // @ts-expect-error options are needed
 crossEntropy(x, y);

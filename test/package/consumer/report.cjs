@@ -3,7 +3,7 @@
 
 const { createHash } = require('node:crypto');
 
-exports.report = ({ backend, bceWithLogits, crossEntropy, klDiv, nllLoss, smoothLabels }) => {
+exports.report = async ({ backend, bceWithLogits, crossEntropy, klDiv, nllLoss, smoothLabels }, promises) => {
   const rows = 5;
   const classes = 1033;
   const logits = Float32Array.from({ length: rows * classes }, (_, i) => ((i * 7919) % 2003) / 100 - 10);
@@ -17,6 +17,7 @@ exports.report = ({ backend, bceWithLogits, crossEntropy, klDiv, nllLoss, smooth
     bceWithLogits(logits, soft, options),
     klDiv(logits, soft, options),
     nllLoss(logits, { a: targets, b: targets.toReversed(), lambda: 0.3 }, options),
+    await promises.crossEntropy(logits, targets, { ...options, threads: 3 }),
   ];
   const hash = createHash('sha256');
   for (const { loss, gradient } of results) hash.update(String(loss)).update(new Uint8Array(gradient.buffer));

@@ -3,4 +3,4 @@
 const smoothloss = require('smoothloss');
 const { report } = require('./report.cjs');
 
-report(smoothloss);
+report(smoothloss, require('smoothloss/promises'));

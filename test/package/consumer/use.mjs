@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import * as smoothloss from 'smoothloss';
 import { backend, bceWithLogits, crossEntropy, klDiv, nllLoss, smoothLabels } from 'smoothloss';
+import * as promises from 'smoothloss/promises';
 import { report } from './report.cjs';
 
 const imported = { ...smoothloss };
@@ -16,4 +17,4 @@ const marks = ['default', 'module.exports', '__esModule']; // what Node adds for
 const more = Object.keys(imported).filter((name) => !names.includes(name) && !marks.includes(name));
 if (more.length > 0) throw new Error(`require has no ${more}`);
 
-report({ backend, bceWithLogits, crossEntropy, klDiv, nllLoss, smoothLabels });
+await report({ backend, bceWithLogits, crossEntropy, klDiv, nllLoss, smoothLabels }, promises);

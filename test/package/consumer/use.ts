@@ -15,6 +15,7 @@ import {
   nllLoss,
   smoothLabels,
 } from 'smoothloss';
+import * as promises from 'smoothloss/promises';
 
 declare const console: { log(text: string): void };
 
@@ -54,6 +55,10 @@ const likelihood = nllLoss(logits, { a: targets, b: targets, lambda: 0.5 }, { cl
 same<typeof likelihood.perRow.nll, Float32Array>(true);
 const smoothed = smoothLabels(targets, { classes: 4, labelSmoothing: 0.1 });
 same<typeof smoothed, Float32Array>(true);
+
+const signal = { aborted: false, addEventListener() {}, removeEventListener() {} };
+export const later = promises.crossEntropy(logits, targets, { classes: 4, gradient: true, signal });
+same<Awaited<typeof later>['gradient'], Float32Array>(true);
 
 const options: CrossEntropyOptions = {
   classes: 4,
