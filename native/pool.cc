@@ -1,3 +1,5 @@
+// The process's threads at work.
+
 #include "pool.h"
 
 #include <chrono>
@@ -6,6 +8,7 @@
 #include <thread>
 
 #include "fp_environment.h"
+
 namespace smoothloss {
 
 namespace {
