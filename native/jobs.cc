@@ -143,7 +143,7 @@ void Jobs::end(void* data) {
   }
   napi_release_threadsafe_function(jobs.queue_, napi_tsfn_abort);
   while (Job* const job = jobs.first_) {
-    jobs.remove(*job);
+    jobs.first_ = job->after;
     delete job;
   }
 }
