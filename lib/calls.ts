@@ -37,13 +37,15 @@ function resultOf(prepared: Prepared, sum: number): AnyResult {
   const numerator = oneNaN(sum);
   const { batch, reduction, rows, gradient, perRow } = prepared;
   const denominator = oneNaN(prepared.denominator);
-  const result: AnyResult = { numerator, denominator, rows };
+  const totals = { numerator, denominator, rows };
+  let result: AnyResult;
   if (batch.losses !== null) {
-    result.losses = batch.losses;
+    result = { losses: batch.losses, ...totals };
   } else if (reduction === 'sum') {
-    result.loss = numerator;
+    result = { loss: numerator, ...totals };
   } else {
-    result.loss = denominator === 0 ? prepared.empty : oneNaN(numerator / denominator);
+    const loss = denominator === 0 ? prepared.empty : oneNaN(numerator / denominator);
+    result = { loss, numerator, denominator, rows };
   }
   if (gradient !== null) result.gradient = gradient;
   if (perRow !== null) result.perRow = perRow;

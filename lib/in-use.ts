@@ -50,7 +50,9 @@ function rejectUsed({ name, array, written }: Named): void {
     if ((written || other.written) && start < other.end && other.start < end) {
       const what = other.written ? 'the gradient' : 'an array';
       throw coded(
-        new RangeError(`${name} overlaps ${what} of a call that has not finished: must be apart from it`),
+        new RangeError(
+          `${name} overlaps ${what} of a promise that is pending: must be apart from it, or wait for it`,
+        ),
         'ERR_OVERLAP',
       );
     }

@@ -69,7 +69,7 @@ function bind({ backend, kernels }: Loaded): Functions {
   const run = (call: calls.Call): unknown => {
     const { batch, manner } = call;
     if (manner.signal !== undefined) {
-      throw typeError('signal', manner.signal, 'undefined: it goes with smoothloss/promises');
+      throw typeError('signal', manner.signal, 'left out here, it is for smoothloss/promises');
     }
     rejectInUse(batch);
     return call.resultOf(kernels[call.kernel](batch, threadsFor(manner.threads, batch)));

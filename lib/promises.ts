@@ -5,6 +5,7 @@ import type { Batch, Kernel, Sums } from './batch.js';
 import * as calls from './calls.js';
 import { abortError } from './errors.js';
 import { InUse } from './in-use.js';
+import { onAbort } from './signals.js';
 import { computeInSlices } from './slices.js';
 import { threadsFor } from './threads.js';
 import type {
@@ -33,13 +34,9 @@ function computeElsewhere(
   const promise = new Promise<Sums | undefined>((settle) => {
     resolve = settle;
   });
-  const abort = kernel.start?.(batch, threads, (sums) => {
-    if (abort !== undefined) signal?.removeEventListener('abort', abort);
-    resolve(sums);
-  });
+  const abort = kernel.start?.(batch, threads, resolve);
   if (abort === undefined) return undefined;
-  signal?.addEventListener('abort', abort);
-  return promise;
+  return signal === undefined ? promise : promise.finally(onAbort(signal, abort));
 }
 
 function bind({ backend, kernels }: Loaded): Functions<'promise'> {

@@ -131,7 +131,7 @@ export interface BatchOptions<R = Reduction | undefined, G = boolean | Logits | 
   /**
    * `true`: the result holds the gradient of the loss by the logits (log-probabilities), in a new array of their type and
    * length. An array of that type and length: the gradient is written there; the logits themselves are allowed and are
-   * overwritten. With reduction `'none'` each gradient is that of its own loss. Elements between rows (`rowStride`) are
+   * overwritten. In a training loop give an array: pages of a large new one cost many times the call. With reduction `'none'` each gradient is that of its own loss. Elements between rows (`rowStride`) are
    * left alone.
    */
   gradient?: G | undefined;
@@ -454,8 +454,9 @@ export type Mode = 'now' | 'promise';
 /** Options that only `smoothloss/promises` has. */
 export interface PromiseOptions {
   /**
-   * Aborts the call: no further rows are begun, and the promise is rejected with an AbortError as soon as no thread works
-   * on them any more. Until then gradient, losses and row results may have been written in part.
+   * Aborts the call: no further rows are begun, and as soon as no thread works on any the promise is rejected with an
+   * AbortError (code ABORT_ERR), whose `cause` is the signal's reason, a TimeoutError after `AbortSignal.timeout`.
+   * Gradient, losses and row results may have been written in part.
    */
   signal?: AbortSignalLike | undefined;
 }

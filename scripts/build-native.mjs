@@ -17,9 +17,11 @@ if (missing.length > 0) {
     `smoothloss: ${missing.join(' and ')} not found, so no native addon is built; computing in JavaScript`,
   );
 } else {
-  const { status } = spawnSync('cmake-js', ['compile', '--out', 'build', '--log-level', 'warn'], {
-    stdio: 'inherit',
+  const { status, stdout } = spawnSync('cmake-js', ['compile', '--out', 'build', '--log-level', 'warn'], {
+    stdio: ['inherit', 'pipe', 'inherit'],
+    encoding: 'utf8',
     shell: process.platform === 'win32',
   });
+  if (status !== 0) console.log(stdout);
   process.exitCode = status ?? 1;
 }

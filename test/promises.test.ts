@@ -153,8 +153,14 @@ describe.each(both)('with $name', ({ name, now, later }) => {
     it('that never fires leaves nothing behind', async () => {
       const { signal } = new AbortController();
       const call = () => later.crossEntropy(new Float32Array(3), Int32Array.of(0), { classes: 3, signal });
-      await Promise.all(Array.from({ length: 8 }, call));
+      const warnings: unknown[] = [];
+      const warned = (warning: Error) => warnings.push(warning.message);
+      process.on('warning', warned);
+      await Promise.all(Array.from({ length: 30 }, call));
+      await setImmediate();
+      process.off('warning', warned);
       expect(getEventListeners(signal, 'abort')).toEqual([]);
+      expect(warnings).toEqual([]);
     });
 
     it('may be any object that is one', async () => {
@@ -171,7 +177,7 @@ describe.each(both)('with $name', ({ name, now, later }) => {
       const error = await rejection(later.crossEntropy(new Float32Array(3), Int32Array.of(0), options));
       expect(error).toBeInstanceOf(TypeError);
       expect(error.code).toBe('ERR_INVALID_ARG_TYPE');
-      expect(error.message).toMatch(/^signal is .*: must be an AbortSignal$/);
+      expect(error.message).toMatch(/^signal is .*: must be an AbortSignal/);
     });
   });
 
@@ -181,7 +187,7 @@ describe.each(both)('with $name', ({ name, now, later }) => {
     const fresh = () => Float32Array.from({ length: 100 * classes }, (_, i) => Math.cos(i));
     const overlap = (what: string) => ({
       code: 'ERR_OVERLAP',
-      message: `${what} of a call that has not finished: must be apart from it`,
+      message: `${what} of a promise that is pending: must be apart from it, or wait for it`,
     });
 
     it('may be read by several calls at once', async () => {
@@ -214,7 +220,7 @@ describe.each(both)('with $name', ({ name, now, later }) => {
         expect(await rejection(call())).toMatchObject(overlap(what));
       }
       expect(() => now.crossEntropy(part, one, { classes })).toThrow(
-        'logits overlaps the gradient of a call',
+        'logits overlaps the gradient of a promise',
       );
       expect(now.crossEntropy(logits, targets, { classes }).rows).toBe(100);
       await first;

@@ -2,7 +2,7 @@
 
 import { type Batch, FLOAT64 } from '../batch.js';
 import { typeError } from '../errors.js';
-import { lengthOf, type TypedArray } from '../typed-arrays.js';
+import { lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 import {
   denominatorOf,
   denseLength,
@@ -131,6 +131,7 @@ function prepare(rules: ElementRules, logits: unknown, targets: unknown, options
   const y = targetArrays(targets, null, rules);
   const of = y.a === null ? 'rows' : 'targets.length';
   const total = y.a === null ? rowsOf(name, x, batch) : lengthOf(y.a);
+  if (classes > 1 && total > 0 && y.a !== null && lengthOf(x) === total) rejectLabels(name, x, y.a, classes);
   takeLogits(batch, name, x, total, of);
   if (y.dense !== null) {
     takeDense(batch, y.dense, of, name);
@@ -154,6 +155,13 @@ function prepare(rules: ElementRules, logits: unknown, targets: unknown, options
   const weighed = normalizer === 'weight' ? weighElements(batch) : 0;
   const denominator = denominatorOf(normalizer, weighed, rows, elements, total * classes);
   return finish(batch, common, given, x, gradient, denominator, rows, elements, lengthOf(x));
+}
+
+/** For labels 0 and 1 of each element in an array that holds classes. */
+function rejectLabels(name: string, logits: TypedArray, targets: TypedArray, classes: number): never {
+  const expected = `targets.length · classes = ${lengthOf(targets) * classes}`;
+  const hint = 'are classes; labels for each class go in a Uint8Array or Float32Array';
+  throw wrongLength(name, logits, `${expected}: targets of type ${typeOf(targets)} ${hint}`);
 }
 
 function rejectNormalizer(given: unknown): never {

@@ -141,7 +141,7 @@ function readSignal(signal: unknown): AbortSignalLike {
   const { aborted, addEventListener } = Object(signal) as AbortSignalLike;
   if (typeof aborted === 'boolean' && typeof addEventListener === 'function')
     return signal as AbortSignalLike;
-  throw typeError('signal', signal, 'an AbortSignal');
+  throw typeError('signal', signal, 'an AbortSignal (of an AbortController its signal)');
 }
 
 /** The options that all losses have, checked as far as they can be without the arrays. */

@@ -162,9 +162,14 @@ function commonRefused({ name, make, of, known, targets, from }: (typeof FUNCTIO
       'signal, which goes with promises',
       make({ signal: new AbortController().signal }),
       TYPE,
-      'signal is an object: must be undefined: it goes with smoothloss/promises',
+      'signal is an object: must be left out here, it is for smoothloss/promises',
     ],
-    ['signal null', make({ signal: null }), TYPE, 'signal is null: must be an AbortSignal'],
+    [
+      'signal null',
+      make({ signal: null }),
+      TYPE,
+      'signal is null: must be an AbortSignal (of an AbortController its signal)',
+    ],
     ['mask null', make({ mask: null }), TYPE, 'mask is null: must be a Uint8Array'],
     [
       'mask of booleans',
@@ -567,6 +572,12 @@ const bceRefused: Refusal[] = [
     bce({ logitScale: 1e39 }),
     RANGE,
     'logitScale is 1e+39: must be a finite number above 0, within the range of float32',
+  ],
+  [
+    'labels of each element as classes',
+    bce({}, new Int32Array(12)),
+    LENGTH,
+    'logits has length 12: must have targets.length · classes = 48: targets of type Int32Array are classes; labels for each class go in a Uint8Array or Float32Array',
   ],
   ['metrics a string', bce({ metrics: 'yes' }), TYPE, 'metrics is "yes": must be true or false'],
   [

@@ -1,0 +1,31 @@
+// Listeners for the abort of a signal that many calls may share: one real listener a signal, since Node warns of a leak from
+// the eleventh on.
+
+import type { AbortSignalLike } from './types.js';
+
+interface Listeners {
+  readonly all: Set<() => void>;
+  readonly abort: () => void;
+}
+
+const known = new WeakMap<AbortSignalLike, Listeners>();
+
+/** Has `listener` called when the signal aborts, until the function that this returns is called. */
+export function onAbort(signal: AbortSignalLike, listener: () => void): () => void {
+  let listeners = known.get(signal);
+  if (listeners === undefined) {
+    const all = new Set<() => void>();
+    const abort = () => {
+      for (const each of all) each();
+    };
+    listeners = { all, abort };
+    known.set(signal, listeners);
+  }
+  const { all, abort } = listeners;
+  if (all.size === 0) signal.addEventListener('abort', abort);
+  all.add(listener);
+  return () => {
+    all.delete(listener);
+    if (all.size === 0) signal.removeEventListener('abort', abort);
+  };
+}
