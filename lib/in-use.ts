@@ -3,7 +3,14 @@
 
 import type { Batch } from './batch.js';
 import { coded } from './errors.js';
-import { bufferOf, byteLengthOf, byteOffsetOf, lengthOf, type TypedArray } from './typed-arrays.js';
+import {
+  bufferOf,
+  byteLengthOf,
+  byteOffsetOf,
+  isResizable,
+  lengthOf,
+  type TypedArray,
+} from './typed-arrays.js';
 
 interface Use {
   start: number;
@@ -87,7 +94,7 @@ export class InUse {
 
   /** Whether an array's memory may go away before the call ends. */
   get resizable(): boolean {
-    return this.arrays.some(({ array }) => (bufferOf(array) as { resizable?: boolean }).resizable === true);
+    return this.arrays.some(({ array }) => isResizable(bufferOf(array)));
   }
 
   /** Throws if an array has been detached or resized since. */

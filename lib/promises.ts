@@ -36,27 +36,50 @@ function computeElsewhere(
   });
   const abort = kernel.start?.(batch, threads, resolve);
   if (abort === undefined) return undefined;
-  return signal === undefined ? promise : promise.finally(onAbort(signal, abort));
+  return signal === undefined ? promise : abortable(promise, abort, signal);
+}
+
+// Whatever the signal does, this settles only when no thread works on the arrays any more.
+async function abortable(
+  promise: Promise<Sums | undefined>,
+  abort: () => void,
+  signal: AbortSignalLike,
+): Promise<Sums | undefined> {
+  let forget = () => {};
+  try {
+    forget = onAbort(signal, abort);
+    if (signal.aborted) abort();
+  } catch (error) {
+    abort();
+    await promise;
+    throw error;
+  }
+  const sums = await promise;
+  forget();
+  return sums;
 }
 
 function bind({ backend, kernels }: Loaded): Functions<'promise'> {
   const run = async (call: calls.Call): Promise<unknown> => {
     const { batch } = call;
-    const { threads, signal } = call.manner;
+    const { threads, signal, aborted } = call.manner;
+    if (aborted) throw abortError(signal?.reason);
     const inUse = new InUse(batch);
     const check = () => {
       if (signal?.aborted) throw abortError(signal.reason);
       inUse.check();
     };
     try {
-      check();
+      // Until the kernel has begun, no code of the caller's runs: the arena is that of this call.
+      inUse.check();
       const kernel = kernels[call.kernel];
       const elsewhere = inUse.resizable
         ? undefined
         : computeElsewhere(kernel, batch, threadsFor(threads, batch), signal);
       const sums = await (elsewhere ?? computeInSlices(kernel, batch, check));
       check();
-      return call.resultOf(sums as Sums);
+      if (sums === undefined) throw abortError(signal?.reason);
+      return call.resultOf(sums);
     } finally {
       inUse.release();
     }

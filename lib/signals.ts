@@ -22,8 +22,13 @@ export function onAbort(signal: AbortSignalLike, listener: () => void): () => vo
     known.set(signal, listeners);
   }
   const { all, abort } = listeners;
-  if (all.size === 0) signal.addEventListener('abort', abort);
   all.add(listener);
+  try {
+    if (all.size === 1) signal.addEventListener('abort', abort);
+  } catch (error) {
+    all.delete(listener);
+    throw error;
+  }
   return () => {
     all.delete(listener);
     if (all.size === 0) signal.removeEventListener('abort', abort);

@@ -8,13 +8,21 @@ import { addSums, type Batch, type Kernel, rowChunk, type Sums } from './batch.j
 /** Milliseconds after which a slice ends; some chunks of rows, or one long row. */
 const SLICE = 3;
 
+// All calls together take one slice a turn of the event loop.
+let last: Promise<void> = Promise.resolve();
+
+function nextTurn(): Promise<void> {
+  last = last.then(() => setImmediate());
+  return last;
+}
+
 /** The sums of all rows; `check` is called before each slice, and throws to stop. */
 export async function computeInSlices(kernel: Kernel, batch: Batch, check: () => void): Promise<Sums> {
   const arena = takeArena();
   const chunk = rowChunk(batch);
   const total: Sums = { numerator: 0, nll: 0, correct: 0, entropy: 0, zLoss: 0 };
   for (let begin = 0; begin < batch.rows; ) {
-    await setImmediate();
+    await nextTurn();
     check();
     const start = performance.now();
     do {

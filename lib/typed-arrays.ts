@@ -19,5 +19,18 @@ export const bufferOf = getter<ArrayBufferLike>('buffer');
 export const byteOffsetOf = getter<number>('byteOffset');
 export const byteLengthOf = getter<number>('byteLength');
 
+const getResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')?.get;
+const getShared = Object.getOwnPropertyDescriptor(SharedArrayBuffer.prototype, 'byteLength')?.get;
+
+/** Whether a buffer's memory may go away by resizing: not by a property of the caller's. */
+export function isResizable(buffer: ArrayBufferLike): boolean {
+  try {
+    return getResizable?.call(buffer) === true;
+  } catch {
+    getShared?.call(buffer); // throws for what is neither
+    return false;
+  }
+}
+
 /** Where the runtime has Float16Array: its constructor. It stands for Uint16Array's type, which the compiler knows. */
 export const Float16 = (globalThis as { Float16Array?: Uint16ArrayConstructor }).Float16Array;

@@ -113,7 +113,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   }
   Pool::get().enter();
   napi_add_env_cleanup_hook(
-      env, [](void*) { Pool::get().leave(); }, nullptr);
+      env, [](void*) { Pool::get().leave(); }, instance);
 
   auto backends = Napi::Array::New(env);
   for (uint32_t i = 0; smoothloss::availableKernels()[i] != nullptr; ++i) {

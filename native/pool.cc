@@ -13,6 +13,11 @@ namespace smoothloss {
 
 namespace {
 
+size_t processors() {
+  static const size_t count = std::thread::hardware_concurrency();
+  return count;
+}
+
 // For those who spin.
 void announce(std::atomic<uint32_t>& news) { news.fetch_add(1, std::memory_order_release); }
 
@@ -48,6 +53,7 @@ bool Pool::start(Task& task, size_t pieces, size_t threads) {
   const Lock lock(mutex_);
   grow(pieces < threads ? pieces : threads);
   if (count_ == 0) return false;
+  growForTasks();
   task.started_ = true;
   task.threads_ = threads;
   share(task, pieces);
@@ -87,6 +93,13 @@ void Pool::grow(size_t threads) {
     if (member.scratch == nullptr || !member.thread.start(serve, &member)) return;
     ++count_;
   }
+}
+
+// Many tasks of few threads each keep all processors busy, too.
+void Pool::growForTasks() {
+  size_t tasks = 1;
+  for (const Task* task = first_; task && tasks < processors(); task = task->after_) ++tasks;
+  grow(tasks);
 }
 
 void Pool::append(Task& task) {
@@ -141,8 +154,7 @@ bool Pool::spin(const std::atomic<uint32_t>& news) {
 
 // The same for members, but for those that would keep a processor from a thread that works.
 bool Pool::memberSpins() {
-  static const size_t processors = std::thread::hardware_concurrency();
-  if (spinning_ + 1 >= processors) return false;
+  if (spinning_ + 1 >= processors()) return false;
   ++spinning_;
   const bool any = spin(workNews_);
   --spinning_;

@@ -87,6 +87,7 @@ class Pool {
 
   // For what follows the thread holds the mutex.
   void grow(size_t threads);
+  void growForTasks();
   void append(Task& task);
   void remove(Task& task);
   Task* choose() const;

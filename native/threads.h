@@ -30,6 +30,7 @@
 // and with it the binary loads wherever Node does.
 #if defined(SMOOTHLOSS_OLDEST_GLIBC)
 __asm__(".symver pthread_create,pthread_create@" SMOOTHLOSS_OLDEST_GLIBC);
+__asm__(".symver pthread_mutex_trylock,pthread_mutex_trylock@" SMOOTHLOSS_OLDEST_GLIBC);
 __asm__(".symver pthread_join,pthread_join@" SMOOTHLOSS_OLDEST_GLIBC);
 __asm__(".symver pthread_sigmask,pthread_sigmask@" SMOOTHLOSS_OLDEST_GLIBC);
 #endif

@@ -257,6 +257,16 @@ describe('modules', () => {
     expect(performance.now() - before).toBeLessThan(10_000);
   });
 
+  it('an addon that is initialised twice in one thread is none the worse', () => {
+    const program = `
+      const load = () => require('smoothloss').crossEntropy(new Float32Array(3e5), new Int32Array(1e5), { classes: 3, threads: 3 }).loss;
+      const first = load();
+      for (const file in require.cache) delete require.cache[file];
+      print(load() === first);
+    `;
+    expect(runChild(program)).toEqual({ output: true, stderr: '', status: 0, signal: null });
+  });
+
   // Test runners that reset modules (jest.resetModules, vitest's vmThreads) load the JavaScript again over an addon that
   // the process has already.
   it.each(native)(

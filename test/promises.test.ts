@@ -13,7 +13,7 @@ import { describe as inWords, resultBytes, sameBytes } from './conformance/pinne
 import { Random } from './conformance/random.js';
 import { type Call, type Returned, reports } from './support/calls.js';
 import { runChild } from './support/child.js';
-import { detach, resizable } from './support/memory.js';
+import { detach, type ResizableArrayBuffer, resizable } from './support/memory.js';
 import { NUMBER_TYPES } from './support/numbers.js';
 
 const available = availableBackends();
@@ -172,6 +172,48 @@ describe.each(both)('with $name', ({ name, now, later }) => {
       expect(loss).toBeCloseTo(Math.log(3), 12);
     });
 
+    it('that throws, or says nothing of what it does, leaves nothing in use', async () => {
+      const { classes, logits, targets } = large(name);
+      const thrown = new Error('thrown');
+      const fail = () => {
+        throw thrown;
+      };
+      const nothing = () => {};
+      for (const parts of [
+        { aborted: false, addEventListener: fail, removeEventListener: nothing },
+        { aborted: false, addEventListener: nothing, removeEventListener: fail },
+        {
+          aborted: false,
+          addEventListener: (_: string, abort: () => void) => abort(),
+          removeEventListener: nothing,
+        },
+      ]) {
+        const promise = later.crossEntropy(logits, targets, { classes, gradient: true, signal: parts });
+        const settled = await promise.then(
+          ({ rows }) => rows,
+          (error) => error,
+        );
+        if (name !== 'js')
+          expect([thrown, 'AbortError']).toContain(settled === thrown ? thrown : settled.name);
+        await later.crossEntropy(logits, targets, { classes, gradient: logits });
+      }
+    });
+
+    it('whose getter makes other calls does not disturb its own', async () => {
+      const [x, y] = [new Float32Array(300).fill(1), Int32Array.from({ length: 100 }, (_, i) => i % 3)];
+      const options = { classes: 3, weight: Float32Array.of(1, 2, 3) };
+      const signal = {
+        get aborted() {
+          now.crossEntropy(x, new Int32Array(100).fill(2), { classes: 3 });
+          return false;
+        },
+        addEventListener: () => {},
+        removeEventListener: () => {},
+      };
+      const expected = now.crossEntropy(x, y, options);
+      expect(await later.crossEntropy(x, y, { ...options, signal })).toEqual(expected);
+    });
+
     it.each([null, 1, 'abort', {}, { aborted: 1 }, { aborted: false }])('cannot be %j', async (signal) => {
       const options = { classes: 3, signal } as { classes: number };
       const error = await rejection(later.crossEntropy(new Float32Array(3), Int32Array.of(0), options));
@@ -261,6 +303,33 @@ describe.each(both)('with $name', ({ name, now, later }) => {
         message: `${which} was detached or resized while the call computed: must stay as it is`,
       });
       await later.crossEntropy(fresh(), targets, { classes, gradient: true });
+    });
+
+    it.each(['prototype', 'property'])('that can be resized cannot hide it by a %s', async (how) => {
+      class Hiding extends ArrayBuffer {
+        get resizable() {
+          return false;
+        }
+      }
+      const Buffer = (how === 'prototype' ? Hiding : ArrayBuffer) as ArrayBufferConstructor;
+      const buffer: ResizableArrayBuffer = Reflect.construct(Buffer, [
+        4 * 100 * classes,
+        { maxByteLength: 4 * 100 * classes },
+      ]);
+      if (how === 'property') Object.defineProperty(buffer, 'resizable', { value: false });
+      const logits = new Float32Array(buffer, 0, 100 * classes);
+      const promise = later.crossEntropy(logits, targets, { classes, gradient: logits });
+      buffer.resize(64);
+      expect(await rejection(promise)).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    });
+
+    // Where the runtime has it: Node 22 on.
+    const moves = 'transfer' in ArrayBuffer.prototype ? [16, 4 * 100 * classes, 2 ** 24] : [];
+    it.each(moves)('that move to another length (%s) reject the promise', async (length) => {
+      const logits = fresh();
+      const promise = later.crossEntropy(logits, targets, { classes, gradient: logits });
+      Reflect.apply(Reflect.get(ArrayBuffer.prototype, 'transfer'), logits.buffer, [length]);
+      expect(await rejection(promise)).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
     });
 
     it('that can be resized are computed all the same, and rejected if they are', async () => {

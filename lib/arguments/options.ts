@@ -128,19 +128,22 @@ function readHidden(options: Given, known: ReadonlySet<string>, given: Given): v
 export interface Manner {
   threads: number;
   signal: AbortSignalLike | undefined;
+  /** What the signal said when it was read: later on, a getter of the caller's might make other calls. */
+  aborted: boolean;
 }
 
 export function readManner({ threads, signal }: Given): Manner {
   return {
     threads: threads === undefined ? defaultThreads() : readThreads('threads', threads),
-    signal: signal === undefined ? undefined : readSignal(signal),
+    signal: signal as AbortSignalLike | undefined,
+    aborted: signal !== undefined && readAborted(signal),
   };
 }
 
-function readSignal(signal: unknown): AbortSignalLike {
-  const { aborted, addEventListener } = Object(signal) as AbortSignalLike;
-  if (typeof aborted === 'boolean' && typeof addEventListener === 'function')
-    return signal as AbortSignalLike;
+function readAborted(signal: unknown): boolean {
+  const { aborted, addEventListener, removeEventListener } = Object(signal) as AbortSignalLike;
+  const listens = typeof addEventListener === 'function' && typeof removeEventListener === 'function';
+  if (typeof aborted === 'boolean' && listens) return aborted;
   throw typeError('signal', signal, 'an AbortSignal (of an AbortController its signal)');
 }
 
