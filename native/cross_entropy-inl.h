@@ -329,9 +329,9 @@ class CrossEntropyKernel {
     strip.x = static_cast<const T*>(batch_.logits) + offset;
     strip.gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
     strip.exps = nullptr;
+    strip.expsAt = scratchAt_;
     if (cached_ > 0) {
       strip.exps = reinterpret_cast<Real*>(scratch_.row) + inTile * batch_.classes;
-      strip.expsAt = scratchAt_;
     } else if constexpr (kSameType) {
       if (inGradient_) strip.exps = strip.gradient;
       strip.expsAt = strip.user;
@@ -682,8 +682,10 @@ class CrossEntropyKernel {
       T* gradient = strip.gradient + strip.user.offset(c);
       const bool again = !inGradient_ && c + n > cached_;  // the exponentials
       const Real* z = copies() && (capped() || again) ? termBlock(strip, c, n) : nullptr;
-      Numbers<At> e{strip.expsAt, strip.exps + strip.expsAt.offset(c)};
-      if (again) {
+      Numbers<At> e;
+      if (!again) {
+        e = {strip.expsAt, strip.exps + strip.expsAt.offset(c)};
+      } else {
         e = {scratchAt_, blockOf<Real>(scratch_, kExpBlock)};
         if (copies()) {
           expBlock(scratchAt_, z, n, shift, floor, magic);
