@@ -2,8 +2,6 @@
 // What the benchmarks share: data, and contestants measured side by side.
 import os from 'node:os';
 
-const SAMPLE_MS = 2; // a sample repeats the call for at least this long
-
 /** @param {number} length @param {() => number} random in [0, 1) */
 export function logitsOf(length, random) {
   // A sum of uniforms is near enough to normal: 10·N(0, 1).
@@ -40,15 +38,16 @@ function sample({ run, repeats }) {
  * In each round every contestant takes one sample, starting with a different one each time.
  * @param {Contestant[]} contestants
  * @param {number} rounds
+ * @param {number} sampleMs a sample repeats the call for at least this long
  */
-export function race(contestants, rounds) {
+export function race(contestants, rounds, sampleMs = 2) {
   for (const contestant of contestants) {
     // Until the compiler has settled, and long enough to choose the number of repeats.
     let once = Infinity;
     for (const end = performance.now() + 300; performance.now() < end || once === Infinity; ) {
       once = Math.min(once, sample(contestant));
     }
-    contestant.repeats = Math.max(1, Math.ceil((SAMPLE_MS * 1e6) / once));
+    contestant.repeats = Math.max(1, Math.ceil((sampleMs * 1e6) / once));
   }
   for (let round = 0; round < rounds; round++) {
     contestants.forEach((_, i) => {

@@ -12,6 +12,8 @@ import * as promises from 'smoothloss/promises';
 import { generator, logitsOf, machine, race } from './race.mjs';
 
 const EPSILON = 0.1;
+// Long beside the time in which data move from one processor's cache to those of several.
+const SAMPLE_MS = 20;
 
 /** Copies its part of an array whenever it is told to. */
 function copier() {
@@ -65,6 +67,7 @@ async function measureThreads(rows, classes, threads, rounds) {
     race(
       runs.map((run, i) => ({ name: String(i), run, repeats: 1, samples: [] })),
       rounds,
+      SAMPLE_MS,
     ).map(({ nsPerCall }) => nsPerCall.median);
   const [one, many] = medians(
     () => crossEntropy(logits, targets, { ...call, threads: 1 }),
