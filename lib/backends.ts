@@ -11,7 +11,7 @@ import type { Backend, BackendName } from './types.js';
 // node-gyp-build has no types of its own.
 const nodeGypBuild: { path(directory: string): string } = require('node-gyp-build');
 
-const NAMES: readonly BackendName[] = ['avx2', 'neon', 'scalar', 'js'];
+const NAMES: readonly BackendName[] = ['avx512', 'avx2', 'neon', 'scalar', 'js'];
 const ROOT = path.join(__dirname, '..');
 
 interface Native {

@@ -24,7 +24,7 @@ export interface Addon {
   abort(job: number): void;
 }
 
-export type NativeBackend = 'avx2' | 'neon' | 'scalar';
+export type NativeBackend = 'avx512' | 'avx2' | 'neon' | 'scalar';
 
 // Operation in native/call.cc.
 const CROSS_ENTROPY = 0;

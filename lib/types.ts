@@ -627,8 +627,8 @@ export type SmoothLabels<A extends Mode = 'now'> = <T extends Targets>(
   options: SmoothLabelsOptions & OptionsOf<A>,
 ) => Answer<A, T extends Float64Array ? Float64Array : Float32Array>;
 
-/** The name of a backend: native with AVX2 and FMA, native with NEON, native for any CPU, JavaScript. */
-export type BackendName = 'avx2' | 'neon' | 'scalar' | 'js';
+/** The name of a backend: native with AVX-512, with AVX2 and FMA, with NEON, native for any CPU, JavaScript. */
+export type BackendName = 'avx512' | 'avx2' | 'neon' | 'scalar' | 'js';
 
 /** Which backend computes, and why. */
 export interface Backend {

@@ -14,6 +14,7 @@ namespace smoothloss {
 
 extern const Kernels kScalarKernels;
 #if defined(SMOOTHLOSS_X64)
+extern const Kernels kAvx512Kernels;
 extern const Kernels kAvx2Kernels;
 #elif defined(SMOOTHLOSS_ARM64)
 extern const Kernels kNeonKernels;
@@ -22,35 +23,46 @@ extern const Kernels kNeonKernels;
 namespace {
 
 #if defined(SMOOTHLOSS_X64)
-// AVX2, FMA and F16C in the CPU, and the upper register halves saved by the operating system.
-bool hasAvx2() {
+// What the CPU has, and the operating system saves the registers of.
+struct Cpu {
+  bool avx2 = false;    // with FMA and F16C
+  bool avx512 = false;  // F, BW, DQ and VL, and VBMI2: CPUs before those that have it lower their clock for AVX-512
+
+  Cpu() {
 #if defined(_MSC_VER)
-  int leaf1[4], leaf7[4];
-  __cpuid(leaf1, 0);
-  if (leaf1[0] < 7) return false;
-  __cpuidex(leaf1, 1, 0);
-  __cpuidex(leaf7, 7, 0);
-  const bool osxsave = (leaf1[2] >> 27) & 1;
-  const bool fma = (leaf1[2] >> 12) & 1;
-  const bool f16c = (leaf1[2] >> 29) & 1;
-  const bool avx2 = (leaf7[1] >> 5) & 1;
-  return osxsave && fma && f16c && avx2 && (_xgetbv(0) & 6) == 6;
+    int leaf1[4], leaf7[4];
+    __cpuid(leaf1, 0);
+    if (leaf1[0] < 7) return;
+    __cpuidex(leaf1, 1, 0);
+    __cpuidex(leaf7, 7, 0);
+    const auto has = [](int word, int bit) { return ((word >> bit) & 1) != 0; };
+    if (!has(leaf1[2], 27)) return;  // OSXSAVE
+    const unsigned long long saved = _xgetbv(0);
+    avx2 = has(leaf1[2], 12) && has(leaf1[2], 29) && has(leaf7[1], 5) && (saved & 0x6) == 0x6;
+    avx512 = avx2 && has(leaf7[1], 16) && has(leaf7[1], 17) && has(leaf7[1], 30) && has(leaf7[1], 31) &&
+             has(leaf7[2], 6) && (saved & 0xe6) == 0xe6;
 #else
-  // Not all compilers know F16C by name.
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && ((ecx >> 29) & 1) != 0;
-  return f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    // Not all compilers know F16C by name.
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && ((ecx >> 29) & 1) != 0;
+    avx2 = f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512vbmi2");
 #endif
-}
+  }
+};
 #endif
 
 struct Choice {
-  const Kernels* available[3] = {};
+  const Kernels* available[4] = {};
 
   Choice() {
     size_t count = 0;
 #if defined(SMOOTHLOSS_X64)
-    if (hasAvx2()) available[count++] = &kAvx2Kernels;
+    const Cpu cpu;
+    if (cpu.avx512) available[count++] = &kAvx512Kernels;
+    if (cpu.avx2) available[count++] = &kAvx2Kernels;
 #elif defined(SMOOTHLOSS_ARM64)
     available[count++] = &kNeonKernels;
 #endif

@@ -113,7 +113,7 @@ struct Bfloat16 {
 // What does not fit in the row is computed again.
 struct Scratch {
   static constexpr size_t kRowBytes = size_t{512} << 10;
-  static constexpr size_t kBlockBytes = size_t{512} * 8 * sizeof(float);  // 512 columns of a whole vector of rows
+  static constexpr size_t kBlockBytes = size_t{512} * 16 * sizeof(float);  // 512 columns of a whole vector of rows
   static constexpr size_t kBlocks = 8;
   unsigned char row[kRowBytes];
   unsigned char blocks[kBlocks][kBlockBytes];
@@ -153,7 +153,7 @@ struct Loss {
   SplitKernel split;
 };
 struct Kernels {
-  const char* name;  // 'avx2', 'neon' or 'scalar'
+  const char* name;  // 'avx512', 'avx2', 'neon' or 'scalar'
   Loss crossEntropy;
   Loss bceWithLogits;
   Loss linear;  // what is linear in the logits: nllLoss, klDiv, and smoothLabels as −gradient of it

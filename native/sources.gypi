@@ -8,6 +8,7 @@
       "native/hold.cc",
       "native/jobs.cc",
       "native/kernels_avx2.cc",
+      "native/kernels_avx512.cc",
       "native/kernels_neon.cc",
       "native/kernels_scalar.cc",
       "native/pool.cc"

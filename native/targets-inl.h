@@ -5,7 +5,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kNone = SIZE_MAX;
 // For sums that skip no column.
-constexpr size_t kNoColumns[8] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone};
+constexpr size_t kNoColumns[16] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone,
+                                   kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone};
 
 // Where the rows from `row` on begin in an array with that stride.
 SMOOTHLOSS_INLINE size_t offsetOf(const Batch& batch, size_t row, size_t stride) {

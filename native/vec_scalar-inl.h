@@ -3,7 +3,7 @@
 
 struct Vec {
   using Real = float;
-  static constexpr size_t kWidth = 1;  // a power of two, at most 8
+  static constexpr size_t kWidth = 1;  // a power of two, at most 16
   float v;
 };
 struct DoubleVec {

@@ -18,7 +18,7 @@ import { errorOf } from './conformance/table.js';
 import { runChild } from './support/child.js';
 import { requireFromRoot, root } from './support/root.js';
 
-const NAMES: BackendName[] = ['avx2', 'neon', 'scalar', 'js'];
+const NAMES: BackendName[] = ['avx512', 'avx2', 'neon', 'scalar', 'js'];
 const available = availableBackends();
 const native = available.filter((name) => name !== 'js');
 const unavailable = NAMES.filter((name) => !available.includes(name));
@@ -80,7 +80,9 @@ describe('the backend', () => {
     const { status, stderr, output } = runChild(program, { SMOOTHLOSS_BACKEND: 'AVX2' }, type || 'commonjs');
     expect(output).toBeUndefined();
     expect(status).toBe(1);
-    expect(stderr).toContain(`SMOOTHLOSS_BACKEND is "AVX2": must be one of 'avx2', 'neon', 'scalar', 'js'`);
+    expect(stderr).toContain(
+      `SMOOTHLOSS_BACKEND is "AVX2": must be one of 'avx512', 'avx2', 'neon', 'scalar', 'js'`,
+    );
     expect(stderr).toContain("code: 'ERR_OUT_OF_RANGE'");
   });
 
@@ -121,7 +123,9 @@ describe('loadBackend', () => {
     const error = errorOf(() => loadBackend(name as BackendName));
     expect(error).toBeInstanceOf(RangeError);
     expect(error.code).toBe('ERR_OUT_OF_RANGE');
-    expect(error.message).toBe(`the backend is ${shown}: must be one of 'avx2', 'neon', 'scalar', 'js'`);
+    expect(error.message).toBe(
+      `the backend is ${shown}: must be one of 'avx512', 'avx2', 'neon', 'scalar', 'js'`,
+    );
   });
 
   it.each(unavailable)('refuses %s, which does not run here', (name) => {
@@ -154,7 +158,7 @@ describe('without a native binary', () => {
     expect(output).toEqual({ name: 'js', threads: 1, ...ASKED, available: ['js'], loss });
   });
 
-  it.each(['avx2', 'neon', 'scalar'])('%s is an error', (name) => {
+  it.each(['avx512', 'avx2', 'neon', 'scalar'])('%s is an error', (name) => {
     const { status, stderr } = runChild(SAY, { ...empty(), SMOOTHLOSS_BACKEND: name });
     expect(status).toBe(1);
     expect(stderr).toContain(

@@ -35,7 +35,7 @@ const rejection = async (promise: Promise<unknown>): Promise<Error & { code?: un
 
 /** A batch that takes a while. */
 function large(name: BackendName) {
-  const rows = { js: 600, scalar: 1500, neon: 3000, avx2: 6000 }[name];
+  const rows = { js: 600, scalar: 1500, neon: 3000, avx2: 6000, avx512: 6000 }[name];
   const classes = 2000;
   const logits = Float32Array.from({ length: rows * classes }, (_, i) => 5 * Math.sin(i));
   return { rows, classes, logits, targets: new Int32Array(rows) };

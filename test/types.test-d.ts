@@ -402,7 +402,7 @@ export const bound: {
   nllLoss: typeof nllLoss;
   smoothLabels: typeof smoothLabels;
 } = functions;
-const name: 'avx2' | 'neon' | 'scalar' | 'js' = backend.name;
+const name: 'avx512' | 'avx2' | 'neon' | 'scalar' | 'js' = backend.name;
 // @ts-expect-error an unknown backend
 loadBackend('gpu');
 // @ts-expect-error the backend is read-only

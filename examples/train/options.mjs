@@ -20,7 +20,7 @@ usage: node examples/train.mjs [options] [text file]
   --embedding <count>     numbers for each token (32)
   --hidden <count>        hidden units (32)
   --seed <integer>        start of the random numbers (1)
-  --backend <name>        avx2, neon, scalar or js; without it, what the package chooses
+  --backend <name>        avx512, avx2, neon, scalar or js; without it, what the package chooses
   --out <file>            the chart, an SVG (train.svg)
   -h, --help              this text
 

@@ -18,12 +18,13 @@ import {
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { availableBackends } from 'smoothloss';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = process.cwd();
 const consumer = path.join(root, 'test', 'package', 'consumer');
 const platform = `${process.platform}-${process.arch}`;
-const native = process.arch === 'arm64' ? 'neon' : 'avx2';
+const [native] = availableBackends();
 const arm64Node = process.env.SMOOTHLOSS_ARM64_NODE?.split(' ');
 
 const temporary = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'smoothloss-package-')));

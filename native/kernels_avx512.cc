@@ -1,0 +1,42 @@
+// The kernels for x86-64 with AVX-512, of Ice Lake, Zen 4 and later.
+
+#include <cfloat>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "kernels.h"
+#include "target.h"
+
+#if defined(SMOOTHLOSS_X64)
+#include <immintrin.h>
+
+// GCC 12 takes the undefined operands in its own intrinsics for mistakes (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+SMOOTHLOSS_BEGIN_AVX512
+
+namespace smoothloss {
+namespace {
+#include "vec-inl.h"
+
+#include "vec_avx512-inl.h"
+
+#include "losses-inl.h"
+}  // namespace
+}  // namespace smoothloss
+SMOOTHLOSS_END_AVX512
+
+namespace smoothloss {
+
+extern const Kernels kAvx512Kernels;
+constexpr Kernels kAvx512Kernels = kernelsOf("avx512");
+
+}  // namespace smoothloss
+#endif
