@@ -30,10 +30,8 @@
 #define SMOOTHLOSS_BEGIN_AVX2 \
   _Pragma("clang attribute push(__attribute__((target(\"avx2,fma,f16c\"))), apply_to = function)")
 #define SMOOTHLOSS_END_AVX2 _Pragma("clang attribute pop")
-#define SMOOTHLOSS_BEGIN_AVX512                                                                                    \
-  _Pragma(                                                                                                         \
-      "clang attribute push(__attribute__((target(\"avx512f,avx512bw,avx512dq,avx512vl,fma,f16c\"))), apply_to = " \
-      "function)")
+#define SMOOTHLOSS_BEGIN_AVX512 \
+  _Pragma("clang attribute push(__attribute__((target(\"avx512bw,avx512dq,avx512vl\"))), apply_to = function)")
 #define SMOOTHLOSS_END_AVX512 _Pragma("clang attribute pop")
 #pragma STDC FP_CONTRACT OFF
 #else  // GCC has no such pragma: -ffp-contract=off in sources.gypi
@@ -42,8 +40,7 @@
 #define SMOOTHLOSS_COLD __attribute__((noinline, cold))
 #define SMOOTHLOSS_BEGIN_AVX2 _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma,f16c\")")
 #define SMOOTHLOSS_END_AVX2 _Pragma("GCC pop_options")
-#define SMOOTHLOSS_BEGIN_AVX512 \
-  _Pragma("GCC push_options") _Pragma("GCC target(\"avx512f,avx512bw,avx512dq,avx512vl,fma,f16c\")")
+#define SMOOTHLOSS_BEGIN_AVX512 _Pragma("GCC push_options") _Pragma("GCC target(\"avx512bw,avx512dq,avx512vl\")")
 #define SMOOTHLOSS_END_AVX512 _Pragma("GCC pop_options")
 #endif
 
