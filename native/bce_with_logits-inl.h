@@ -46,7 +46,7 @@ template <typename V, size_t N>
 SMOOTHLOSS_INLINE void expOfMinusAbs(const V (&z)[N], V (&e)[N]) {
   const V floor = set1(expFloor(As<V>(), 0.0));
   const V zero = set1(typename V::Real(0));
-  for (size_t i = 0; i < N; ++i) e[i] = max(floor, sub(zero, abs(z[i])));
+  for (size_t i = 0; i < N; ++i) e[i] = expArgument(sub(zero, abs(z[i])), floor);
   exp(e, set1(expMagic(As<V>(), 0.0)));
 }
 template <typename V>

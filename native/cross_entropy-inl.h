@@ -26,7 +26,24 @@ struct RowScale {
   SMOOTHLOSS_INLINE double log(double z) const { return (z - shift) - k * kLn2; }
 };
 
-template <typename At, typename T, bool kStore>
+// What the exponentials of a strip's rows are computed with: see RowScale and exp.
+template <typename At>
+struct ExpNumbers {
+  using Real = typename At::Real;
+  Real shift[At::kRows] = {};
+  Real floor[At::kRows] = {};
+  Real magic[At::kRows] = {};
+  bool shifts = false;  // any shift is not 0
+
+  SMOOTHLOSS_INLINE void set(size_t r, const RowScale& scale) {
+    shift[r] = static_cast<Real>(scale.shift);
+    floor[r] = expFloor(As<typename At::V>(), scale.k);
+    magic[r] = expMagic(As<typename At::V>(), scale.k);
+    shifts = shifts || scale.shift != 0.0;
+  }
+};
+
+template <typename At, typename T, bool kStore, bool kShift>
 struct ExpVisitor {
   using V = typename At::V;
   At at;
@@ -43,7 +60,8 @@ struct ExpVisitor {
     // The next row comes into the cache while this one computes: 8 % faster beyond the cache, with AVX2.
     if constexpr (N > 1) at.ahead(z, c, ahead);
     for (size_t i = 0; i < N; ++i) {
-      e[i] = max(floor, sub(loads.elements(at, z, c + i * At::kColumns), shift));
+      const V x = loads.elements(at, z, c + i * At::kColumns);
+      e[i] = expArgument(kShift ? sub(x, shift) : x, floor);
     }
     exp(e, magic);
     if (kStore) {
@@ -418,20 +436,15 @@ class CrossEntropyKernel {
 
   // The columns' part in all that is summed; where a gradient is asked for, keeps all e_k.
   void scan(Strip& strip, size_t first, size_t end) {
-    Real shift[kRows], floor[kRows], magic[kRows];
-    for (size_t r = 0; r < kRows; ++r) {
-      const RowScale& scale = strip.rows[r].scale;
-      shift[r] = static_cast<Real>(scale.shift);
-      floor[r] = expFloor(As<V>(), scale.k);
-      magic[r] = expMagic(As<V>(), scale.k);
-    }
+    ExpNumbers<At> numbers;
+    for (size_t r = 0; r < kRows; ++r) numbers.set(r, strip.rows[r].scale);
     const bool smooths = !soft() && anyMass(strip);
     for (size_t c = first; c < end; c += kBlock) {
       const size_t n = end - c < kBlock ? end - c : kBlock;
       if (copies()) {
-        scanTerms(strip, c, n, smooths, shift, floor, magic);
+        scanTerms(strip, c, n, smooths, numbers);
       } else {
-        scanBlock(strip, strip.user, strip.x + strip.user.offset(c), c, n, smooths, shift, floor, magic);
+        scanBlock(strip, strip.user, strip.x + strip.user.offset(c), c, n, smooths, numbers);
       }
     }
   }
@@ -448,14 +461,14 @@ class CrossEntropyKernel {
     return false;
   }
 
-  SMOOTHLOSS_NOINLINE void scanTerms(Strip& strip, size_t first, size_t n, bool smooths, const Real* shift,
-                                     const Real* floor, const Real* magic) {
-    scanBlock(strip, scratchAt_, termBlock(strip, first, n), first, n, smooths, shift, floor, magic);
+  SMOOTHLOSS_NOINLINE void scanTerms(Strip& strip, size_t first, size_t n, bool smooths,
+                                     const ExpNumbers<At>& numbers) {
+    scanBlock(strip, scratchAt_, termBlock(strip, first, n), first, n, smooths, numbers);
   }
 
   template <typename S>
   SMOOTHLOSS_INLINE void scanBlock(Strip& strip, const At& at, const S* z, size_t first, size_t n, bool smooths,
-                                   const Real* shift, const Real* floor, const Real* magic) {
+                                   const ExpNumbers<At>& numbers) {
     if (soft()) {
       scanSoft(strip, at, z, first, n);
     } else if (smooths) {
@@ -472,9 +485,7 @@ class CrossEntropyKernel {
     if (keeps || wantsEntropy()) {
       Real* out = keeps ? strip.exps + strip.expsAt.offset(first) : blockOf<Real>(scratch_, kExpBlock);
       const At outAt = keeps ? strip.expsAt : scratchAt_;
-      ExpVisitor<At, S, true> visitor{
-          at, z, outAt, out, batch_.rowStride * sizeof(S), At::perRow(shift), At::perRow(floor), At::perRow(magic)};
-      at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
+      sumExps<true>(at, z, n, At::skip(strip.pivots, first), numbers, outAt, out, sums);
       if (wantsEntropy()) {
         double spread[kRows] = {};
         double lesser[kRows] = {};
@@ -489,11 +500,24 @@ class CrossEntropyKernel {
         }
       }
     } else {
-      ExpVisitor<At, S, false> visitor{
-          at, z, at, nullptr, batch_.rowStride * sizeof(S), At::perRow(shift), At::perRow(floor), At::perRow(magic)};
-      at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
+      sumExps<false>(at, z, n, At::skip(strip.pivots, first), numbers, at, nullptr, sums);
     }
     for (size_t r = 0; r < kRows; ++r) strip.sums[r].exps += sums[r];
+  }
+
+  // Adds up a block's exponentials, and stores them if kStore. Hardly any rows are shifted.
+  template <bool kStore, typename S>
+  SMOOTHLOSS_INLINE void sumExps(const At& at, const S* z, size_t n, const typename At::Skip& skip,
+                                 const ExpNumbers<At>& numbers, const At& to, Real* out, double* sums) const {
+    const V shift = At::perRow(numbers.shift);
+    const V floor = At::perRow(numbers.floor);
+    const V magic = At::perRow(numbers.magic);
+    const size_t ahead = batch_.rowStride * sizeof(S);
+    if (numbers.shifts) {
+      at.sum(n, skip, ExpVisitor<At, S, kStore, true>{at, z, to, out, ahead, shift, floor, magic}, sums);
+    } else {
+      at.sumInline(n, skip, ExpVisitor<At, S, kStore, false>{at, z, to, out, ahead, shift, floor, magic}, sums);
+    }
   }
 
   // below of each row += Σ over the block's columns but the pivot of factor_c · (z_c − max), at most 0 for factors ≥ 0.
@@ -662,7 +686,8 @@ class CrossEntropyKernel {
   // Turns the columns' e_k into the gradient.
   void finish(const Strip& strip, size_t first, size_t end) {
     const size_t rows = strip.rowCount;
-    Real scale[kRows] = {}, offset[kRows] = {}, shift[kRows] = {}, floor[kRows] = {}, magic[kRows] = {};
+    Real scale[kRows] = {}, offset[kRows] = {};
+    ExpNumbers<At> numbers;
     bool any = false;
     for (size_t r = 0; r < rows; ++r) {
       const SoftmaxRow& row = strip.rows[r];
@@ -670,9 +695,7 @@ class CrossEntropyKernel {
       any = true;
       scale[r] = toReal<Real>(row.multiplier);
       offset[r] = toReal<Real>(row.offset);
-      shift[r] = static_cast<Real>(row.scale.shift);
-      floor[r] = expFloor(As<V>(), row.scale.k);
-      magic[r] = expMagic(As<V>(), row.scale.k);
+      numbers.set(r, row.scale);
     }
     // A lone block may be a long row: all of it at once where nothing has to be made block by block.
     const bool whole = inGradient_ && !soft();
@@ -688,15 +711,15 @@ class CrossEntropyKernel {
       } else {
         e = {scratchAt_, blockOf<Real>(scratch_, kExpBlock)};
         if (copies()) {
-          expBlock(scratchAt_, z, n, shift, floor, magic);
+          expBlock(scratchAt_, z, n, numbers);
         } else {
-          expBlock(strip.user, strip.x + strip.user.offset(c), n, shift, floor, magic);
+          expBlock(strip.user, strip.x + strip.user.offset(c), n, numbers);
         }
       }
       if (capped()) {
-        Real* numbers = blockOf<Real>(scratch_, kNumberBlock);
-        gradientBlock(strip, e, scratchAt_, numbers, c, n, scale, offset);
-        CapVisitor<At, T> visitor{scratchAt_, numbers, z, strip.user, gradient, set1(terms_.cap)};
+        Real* uncapped = blockOf<Real>(scratch_, kNumberBlock);
+        gradientBlock(strip, e, scratchAt_, uncapped, c, n, scale, offset);
+        CapVisitor<At, T> visitor{scratchAt_, uncapped, z, strip.user, gradient, set1(terms_.cap)};
         strip.user.forEach(n, visitor);
       } else {
         gradientBlock(strip, e, strip.user, gradient, c, n, scale, offset);
@@ -721,16 +744,10 @@ class CrossEntropyKernel {
   }
 
   template <typename S>
-  void expBlock(const At& at, const S* z, size_t n, const Real* shift, const Real* floor, const Real* magic) {
-    ExpVisitor<At, S, true> visitor{at,
-                                    z,
-                                    scratchAt_,
-                                    blockOf<Real>(scratch_, kExpBlock),
-                                    0,
-                                    At::perRow(shift),
-                                    At::perRow(floor),
-                                    At::perRow(magic)};
-    at.forEach(n, visitor);
+  void expBlock(const At& at, const S* z, size_t n, const ExpNumbers<At>& numbers) {
+    at.forEach(n, ExpVisitor<At, S, true, true>{at, z, scratchAt_, blockOf<Real>(scratch_, kExpBlock), 0,
+                                                At::perRow(numbers.shift), At::perRow(numbers.floor),
+                                                At::perRow(numbers.magic)});
   }
 
   template <typename U>

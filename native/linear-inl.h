@@ -52,7 +52,7 @@ struct DivergenceVisitor {
       constexpr bool kDouble = sizeof(Real) == sizeof(double);
       const V floor = set1(expFloor(As<V>(), 0.0));
       const V ceiling = set1(kDouble ? Real(709) : Real(88));
-      for (size_t i = 0; i < N; ++i) share[i] = max(floor, min(ceiling, share[i]));
+      for (size_t i = 0; i < N; ++i) share[i] = expArgument(min(ceiling, share[i]), floor);
       exp(share, set1(expMagic(As<V>(), 0.0)));
     } else {
       for (size_t i = 0; i < N; ++i) terms[i] = log(terms[i]);

@@ -4,7 +4,6 @@
 
 static_assert(FLT_EVAL_METHOD == 0, "float and double arithmetic must round each result to its own type");
 
-constexpr float kRoundToEighth = 0x1.8p20f;   // 1.5·2^20: the float grid here has spacing 1/8
 constexpr float kRoundToInteger = 0x1.8p23f;  // 1.5·2^23: spacing 1
 constexpr float kLog2E = 0x1.715476p0f;
 constexpr float kLn2High = 0x1.62e43p-1f;
@@ -67,10 +66,7 @@ SMOOTHLOSS_INLINE void exp(Vec (&x)[N], Vec magic) {
   // e^r − 1 = r + r²·(c2 + c3·r): minimax for the error relative to e^r, 2.6e-8 before rounding.
   for (size_t i = 0; i < N; ++i) p[i] = fma(set1(0x1.555668p-3f), x[i], set1(0x1.000878p-1f));
   for (size_t i = 0; i < N; ++i) p[i] = fma(p[i], mul(x[i], x[i]), x[i]);
-  for (size_t i = 0; i < N; ++i) {
-    const Vec power = mul(lookup(kEighths, sum[i]), exponent(sum[i]));
-    x[i] = fma(p[i], power, power);
-  }
+  for (size_t i = 0; i < N; ++i) x[i] = expResult(kEighths, p[i], sum[i]);
 }
 // The same in double, from `magic` = 1.5·2^52 + 1023 − k, for x in [(k − 1023)·ln 2, (k + 1023)·ln 2], |x| ≤ 2^19 +
 // 1000 and |k| < 2^20: within 1.3 units in the last place, 0 where x · log2 e rounds to less than k − 1022; NaN for

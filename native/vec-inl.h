@@ -83,6 +83,15 @@ SMOOTHLOSS_INLINE void storeFirst(T* p, V a, size_t n) {
   for (size_t i = 0; i < n; ++i) p[i] = few[i];
 }
 
+// What exp takes for x: not less than the floor, from which down it returns 0. A backend where it does so for any x
+// needs no floor.
+template <typename V>
+SMOOTHLOSS_INLINE V expArgument(V x, V floor) {
+  return max(floor, x);
+}
+
+constexpr float kRoundToEighth = 0x1.8p20f;  // 1.5·2^20: the float grid here has spacing 1/8
+
 // Stores two vectors, one after the other; a backend may have a better way for a type.
 template <typename V, typename T>
 SMOOTHLOSS_INLINE void storePair(T* p, V a, V b) {

@@ -147,12 +147,12 @@ SMOOTHLOSS_INLINE DoubleVec zeroWhereZero(DoubleVec a, DoubleVec x) {
   return {_mm256_andnot_pd(_mm256_cmp_pd(x.v, _mm256_setzero_pd(), _CMP_EQ_OQ), a.v)};
 }
 
-SMOOTHLOSS_INLINE Vec lookup(const float (&table)[8], Vec index) {
-  return {_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), _mm256_castps_si256(index.v))};
-}
-SMOOTHLOSS_INLINE Vec exponent(Vec a) {
-  const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(a.v), 20);
-  return {_mm256_castsi256_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(0x7f800000)))};
+SMOOTHLOSS_INLINE Vec expResult(const float (&table)[8], Vec p, Vec sum) {
+  const __m256 fraction = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), _mm256_castps_si256(sum.v));
+  const __m256i exponent =
+      _mm256_and_si256(_mm256_slli_epi32(_mm256_castps_si256(sum.v), 20), _mm256_set1_epi32(0x7f800000));
+  const Vec power = {_mm256_mul_ps(fraction, _mm256_castsi256_ps(exponent))};
+  return fma(p, power, power);
 }
 SMOOTHLOSS_INLINE Vec powerOfTwo(Vec a) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.v), 23))};

@@ -120,12 +120,17 @@ SMOOTHLOSS_INLINE DoubleVec zeroWhereZero(DoubleVec a, DoubleVec x) {
   return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x.v, _mm512_setzero_pd(), _CMP_NEQ_UQ), a.v)};
 }
 
-SMOOTHLOSS_INLINE Vec lookup(const float (&table)[8], Vec index) {
-  return {_mm512_permutexvar_ps(bits512(index), _mm512_broadcast_f32x8(_mm256_loadu_ps(table)))};
-}
-SMOOTHLOSS_INLINE Vec exponent(Vec a) {
-  const __m512i shifted = _mm512_slli_epi32(bits512(a), 20);
-  return {_mm512_castsi512_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(0x7f800000)))};
+// A mask does what the floor is for, and adding to the bits of a table without 2^127 and without i · 2^20 what a mask
+// and a multiplication do: 6 % faster in all.
+SMOOTHLOSS_INLINE Vec expArgument(Vec x, Vec) { return x; }
+SMOOTHLOSS_INLINE Vec expResult(const float (&table)[8], Vec p, Vec sum) {
+  const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i surplus = _mm256_add_epi32(_mm256_set1_epi32(127 << 23), _mm256_slli_epi32(index, 20));
+  const __m256i fractions = _mm256_sub_epi32(_mm256_castps_si256(_mm256_loadu_ps(table)), surplus);
+  const __m512i fraction = _mm512_permutexvar_epi32(bits512(sum), _mm512_broadcast_i32x8(fractions));
+  const __m512 power = _mm512_castsi512_ps(_mm512_add_epi32(fraction, _mm512_slli_epi32(bits512(sum), 20)));
+  const __mmask16 normal = _mm512_cmp_ps_mask(sum.v, _mm512_set1_ps(kRoundToEighth + 1.0f), _CMP_NLT_UQ);
+  return {_mm512_maskz_fmadd_ps(normal, p.v, power, power)};
 }
 SMOOTHLOSS_INLINE Vec powerOfTwo(Vec a) { return {_mm512_castsi512_ps(_mm512_slli_epi32(bits512(a), 23))}; }
 SMOOTHLOSS_INLINE DoubleVec powerOfTwo(DoubleVec a) { return {_mm512_castsi512_pd(_mm512_slli_epi64(bits512(a), 52))}; }

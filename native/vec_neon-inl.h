@@ -109,16 +109,16 @@ SMOOTHLOSS_INLINE DoubleVec whereEqual(DoubleVec a, DoubleVec b, DoubleVec x, Do
 SMOOTHLOSS_INLINE Vec zeroWhereZero(Vec a, Vec x) { return clearWhere(vceqzq_f32(x.v), a); }
 SMOOTHLOSS_INLINE DoubleVec zeroWhereZero(DoubleVec a, DoubleVec x) { return clearWhere(vceqzq_f64(x.v), a); }
 
-SMOOTHLOSS_INLINE Vec lookup(const float (&table)[8], Vec index) {
+SMOOTHLOSS_INLINE Vec expResult(const float (&table)[8], Vec p, Vec sum) {
+  const uint32x4_t bits = vreinterpretq_u32_f32(sum.v);
   const uint8x16x2_t bytes = {{vreinterpretq_u8_f32(vld1q_f32(table)), vreinterpretq_u8_f32(vld1q_f32(table + 4))}};
   // The four bytes of entry i are 4i to 4i + 3.
-  const uint32x4_t entry = vandq_u32(vreinterpretq_u32_f32(index.v), vdupq_n_u32(7));
+  const uint32x4_t entry = vandq_u32(bits, vdupq_n_u32(7));
   const uint32x4_t byte = vmlaq_n_u32(vdupq_n_u32(0x03020100), entry, 0x04040404);
-  return {vreinterpretq_f32_u8(vqtbl2q_u8(bytes, vreinterpretq_u8_u32(byte)))};
-}
-SMOOTHLOSS_INLINE Vec exponent(Vec a) {
-  const uint32x4_t shifted = vshlq_n_u32(vreinterpretq_u32_f32(a.v), 20);
-  return {vreinterpretq_f32_u32(vandq_u32(shifted, vdupq_n_u32(0x7f800000)))};
+  const float32x4_t fraction = vreinterpretq_f32_u8(vqtbl2q_u8(bytes, vreinterpretq_u8_u32(byte)));
+  const uint32x4_t exponent = vandq_u32(vshlq_n_u32(bits, 20), vdupq_n_u32(0x7f800000));
+  const Vec power = {vmulq_f32(fraction, vreinterpretq_f32_u32(exponent))};
+  return fma(p, power, power);
 }
 SMOOTHLOSS_INLINE Vec powerOfTwo(Vec a) { return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.v), 23))}; }
 SMOOTHLOSS_INLINE DoubleVec powerOfTwo(DoubleVec a) {

@@ -114,10 +114,12 @@ SMOOTHLOSS_INLINE DoubleVec whereEqual(DoubleVec a, DoubleVec b, DoubleVec x, Do
 SMOOTHLOSS_INLINE Vec zeroWhereZero(Vec a, Vec x) { return {x.v == 0.0f ? 0.0f : a.v}; }
 SMOOTHLOSS_INLINE DoubleVec zeroWhereZero(DoubleVec a, DoubleVec x) { return {x.v == 0.0 ? 0.0 : a.v}; }
 
-// The entry that the lowest three bits of each lane tell.
-SMOOTHLOSS_INLINE Vec lookup(const float (&table)[8], Vec index) { return {table[bitsOf(index.v) & 7]}; }
-// The float 2^(b − 127), 0 for b = 0, from bits 3 to 10 of each lane, b.
-SMOOTHLOSS_INLINE Vec exponent(Vec a) { return {fromBits(bitsOf(a.v) << 20 & 0x7f800000u)}; }
+// The end of exp: p · power + power with one rounding. Bits 3 to 10 of each lane of `sum` are b and those below them i:
+// power is table[i] · 2^(b − 127), for table[i] in [1, 2), and 0 for b = 0. See expArgument for sums below that.
+SMOOTHLOSS_INLINE Vec expResult(const float (&table)[8], Vec p, Vec sum) {
+  const float power = table[bitsOf(sum.v) & 7] * fromBits(bitsOf(sum.v) << 20 & 0x7f800000u);
+  return fma(p, {power}, {power});
+}
 // 2^(b − 127) and 2^(b − 1023), 0 for b = 0, from the lowest 8 or 11 bits of each lane, b, with 0 above them.
 SMOOTHLOSS_INLINE Vec powerOfTwo(Vec a) { return {fromBits(bitsOf(a.v) << 23)}; }
 SMOOTHLOSS_INLINE DoubleVec powerOfTwo(DoubleVec a) { return {fromBits(bitsOf(a.v) << 52)}; }
