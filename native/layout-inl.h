@@ -281,7 +281,13 @@ struct Across {
     for (size_t i = 0; i < 8; ++i) {
       store(eight[i], add(add(lanes[i], lanes[i + 16]), add(lanes[i + 8], lanes[i + 24])));
     }
-    for (size_t r = 0; r < kRows; ++r) totals[r] += sumTree(&eight[0][r], kRows);
+    for (size_t r = 0; r < kRows; r += DoubleVec::kWidth) {
+      DoubleVec four[4];
+      for (size_t i = 0; i < 4; ++i)
+        four[i] = add(load(As<DoubleVec>(), &eight[i][r]), load(As<DoubleVec>(), &eight[i + 4][r]));
+      const DoubleVec sum = add(add(four[0], four[2]), add(four[1], four[3]));
+      store(totals + r, add(load(As<DoubleVec>(), totals + r), sum));
+    }
   }
 
  private:

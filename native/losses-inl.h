@@ -91,6 +91,10 @@ using PlainCrossEntropy = CrossEntropyKernel<T, At, false>;
 
 void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
   if constexpr (kHasAlong) {
+    if (isShort(batch)) {
+      return forType<ShortCrossEntropy, Across>(
+          batch, [&](auto as) { typename decltype(as)::Type(batch, scratch).run(begin, end, sums); });
+    }
     if (isPlain(batch)) {
       return forType<PlainCrossEntropy, Along>(
           batch, [&](auto as) { typename decltype(as)::Type(batch, scratch).run(begin, end, sums); });

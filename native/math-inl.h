@@ -23,6 +23,14 @@ SMOOTHLOSS_INLINE DoubleVec operator-(DoubleVec a, DoubleVec b) { return sub(a, 
 SMOOTHLOSS_INLINE DoubleVec operator*(DoubleVec a, DoubleVec b) { return mul(a, b); }
 SMOOTHLOSS_INLINE DoubleVec operator/(DoubleVec a, DoubleVec b) { return div(a, b); }
 
+SMOOTHLOSS_INLINE double whereGreater(double a, double b, double x, double y) { return a > b ? x : y; }
+SMOOTHLOSS_INLINE double powerOfTwo(double a) { return fromBits(bitsOf(a) << 52); }
+SMOOTHLOSS_INLINE double splitExponent(double x, double& m) {
+  const uint64_t biased = (bitsOf(x) + (0x3ff0000000000000u - kSqrtHalfBitsDouble)) >> 52;
+  m = fromBits(bitsOf(x) - (biased << 52) + 0x3ff0000000000000u);
+  return static_cast<double>(static_cast<int64_t>(biased) - 1023);
+}
+
 // e^r − 1 for |r| ≤ ln2/2: r + r²·p(r), interpolated at Chebyshev nodes, 1.7e-17 relative to e^r.
 template <typename D>
 SMOOTHLOSS_INLINE D expMinus1(D r) {
@@ -90,12 +98,12 @@ SMOOTHLOSS_INLINE double expFloor(As<DoubleVec>, double k) { return (k - 1023.0)
 SMOOTHLOSS_INLINE double roundToInteger(double x) { return (x + kRoundToIntegerDouble) - kRoundToIntegerDouble; }
 
 // e^x for x ≤ 700, within 1.3 units in the last place; 0 below −700; NaN for NaN.
-SMOOTHLOSS_INLINE double exp(double x) {
-  if (x < -700.0) return 0.0;
-  if (x != x) return x;
-  const double n = roundToInteger(x * kLog2EDouble);
-  const double r = (x - n * kLn2HighDouble) - n * kLn2LowDouble;
-  return (1.0 + expMinus1(r)) * fromBits(static_cast<uint64_t>(static_cast<int64_t>(n) + 1023) << 52);
+template <typename D>
+SMOOTHLOSS_INLINE D exp(D x) {
+  const D sum = x * kLog2EDouble + kRoundToIntegerDouble;
+  const D n = sum - kRoundToIntegerDouble;
+  const D r = (x - n * kLn2HighDouble) - n * kLn2LowDouble;
+  return whereGreater(D(-700.0), x, D(0.0), (1.0 + expMinus1(r)) * powerOfTwo(sum + 1023.0));
 }
 
 // ln((1 + s) / (1 − s)) for |s| ≤ 0.1716 = (√2 − 1)/(√2 + 1): 2s + s³·Q(s²), 4.4e-18 relative before rounding.
@@ -116,21 +124,19 @@ SMOOTHLOSS_INLINE Vec logRatio(Vec s) {
   return fma(mul(s, z), q, add(s, s));
 }
 
-// ln(a/b + 1) if `relative`, for 0 ≤ a ≤ 0.4·b, to full relative precision however small a/b is; ln(a + b) if not, for
-// a + b a normal number. Within 2.1 units in the last place. One division and one polynomial for both: a
-// branch would often be mispredicted.
-SMOOTHLOSS_INLINE double logSum(double a, double b, bool relative) {
-  const double sum = a + b;
-  // sum = m · 2^k with m in [√½, √2): subtracting √½'s bits makes the exponent field k.
-  const int64_t k = static_cast<int64_t>(bitsOf(sum) - kSqrtHalfBitsDouble) >> 52;
-  const double m = fromBits(bitsOf(sum) - (static_cast<uint64_t>(k) << 52));
-  const double n = relative ? 0.0 : static_cast<double>(k);
-  const double s = (relative ? a : m - 1.0) / (relative ? a + 2.0 * b : m + 1.0);
+// ln(a/b + 1) where a ≤ limit, for 0 ≤ a ≤ 0.4·b, to full relative precision however small a/b is; ln(a + b) where not,
+// for a + b a normal number. Within 2.1 units in the last place. One division and one polynomial for both.
+template <typename D>
+SMOOTHLOSS_INLINE D logSum(D a, D b, D limit) {
+  D m;
+  const D k = splitExponent(a + b, m);
+  const D n = whereGreater(a, limit, k, D(0.0));
+  const D s = whereGreater(a, limit, m - 1.0, a) / whereGreater(a, limit, m + 1.0, a + 2.0 * b);
   return n * kLn2HighDouble + (n * kLn2LowDouble + logRatio(s));
 }
 
 // ln x of a normal number, within 2.1 units in the last place.
-SMOOTHLOSS_INLINE double log(double x) { return logSum(x, 0.0, false); }
+SMOOTHLOSS_INLINE double log(double x) { return logSum(x, 0.0, -1.0); }
 
 // ln x for 0 < x < infinity, subnormal numbers too; NaN for x < 0, for others some number. Within 2.1 units in the
 // last place of doubles, 2 of floats.

@@ -99,14 +99,8 @@ SMOOTHLOSS_INLINE void storePair(T* p, V a, V b) {
   store(p + V::kWidth, b);
 }
 
-// Σ of kLanes numbers through one fixed tree: 32 → 8 in their own type, 8 → 1 in double, halves onto each other.
-template <typename Real>
-SMOOTHLOSS_INLINE double sumTree(const Real* eight, size_t step) {
-  double four[4];
-  for (size_t i = 0; i < 4; ++i) four[i] = toDouble(eight[i * step]) + toDouble(eight[(i + 4) * step]);
-  return (four[0] + four[2]) + (four[1] + four[3]);
-}
-// Of virtual lanes that stand side by side in vectors.
+// Σ of kLanes numbers that stand side by side in vectors, through one fixed tree: 32 → 8 in their own type, 8 → 1 in
+// double, halves onto each other.
 template <typename V, size_t kVecs>
 SMOOTHLOSS_INLINE double sumLanes(const V (&lanes)[kVecs]) {
   constexpr size_t kEight = kVecs / 4;  // vectors of eight lanes
@@ -115,5 +109,7 @@ SMOOTHLOSS_INLINE double sumLanes(const V (&lanes)[kVecs]) {
     store(eight + i * V::kWidth,
           add(add(lanes[i], lanes[i + 2 * kEight]), add(lanes[i + kEight], lanes[i + 3 * kEight])));
   }
-  return sumTree(eight, 1);
+  double four[4];
+  for (size_t i = 0; i < 4; ++i) four[i] = toDouble(eight[i]) + toDouble(eight[i + 4]);
+  return (four[0] + four[2]) + (four[1] + four[3]);
 }
