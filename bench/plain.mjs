@@ -7,7 +7,7 @@
  * @param {Int32Array} targets
  * @param {number} classes
  * @param {number} epsilon
- * @param {Float32Array} gradient of the mean, written
+ * @param {Float32Array | Float64Array} gradient of the mean, written
  * @returns {number} the mean loss
  */
 export function plainCrossEntropy(logits, targets, classes, epsilon, gradient) {

@@ -1,15 +1,9 @@
 // @ts-check
-// What the benchmarks share: data, and contestants measured side by side.
+// What the benchmarks share: data, contestants measured side by side, and how figures are shown.
 import os from 'node:os';
+import Table from 'cli-table3';
 
-/** @param {number} length @param {() => number} random in [0, 1) */
-export function logitsOf(length, random) {
-  // A sum of uniforms is near enough to normal: 10·N(0, 1).
-  return Float32Array.from(
-    { length },
-    () => 10 * (random() + random() + random() + random() - 2) * Math.sqrt(3),
-  );
-}
+/** @typedef {{ rows: number, classes: number }} Shape */
 
 /** mulberry32: the same data in every run. @param {number} seed */
 export function generator(seed) {
@@ -22,13 +16,55 @@ export function generator(seed) {
   };
 }
 
-/** @param {number[]} sorted @param {number} q */
-const quantile = (sorted, q) => sorted[Math.round(q * (sorted.length - 1))];
+const PERIOD = 1_000_003; // prime, so that no two rows are the same
 
-/** @typedef {{ name: string, run: () => unknown, repeats: number, samples: number[] }} Contestant */
+/** Logits of 10·N(0, 1), tails and all: they are where errors show. Index targets. @param {Shape} shape */
+export function batch({ rows, classes }) {
+  const random = generator(1);
+  const logits = new Float32Array(rows * classes);
+  for (let i = 0; i < Math.min(logits.length, PERIOD); i++) {
+    logits[i] = 10 * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  }
+  for (let at = PERIOD; at < logits.length; at *= 2) logits.copyWithin(at, 0, at);
+  const targets = Int32Array.from({ length: rows }, () => Math.floor(random() * classes));
+  return { logits, targets };
+}
 
-/** Nanoseconds a call. @param {Contestant} contestant */
-function sample({ run, repeats }) {
+/** Shapes as options name them. @param {string} list @returns {Shape[]} */
+export const shapesOf = (list) =>
+  list
+    .split(',')
+    .filter(Boolean)
+    .map((shape) => {
+      const [rows, classes] = shape.split(/[x×]/).map(Number);
+      if (Number.isInteger(rows) && Number.isInteger(classes) && rows > 0 && classes > 0)
+        return { rows, classes };
+      return fail(`${shape}: a shape is ROWSxCLASSES`);
+    });
+
+/** @param {string} text @param {string} name of the option */
+export function positive(text, name) {
+  const number = text === 'all' && name === 'threads' ? machine.cores : Number(text);
+  return number > 0 ? number : fail(`--${name} ${text}: must be a number above 0`);
+}
+
+/** @param {string} message @returns {never} */
+export function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+/** @typedef {{ low: number, median: number, high: number }} Quartiles */
+
+/** @param {number[]} samples @returns {Quartiles} */
+export function quartiles(samples) {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const [low, median, high] = [0.25, 0.5, 0.75].map((q) => sorted[Math.round(q * (sorted.length - 1))]);
+  return { low, median, high };
+}
+
+/** Nanoseconds a call. @param {() => unknown} run @param {number} repeats */
+function sample(run, repeats) {
   const start = process.hrtime.bigint();
   for (let i = 0; i < repeats; i++) run();
   return Number(process.hrtime.bigint() - start) / repeats;
@@ -36,31 +72,32 @@ function sample({ run, repeats }) {
 
 /**
  * In each round every contestant takes one sample, starting with a different one each time.
- * @param {Contestant[]} contestants
+ * @param {(() => unknown)[]} runs
  * @param {number} rounds
  * @param {number} sampleMs a sample repeats the call for at least this long
+ * @returns {Quartiles[]} nanoseconds a call
  */
-export function race(contestants, rounds, sampleMs = 2) {
-  for (const contestant of contestants) {
+export function race(runs, rounds, sampleMs = 2) {
+  const contestants = runs.map((run) => {
     // Until the compiler has settled, and long enough to choose the number of repeats.
     let once = Infinity;
     for (const end = performance.now() + 300; performance.now() < end || once === Infinity; ) {
-      once = Math.min(once, sample(contestant));
+      once = Math.min(once, sample(run, 1));
     }
-    contestant.repeats = Math.max(1, Math.ceil((sampleMs * 1e6) / once));
-  }
-  for (let round = 0; round < rounds; round++) {
-    contestants.forEach((_, i) => {
-      const contestant = contestants[(i + round) % contestants.length];
-      contestant.samples.push(sample(contestant));
-    });
-  }
-  return contestants.map(({ name, samples }) => {
-    const sorted = samples.toSorted((a, b) => a - b);
-    const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(sorted, q));
-    return { name, nsPerCall: { low, median, high }, samples: samples.length };
+    return { run, repeats: Math.ceil((sampleMs * 1e6) / once), samples: /** @type {number[]} */ ([]) };
   });
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < contestants.length; i++) {
+      const { run, repeats, samples } = contestants[(i + round) % contestants.length];
+      samples.push(sample(run, repeats));
+    }
+  }
+  return contestants.map(({ samples }) => quartiles(samples));
 }
+
+/** Rounds of a race: a third where they take long. @param {Shape} shape @param {number} rounds */
+export const roundsFor = ({ rows, classes }, rounds) =>
+  rows * classes > 4e6 ? Math.ceil(rounds / 3) : rounds;
 
 export const machine = {
   cpu: os.cpus()[0]?.model.trim() ?? 'unknown CPU',
@@ -68,3 +105,25 @@ export const machine = {
   platform: `${process.platform}-${process.arch}`,
   node: process.version,
 };
+/** @param {typeof machine} of */
+export const machineName = ({ cpu, cores, platform, node }) =>
+  `${cpu}, ${cores} cores, ${platform}, Node ${node}`;
+
+/** Names to the left, figures to the right. @param {string[]} head @param {number} names how many columns are names */
+export const table = (head, names = 1) =>
+  new Table({
+    head,
+    colAligns: head.map((_, i) => (i < names ? 'left' : 'right')),
+    style: { head: [], border: [] },
+  });
+
+export const count = (/** @type {number} */ n) => n.toLocaleString('en');
+export const shapeName = (/** @type {Shape} */ { rows, classes }) => `${count(rows)} × ${count(classes)}`;
+export const threadsName = (/** @type {number} */ n) => (n === 1 ? 'one thread' : `${n} threads`);
+/** Three digits, never as a power. @param {number} n */
+export const figure = (n) => (n >= 100 ? count(Math.round(n)) : String(Number(n.toPrecision(3))));
+/** Nanoseconds an element, with the quartiles. @param {Quartiles} nsPerCall @param {Shape} shape */
+export function perElement({ low, median, high }, { rows, classes }) {
+  const [l, m, h] = [low, median, high].map((ns) => figure(ns / rows / classes));
+  return `${m} [${l}–${h}]`;
+}
