@@ -1,0 +1,66 @@
+"""The process of a peer that is written in Python. See process.mjs and worker.mjs, whose requests these are."""
+
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+
+class Missing(Exception):
+    """The peer cannot run here."""
+
+
+def timed(run, repeats):
+    """Nanoseconds a call."""
+    start = time.perf_counter_ns()
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter_ns() - start) / repeats
+
+
+def serve(start):
+    """start(threads) returns a version and prepare(logits, targets), which returns run() and result()."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # stdout is for answers, whatever a library prints
+    prepare = run = result = None
+
+    def answer(request, values):
+        nonlocal prepare, run, result
+        if request == "start":
+            version, prepare = start(values["threads"])
+            return {"version": version}
+        if request == "prepare":
+            run = result = None
+            rows, classes = values["rows"], values["classes"]
+            logits = np.fromfile(values["file"], np.float32, rows * classes).reshape(rows, classes)
+            targets = np.fromfile(values["file"], np.int32, offset=logits.nbytes)
+            run, result = prepare(logits, targets)
+            return {}
+        if request == "verify":
+            run()
+            loss, gradient = result()
+            np.asarray(gradient, np.float32).tofile(values["file"])
+            return {"loss": float(loss)}
+        if request == "warm":
+            once = timed(run, 1)
+            end = time.monotonic() + values["ms"] / 1e3
+            while time.monotonic() < end:
+                once = min(once, timed(run, 1))
+            return {"ns": once}
+        if request == "sample":
+            if values["warm"]:
+                run()
+            return {"ns": timed(run, values["repeats"])}
+        raise ValueError(f"request {request}")
+
+    for line in sys.stdin:
+        values = json.loads(line)
+        try:
+            reply = answer(values["request"], values)
+        except (ImportError, Missing) as error:
+            reply = {"missing": str(error)}
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+        print(json.dumps(reply), file=answers, flush=True)

@@ -1,0 +1,90 @@
+// @ts-check
+// The process of a peer that is written in JavaScript: node worker.mjs MODULE [ARGUMENT...]. See process.mjs.
+import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+
+/**
+ * @typedef {object} Batch
+ * @property {number} rows
+ * @property {number} classes
+ * @property {Float32Array} logits the peer's own
+ * @property {Int32Array} targets
+ *
+ * @typedef {object} Call of the mean loss and its gradient
+ * @property {() => unknown} run once; a promise if the peer has it no other way
+ * @property {() => { loss: number, gradient?: Float32Array } | Promise<{ loss: number, gradient?: Float32Array }>} [result]
+ *   of the last run
+ * @property {() => unknown} [release]
+ *
+ * @typedef {{ version: string, prepare: (batch: Batch) => Call | Promise<Call> }} Started
+ * @typedef {{ threads: number, modules: string, args: string[] }} Start modules: where to look for packages
+ */
+
+console.log = console.info = console.error; // stdout is for answers
+
+const [module, ...args] = process.argv.slice(2);
+/** @type {Started} */
+let peer;
+/** @type {Call | undefined} */
+let call;
+
+/** Nanoseconds a call. @param {Call} call @param {number} repeats */
+async function time({ run }, repeats) {
+  const start = process.hrtime.bigint();
+  for (let i = 0; i < repeats; i++) {
+    const result = run();
+    if (result instanceof Promise) await result;
+  }
+  return Number(process.hrtime.bigint() - start) / repeats;
+}
+
+/** @param {any} message @returns {Promise<object>} */
+async function answer({ request, ...values }) {
+  if (request === 'start') {
+    const { start } = await import(pathToFileURL(module).href);
+    peer = await start({ ...values, args });
+    return { version: peer.version };
+  }
+  if (request === 'prepare') {
+    const { rows, classes, file } = values;
+    await call?.release?.();
+    call = undefined;
+    const logits = new Float32Array(rows * classes);
+    const targets = new Int32Array(rows);
+    const data = openSync(file, 'r');
+    for (const array of [logits, targets]) {
+      for (let at = 0; at < array.byteLength; ) at += readSync(data, array, at, array.byteLength - at, null);
+    }
+    closeSync(data);
+    call = await peer.prepare({ rows, classes, logits, targets });
+    return {};
+  }
+  if (call === undefined) throw new Error(`${request} before prepare`);
+  if (request === 'verify') {
+    await call.run();
+    const { loss, gradient } = (await call.result?.()) ?? {};
+    if (gradient) writeFileSync(values.file, gradient);
+    return { loss };
+  }
+  if (request === 'warm') {
+    let once = Infinity;
+    for (const end = performance.now() + values.ms; performance.now() < end || once === Infinity; ) {
+      once = Math.min(once, await time(call, 1));
+    }
+    return { ns: once };
+  }
+  if (request === 'sample') {
+    if (values.warm) await call.run();
+    return { ns: await time(call, values.repeats) };
+  }
+  throw new Error(`request ${request}`);
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const reply = await answer(JSON.parse(line)).catch((error) => ({
+    [/MODULE_NOT_FOUND/.test(error.code) ? 'missing' : 'error']: error.message.split('\n')[0],
+  }));
+  process.stdout.write(`${JSON.stringify(reply)}\n`);
+}
+process.exit();

@@ -1,0 +1,172 @@
+// The promise: bench:peers compares who is there, names who is not and how to get it, notices who computes something
+// else, and draws its report. No times are tested.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root } from './support/root.js';
+
+interface One {
+  peer: string;
+  rows: number;
+  classes: number;
+  threads: number;
+  outcome: string;
+  reason: string;
+  nsPerCall: { low: number; median: number; high: number };
+  samples: number;
+  gradient?: number;
+  loss: number;
+}
+type Results = Record<'timings' | 'accuracy' | 'notes', One[]>;
+
+const CHARTS = ['time-by-classes', 'time-by-rows', 'bandwidth', 'growth', 'threads', 'accuracy'];
+const OWN = [
+  'memcpy',
+  'smoothloss',
+  'smoothloss-in-place',
+  'smoothloss-new',
+  'smoothloss-loss',
+  'js',
+  'plain',
+];
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-bench-'));
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function compare(...options: string[]) {
+  const json = path.join(directory, 'results.json');
+  const nothing = ['--python', path.join(directory, 'no-python'), '--modules', directory];
+  const args = ['--rounds', '2', '--seconds', '2', ...nothing, '--json', json, ...options];
+  const run = spawnSync(process.execPath, [path.join(root, 'bench/peers.mjs'), ...args], {
+    encoding: 'utf8',
+  });
+  return { ...run, results: (): Results => JSON.parse(readFileSync(json, 'utf8')) };
+}
+
+/** Throws unless every element that opens closes, in order. */
+function checkMarkup(svg: string): void {
+  const open: string[] = [];
+  for (const [, closing, name, empty] of svg.matchAll(
+    /<(\/?)([a-zA-Z]+)(?:\s+[\w:-]+="[^"<]*")*\s*(\/?)>/g,
+  )) {
+    if (closing) expect(open.pop()).toBe(name);
+    else if (!empty) open.push(name);
+  }
+  expect(open).toEqual([]);
+  // Whatever is left must be text.
+  expect(svg.replaceAll(/<(\/?)([a-zA-Z]+)(?:\s+[\w:-]+="[^"<]*")*\s*(\/?)>/g, '')).not.toMatch(/[<>]/);
+}
+
+describe('bench:peers', () => {
+  it('measures who is there, names who is missing, and draws the report', () => {
+    const { status, stdout, stderr, results } = compare(
+      ...['--shapes', '3x10,3x40,6x10', '--accuracy', '4x100', '--threads', '1,2'],
+    );
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    const { timings, accuracy, notes } = results();
+    for (const shape of [3 * 10, 3 * 40, 6 * 10]) {
+      const peers = (threads: number) =>
+        timings
+          .filter((one) => one.rows * one.classes === shape && one.threads === threads)
+          .map(({ peer }) => peer);
+      expect(new Set(peers(1))).toEqual(new Set(OWN));
+      expect(new Set(peers(2))).toEqual(new Set(OWN.filter((id) => !['js', 'plain'].includes(id))));
+    }
+    for (const { nsPerCall, samples } of timings) {
+      expect(samples).toBeGreaterThanOrEqual(2);
+      expect(nsPerCall.low).toBeGreaterThan(0);
+      expect(nsPerCall.low <= nsPerCall.median && nsPerCall.median <= nsPerCall.high).toBe(true);
+    }
+    expect(accuracy.map(({ peer }) => peer)).toEqual(OWN.slice(1));
+    for (const { gradient, loss } of accuracy) {
+      expect(loss).toBeLessThan(3e-7);
+      if (gradient !== undefined) expect(gradient).toBeLessThan(5e-7);
+    }
+
+    const others = ['torch', 'torch-compile', 'jax', 'tfjs-wasm', 'tfjs-cpu', 'onnxruntime'];
+    expect(notes.map(({ peer, outcome }) => [peer, outcome])).toEqual(others.map((id) => [id, 'missing']));
+    expect(stdout).toMatch(/missing: PyTorch, eager: no .*no-python; to get it: pip install torch/);
+    expect(stdout).toMatch(/missing: JAX.*; to get it: pip install jax/);
+    expect(stdout).toMatch(
+      /missing: TensorFlow\.js, wasm: Cannot find module .*npm install --no-save @tensorflow\/tfjs /,
+    );
+    expect(stdout).toMatch(/missing: ONNX Runtime.*npm install --no-save .*onnxruntime-node/);
+
+    const page = readFileSync(path.join(directory, 'README.md'), 'utf8');
+    expect(page).not.toMatch(/undefined|NaN|null/);
+    expect([...page.matchAll(/\((.+)\.svg\)/g)].map(([, name]) => name)).toEqual(CHARTS);
+    for (const name of CHARTS) {
+      const svg = readFileSync(path.join(directory, `${name}.svg`), 'utf8');
+      checkMarkup(svg);
+      expect(svg).toMatch(/^<svg .*xmlns=/);
+      expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+      expect(svg).toContain('>smoothloss</text>');
+    }
+  });
+
+  it('does not time a peer that computes something else, and fails', () => {
+    const worker = (name: string, change: string) => {
+      const file = path.join(directory, `${name}.mjs`);
+      const plain = pathToFileURL(path.join(root, 'bench/peers/plain.mjs')).href;
+      writeFileSync(
+        file,
+        `import * as plain from ${JSON.stringify(plain)};
+        export const start = () => ({ version: '1', prepare: (batch) => {
+          const call = plain.start().prepare(batch);
+          return { ...call, result: () => { const r = call.result(); ${change}; return r; } };
+        } });`,
+      );
+      return ['--add', file];
+    };
+    const added = [
+      ...worker('right', ''),
+      ...worker('gradient-off', 'r.gradient[7] += 1e-3'),
+      ...worker('gradient-nan', 'r.gradient[8] = NaN'),
+      ...worker('loss-off', 'r.loss *= 1.0001'),
+      ...worker('short', 'r.gradient = r.gradient.slice(1)'),
+      ...worker('broken', "throw new Error('out of order')"),
+    ];
+    const { status, stdout, results } = compare(
+      ...['--shapes', '3x10', '--accuracy', '', '--threads', '1', '--peers', 'memcpy,smoothloss', ...added],
+    );
+    expect(status).toBe(1);
+    const { timings, notes } = results();
+    expect(timings.map(({ peer }) => peer)).toEqual(['memcpy', 'smoothloss', 'right']);
+    expect(notes.map(({ peer, outcome }) => [peer, outcome])).toEqual([
+      ['gradient-off', 'disagrees'],
+      ['gradient-nan', 'disagrees'],
+      ['loss-off', 'disagrees'],
+      ['short', 'left out'],
+      ['broken', 'left out'],
+    ]);
+    const reasons = notes.map(({ reason }) => reason);
+    expect(reasons[0]).toMatch(/^gradient of the sum \[7\] is .*, not .* ± 0\.0002$/);
+    expect(reasons[1]).toMatch(/^gradient of the sum \[8\] is NaN, not /);
+    expect(reasons[2]).toMatch(/^loss .*, not .* relative$/);
+    expect(reasons.slice(3)).toEqual(['29 elements, not 30', 'out of order']);
+    expect(stdout).toMatch(/disagrees, and is not timed: gradient-off at 3 × 10, one thread: /);
+    expect(stdout).toMatch(/left out: broken at 3 × 10, one thread: out of order/);
+  });
+
+  it('says what an option must be', () => {
+    for (const [option, value, message] of [
+      ['--shapes', '3x', '3x: a shape is ROWSxCLASSES'],
+      ['--threads', '0', '--threads 0: must be a number above 0'],
+      ['--peers', 'caffe', '--peers caffe: must be one of memcpy, smoothloss, '],
+    ]) {
+      const { status, stderr } = compare(option, value);
+      expect(stderr).toContain(message);
+      expect(status).toBe(1);
+    }
+  });
+});
