@@ -111,7 +111,7 @@ struct Bfloat16 {
 
 // Memory for one kernel at a time: exponentials that no gradient can hold, and blocks of what is computed on the way.
 // What does not fit in the row is computed again.
-struct Scratch {
+struct alignas(64) Scratch {
   static constexpr size_t kRowBytes = size_t{512} << 10;
   static constexpr size_t kBlockBytes = size_t{512} * 16 * sizeof(float);  // 512 columns of a whole vector of rows
   static constexpr size_t kBlocks = 8;
