@@ -23,14 +23,6 @@ SMOOTHLOSS_INLINE DoubleVec operator-(DoubleVec a, DoubleVec b) { return sub(a, 
 SMOOTHLOSS_INLINE DoubleVec operator*(DoubleVec a, DoubleVec b) { return mul(a, b); }
 SMOOTHLOSS_INLINE DoubleVec operator/(DoubleVec a, DoubleVec b) { return div(a, b); }
 
-SMOOTHLOSS_INLINE double whereGreater(double a, double b, double x, double y) { return a > b ? x : y; }
-SMOOTHLOSS_INLINE double powerOfTwo(double a) { return fromBits(bitsOf(a) << 52); }
-SMOOTHLOSS_INLINE double splitExponent(double x, double& m) {
-  const uint64_t biased = (bitsOf(x) + (0x3ff0000000000000u - kSqrtHalfBitsDouble)) >> 52;
-  m = fromBits(bitsOf(x) - (biased << 52) + 0x3ff0000000000000u);
-  return static_cast<double>(static_cast<int64_t>(biased) - 1023);
-}
-
 // e^r − 1 for |r| ≤ ln2/2: r + r²·p(r), interpolated at Chebyshev nodes, 1.7e-17 relative to e^r.
 template <typename D>
 SMOOTHLOSS_INLINE D expMinus1(D r) {

@@ -33,6 +33,15 @@ SMOOTHLOSS_INLINE double fromBits(uint64_t bits) {
 constexpr uint32_t kSqrtHalfBits = 0x3f3504f3;  // √½
 constexpr uint64_t kSqrtHalfBitsDouble = 0x3fe6a09e667f3bcd;
 
+// Operations of DoubleVec on one number: see vec_scalar-inl.h.
+SMOOTHLOSS_INLINE double whereGreater(double a, double b, double x, double y) { return a > b ? x : y; }
+SMOOTHLOSS_INLINE double powerOfTwo(double a) { return fromBits(bitsOf(a) << 52); }
+SMOOTHLOSS_INLINE double splitExponent(double x, double& m) {
+  const uint64_t biased = (bitsOf(x) + (0x3ff0000000000000u - kSqrtHalfBitsDouble)) >> 52;
+  m = fromBits(bitsOf(x) - (biased << 52) + 0x3ff0000000000000u);
+  return static_cast<double>(static_cast<int64_t>(biased) - 1023);
+}
+
 SMOOTHLOSS_INLINE float toFloat(Bfloat16 x) { return fromBits(uint32_t{x.bits} << 16); }
 SMOOTHLOSS_INLINE float toFloat(Half x) {
   const uint32_t sign = (x.bits & 0x8000u) << 16;

@@ -104,7 +104,7 @@ SMOOTHLOSS_INLINE DoubleVec copySign(DoubleVec a, DoubleVec b) {
 // a > b ? x : y, and a == b ? x : y.
 SMOOTHLOSS_INLINE Vec whereGreater(Vec a, Vec b, Vec x, Vec y) { return {a.v > b.v ? x.v : y.v}; }
 SMOOTHLOSS_INLINE DoubleVec whereGreater(DoubleVec a, DoubleVec b, DoubleVec x, DoubleVec y) {
-  return {a.v > b.v ? x.v : y.v};
+  return {whereGreater(a.v, b.v, x.v, y.v)};
 }
 SMOOTHLOSS_INLINE Vec whereEqual(Vec a, Vec b, Vec x, Vec y) { return {a.v == b.v ? x.v : y.v}; }
 SMOOTHLOSS_INLINE DoubleVec whereEqual(DoubleVec a, DoubleVec b, DoubleVec x, DoubleVec y) {
@@ -122,18 +122,14 @@ SMOOTHLOSS_INLINE Vec expResult(const float (&table)[8], Vec p, Vec sum) {
 }
 // 2^(b − 127) and 2^(b − 1023), 0 for b = 0, from the lowest 8 or 11 bits of each lane, b, with 0 above them.
 SMOOTHLOSS_INLINE Vec powerOfTwo(Vec a) { return {fromBits(bitsOf(a.v) << 23)}; }
-SMOOTHLOSS_INLINE DoubleVec powerOfTwo(DoubleVec a) { return {fromBits(bitsOf(a.v) << 52)}; }
+SMOOTHLOSS_INLINE DoubleVec powerOfTwo(DoubleVec a) { return {powerOfTwo(a.v)}; }
 // x = m · 2^k with m in [√½, √2), for normal x > 0 (for others it is some number): returns k.
 SMOOTHLOSS_INLINE Vec splitExponent(Vec x, Vec& m) {
   const uint32_t biased = (bitsOf(x.v) + (0x3f800000u - kSqrtHalfBits)) >> 23;
   m.v = fromBits(bitsOf(x.v) - (biased << 23) + 0x3f800000u);
   return {static_cast<float>(static_cast<int32_t>(biased) - 127)};
 }
-SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) {
-  const uint64_t biased = (bitsOf(x.v) + (0x3ff0000000000000u - kSqrtHalfBitsDouble)) >> 52;
-  m.v = fromBits(bitsOf(x.v) - (biased << 52) + 0x3ff0000000000000u);
-  return {static_cast<double>(static_cast<int64_t>(biased) - 1023)};
-}
+SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) { return {splitExponent(x.v, m.v)}; }
 
 // Asks for the kLanes numbers that begin `ahead` bytes beyond p, if the CPU takes such hints. There need not be any.
 template <typename T>
