@@ -1,5 +1,7 @@
 #include "batch_task.h"
 
+#include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "fp_environment.h"
@@ -12,6 +14,21 @@ unsigned char* Buffer::reserve(size_t bytes) {
     bytes_ = data_ ? bytes : 0;
   }
   return data_.get();
+}
+
+// The memory that malloc gave is noted before the aligned one.
+void* Scratch::operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  auto* const given = static_cast<unsigned char*>(std::malloc(bytes + alignof(Scratch)));
+  if (given == nullptr) return nullptr;
+  unsigned char* const memory = given + alignof(Scratch) - reinterpret_cast<uintptr_t>(given) % alignof(Scratch);
+  std::memcpy(memory - sizeof given, &given, sizeof given);
+  return memory;
+}
+void Scratch::operator delete(void* memory) noexcept {
+  if (memory == nullptr) return;
+  void* given;
+  std::memcpy(&given, static_cast<unsigned char*>(memory) - sizeof given, sizeof given);
+  std::free(given);
 }
 
 void add(Sums& total, const Sums& sums) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace smoothloss {
 
@@ -117,6 +118,11 @@ struct alignas(64) Scratch {
   static constexpr size_t kBlocks = 8;
   unsigned char row[kRowBytes];
   unsigned char blocks[kBlocks][kBlockBytes];
+
+  // Aligned, without the operators of C++17 for it, which need a newer C++ library than Node does. Null if there is no
+  // memory.
+  static void* operator new(size_t bytes, const std::nothrow_t&) noexcept;
+  static void operator delete(void* memory) noexcept;
 };
 
 // Adds rows [begin, end) of the batch to the sums, and writes their gradient, losses and row results where asked for.
