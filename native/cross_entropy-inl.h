@@ -609,6 +609,7 @@ class CrossEntropyKernel {
       completeTarget(strip, i % kRows);
       begin(strip, i % kRows, rows, n++);
     }
+    for (size_t i = n; i % DoubleVec::kWidth != 0; ++i) rows.clear(i);
     for (size_t i = 0; i < n; i += DoubleVec::kWidth) solveVector(rows, i);
     n = 0;
     for (size_t i = 0; i < count * kRows; ++i) {
@@ -641,16 +642,16 @@ class CrossEntropyKernel {
   // The numbers of the rows that are solved together.
   struct Solutions {
     static constexpr size_t kMost = kRows > kTile ? kRows : kTile;
-    double exps[kMost] = {};
-    double below[kMost] = {};
-    double maximum[kMost] = {};
-    double logPivot[kMost] = {};
-    double logMaximum[kMost] = {};
-    double own[kMost] = {};
-    double rest[kMost] = {};
-    double mass[kMost] = {};
-    double others[kMost] = {};
-    double factor[kMost] = {};
+    double exps[kMost];
+    double below[kMost];
+    double maximum[kMost];
+    double logPivot[kMost];
+    double logMaximum[kMost];
+    double own[kMost];
+    double rest[kMost];
+    double mass[kMost];
+    double others[kMost];
+    double factor[kMost];
     double sum[kMost];
     double nll[kMost];
     double lseAboveMax[kMost];
@@ -659,6 +660,13 @@ class CrossEntropyKernel {
     double multiplier[kMost];
     double offset[kMost];
     double pivotGradient[kMost];
+
+    // A lane without a row. (Clearing all lanes beforehand took 500 cycles.)
+    SMOOTHLOSS_INLINE void clear(size_t n) {
+      for (double* numbers : {exps, below, maximum, logPivot, logMaximum, own, rest, mass, others, factor}) {
+        numbers[n] = 0.0;
+      }
+    }
   };
 
   void begin(const Strip& strip, size_t r, Solutions& to, size_t n) const {
