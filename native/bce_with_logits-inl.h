@@ -56,20 +56,18 @@ SMOOTHLOSS_INLINE V binaryLoss(V z, V a, V b, V logarithm) {
   return fma(add(a, b), logarithm, linear);
 }
 
-// T: of z and the gradient.
-template <typename At, typename T, bool kGeneral>
+template <typename At, bool kGeneral>
 struct BinaryVisitor {
   using V = typename At::V;
   using Real = typename At::Real;
-  At from;
-  const T* z;
+  Numbers<At> z;
   Pairs<At, kGeneral> pairs;
   At user;
   Real* losses;  // null: not asked for
   V rowWeight;
   V limit;
   At to;
-  T* gradient;  // null: not asked for
+  Real* gradient;  // null: not asked for
   V scale;
 
   template <typename Loads, size_t N>
@@ -79,7 +77,7 @@ struct BinaryVisitor {
     V logits[N], e[N];
     for (size_t i = 0; i < N; ++i) {
       const size_t column = c + i * At::kColumns;
-      logits[i] = loads.elements(from, z, column);
+      logits[i] = loads.elements(z.at, z.p, column);
       if constexpr (kGeneral) logits[i] = zeroWhereZero(logits[i], pairs.part(loads, column));
     }
     expOfMinusAbs(logits, e);
@@ -104,8 +102,7 @@ template <typename At, BinaryMetric kMetric>
 struct BinaryMetricVisitor {
   using V = typename At::V;
   using Real = typename At::Real;
-  At from;
-  const Real* z;
+  Numbers<At> z;
   Numbers<At> dense;
   At user;
   const uint8_t* mask;  // null: all take part
@@ -115,7 +112,7 @@ struct BinaryMetricVisitor {
     const V zero = set1(Real(0));
     const V one = set1(Real(1));
     V e[N];
-    for (size_t i = 0; i < N; ++i) terms[i] = loads.elements(from, z, c + i * At::kColumns);
+    for (size_t i = 0; i < N; ++i) terms[i] = loads.elements(z.at, z.p, c + i * At::kColumns);
     if (kMetric != BinaryMetric::kCorrect) expOfMinusAbs(terms, e);
     for (size_t i = 0; i < N; ++i) {
       const size_t column = c + i * At::kColumns;
@@ -135,12 +132,11 @@ struct BinaryMetricVisitor {
   }
 };
 
-template <typename T, typename At>
+template <typename At>
 class BceWithLogitsKernel {
   using V = typename At::V;
   using Real = typename At::Real;
   static constexpr size_t kRows = At::kRows;
-  static constexpr bool kSameType = std::is_same<T, Real>::value;
 
  public:
   using Layout = At;
@@ -149,8 +145,8 @@ class BceWithLogitsKernel {
     size_t first;  // row
     size_t rowCount;
     At user;
-    const T* x;
-    T* gradient;
+    const void* x;
+    void* gradient;
     size_t offset;
     bool any;  // of the rows takes part
     bool all;
@@ -192,8 +188,8 @@ class BceWithLogitsKernel {
     strip.first = row;
     strip.rowCount = count;
     strip.user = userLayout(As<At>(), batch_, count);
-    strip.x = static_cast<const T*>(batch_.logits) + offset;
-    strip.gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
+    strip.x = elementsAt(batch_.type, batch_.logits, offset);
+    strip.gradient = elementsAt(batch_.type, batch_.gradient, offset);
     strip.offset = offset;
     strip.all = true;
     for (size_t r = 0; r < kRows; ++r) {
@@ -213,22 +209,15 @@ class BceWithLogitsKernel {
   void part(Strip& strip, size_t, size_t first, size_t end) {
     const bool general = !strip.all || batch_.mask || batch_.weight || batch_.posWeight;
     const bool metrics = batch_.metrics || batch_.rowNll || batch_.rowEntropy;
-    // What is rare is written for the arithmetic's type only; other logits and gradients go through scratch memory.
-    const bool converts = terms_.any() || (!kSameType && (general || metrics));
     for (size_t c = first; c < end; c += kBlock) {
       const size_t n = end - c < kBlock ? end - c : kBlock;
-      const T* x = strip.x + strip.user.offset(c);
       const Numbers<At> dense = targetBlock(strip, c, n);
-      if (converts) {
-        Real* z = blockOf<Real>(scratch_, kLogitBlock);
-        strip.user.forEach(n, TermVisitor<At, T>{strip.user, x, scratchAt_, z, terms_});
-        if (metrics) addMetrics(strip, scratchAt_, z, dense, c, n);
-        add(strip, scratchAt_, z, dense, general, c, n);
+      const Numbers<At> z = termBlock(batch_, terms_, strip.user, strip.x, c, n, scratch_);
+      if (metrics) addMetrics(strip, z, dense, c, n);
+      if (general) {
+        add<true>(strip, z, dense, c, n);
       } else {
-        if constexpr (kSameType) {
-          if (metrics) addMetrics(strip, strip.user, x, dense, c, n);
-        }
-        add(strip, strip.user, x, dense, general, c, n);
+        add<false>(strip, z, dense, c, n);
       }
     }
   }
@@ -244,7 +233,10 @@ class BceWithLogitsKernel {
     for (size_t r = 0; r < strip.rowCount; ++r) {
       if (strip.classOf[r] == kNone) {
         // A strip with others has zeros here already.
-        if (strip.gradient && !strip.any) fillRow(strip.user, strip.gradient, batch_.classes, r, 0.0);
+        if (strip.gradient && !strip.any) {
+          withElements<Real>(batch_.type, strip.gradient,
+                             [&](auto* gradient) { fillRow(strip.user, gradient, batch_.classes, r, 0.0); });
+        }
         continue;
       }
       const size_t index = strip.first + r;
@@ -277,16 +269,8 @@ class BceWithLogitsKernel {
     return batch_.mask + offsetOf(batch_, strip.first, batch_.maskStride) + strip.user.offset(first);
   }
 
-  template <typename S>
-  void add(Strip& strip, const At& at, const S* z, const Numbers<At>& dense, bool general, size_t first, size_t n) {
-    if constexpr (std::is_same<S, Real>::value) {
-      if (general) return addAs<true>(strip, at, z, dense, first, n);
-    }
-    addAs<false>(strip, at, z, dense, first, n);
-  }
-
-  template <bool kGeneral, typename S>
-  void addAs(Strip& strip, const At& at, const S* z, const Numbers<At>& dense, size_t first, size_t n) {
+  template <bool kGeneral>
+  void add(Strip& strip, const Numbers<At>& z, const Numbers<At>& dense, size_t first, size_t n) {
     const bool perElement = batch_.weight && batch_.weightStride;
     const Pairs<At, kGeneral> pairs{
         dense,
@@ -301,46 +285,31 @@ class BceWithLogitsKernel {
         At::perRow(strip.takes)};
     Real* losses =
         batch_.losses ? static_cast<Real*>(batch_.losses) + strip.offset + strip.user.offset(first) : nullptr;
-    T* gradient = strip.gradient ? strip.gradient + strip.user.offset(first) : nullptr;
-    if constexpr (std::is_same<S, T>::value) {
-      if (terms_.cap == 0 || !gradient) return run(strip, at, z, pairs, losses, strip.user, gradient, n);
-    }
-    if constexpr (std::is_same<S, Real>::value) {
-      Real* numbers = gradient ? blockOf<Real>(scratch_, kNumberBlock) : nullptr;
-      run(strip, at, z, pairs, losses, scratchAt_, numbers, n);
-      if (!gradient) return;
-      if (terms_.cap != 0) {
-        strip.user.forEach(n, CapVisitor<At, T>{scratchAt_, numbers, z, strip.user, gradient, set1(terms_.cap)});
-      } else {
-        strip.user.forEach(n, CopyVisitor<At, Real, T>{scratchAt_, numbers, strip.user, gradient});
-      }
-    }
-  }
-  template <bool kGeneral, typename S>
-  void run(Strip& strip, const At& at, const S* z, const Pairs<At, kGeneral>& pairs, Real* losses, const At& to,
-           S* gradient, size_t n) {
-    const BinaryVisitor<At, S, kGeneral> visitor{at,
-                                                 z,
-                                                 pairs,
-                                                 strip.user,
-                                                 losses,
-                                                 At::perRow(strip.weight),
-                                                 At::perRow(strip.limit),
-                                                 to,
-                                                 gradient,
-                                                 At::perRow(strip.scale)};
+    const GradientBlock<At> gradient(batch_, strip.user, strip.gradient, first, scratch_);
+    const BinaryVisitor<At, kGeneral> visitor{z,
+                                              pairs,
+                                              strip.user,
+                                              losses,
+                                              At::perRow(strip.weight),
+                                              At::perRow(strip.limit),
+                                              gradient.at,
+                                              strip.gradient ? gradient.p : nullptr,
+                                              At::perRow(strip.scale)};
     strip.user.sum(n, At::skip(kNoColumns, 0), visitor, strip.loss);
+    if (!strip.gradient) return;
+    if (terms_.cap != 0) strip.user.forEach(n, CapVisitor<At>{z, gradient, set1(terms_.cap)});
+    gradient.deliver(batch_, strip.user, strip.gradient, first, n);
   }
 
-  void addMetrics(Strip& strip, const At& at, const Real* z, const Numbers<At>& dense, size_t first, size_t n) const {
-    addMetric<BinaryMetric::kNll>(strip, at, z, dense, first, n, strip.nll);
-    addMetric<BinaryMetric::kEntropy>(strip, at, z, dense, first, n, strip.entropy);
-    addMetric<BinaryMetric::kCorrect>(strip, at, z, dense, first, n, strip.correct);
+  void addMetrics(Strip& strip, const Numbers<At>& z, const Numbers<At>& dense, size_t first, size_t n) const {
+    addMetric<BinaryMetric::kNll>(strip, z, dense, first, n, strip.nll);
+    addMetric<BinaryMetric::kEntropy>(strip, z, dense, first, n, strip.entropy);
+    addMetric<BinaryMetric::kCorrect>(strip, z, dense, first, n, strip.correct);
   }
   template <BinaryMetric kMetric>
-  void addMetric(const Strip& strip, const At& at, const Real* z, const Numbers<At>& dense, size_t first, size_t n,
+  void addMetric(const Strip& strip, const Numbers<At>& z, const Numbers<At>& dense, size_t first, size_t n,
                  double* sums) const {
-    const BinaryMetricVisitor<At, kMetric> visitor{at, z, dense, strip.user, maskOf(strip, first)};
+    const BinaryMetricVisitor<At, kMetric> visitor{z, dense, strip.user, maskOf(strip, first)};
     strip.user.sum(n, At::skip(kNoColumns, 0), visitor, sums);
   }
 };

@@ -1,8 +1,8 @@
 // Softmax cross entropy. Include after targets-inl.h, in a backend's unnamed namespace. lib/js/cross-entropy.ts mirrors
 // this file.
 //
-// One kernel for every combination of options. It is instantiated for the type of the logits and the direction of the
-// vectors only; everything else is a part that it runs or leaves out for a block of 512 columns at a time, where asking
+// One kernel for every combination of options. It is instantiated for the type of the arithmetic and the direction of
+// the vectors only; everything else is a part that it runs or leaves out for a block of 512 columns at a time, where asking
 // costs nothing: the terms of the logits (into scratch memory, from where the rest reads them), the target's blend of
 // soft targets, smoothing and weights (likewise), the sums over it, the entropy, the derivative of the cap. So parts
 // add up, and do not multiply. A part that does have variants has them as a template argument of its visitor.
@@ -209,14 +209,14 @@ struct SoftmaxSums {
 };
 
 // Without kGeneral: for batches that isPlain, of rows whose parts are all left out. Asking for each costs a row of ten
-// classes a tenth of its time, so this is one more instance of the kernel for each number type.
+// classes a tenth of its time, so this is one more instance of the kernel for each number type, T. With kGeneral T is
+// the arithmetic's.
 template <typename T, typename At, bool kGeneral>
 class CrossEntropyKernel {
   using V = typename At::V;
   using Real = typename At::Real;
   static constexpr size_t kRows = At::kRows;
   static constexpr size_t kTile = kRows == 1 ? 16 : 1;  // strips that go through each step together
-  static constexpr bool kSameType = std::is_same<T, Real>::value;
 
  public:
   using Layout = At;
@@ -225,8 +225,8 @@ class CrossEntropyKernel {
     size_t first;  // row
     size_t rowCount;
     At user;  // how the caller's arrays lie
-    const T* x;
-    T* gradient;
+    const void* x;
+    void* gradient;
     Real* exps;  // in the gradient or in scratch memory; null: nowhere
     At expsAt;
     bool any;  // of the rows takes part
@@ -261,7 +261,7 @@ class CrossEntropyKernel {
         wantsNll_(batch.metrics || batch.rowNll != nullptr),
         wantsEntropy_(batch.metrics || batch.rowEntropy != nullptr),
         wantsArgmax_(soft_ || wantsEntropy_ || batch.prediction != nullptr),
-        inGradient_(kSameType && batch.inner == 1 && batch.gradient && terms_.cap == 0 && !wantsEntropy_),
+        inGradient_(!isHalf(batch.type) && batch.inner == 1 && batch.gradient && terms_.cap == 0 && !wantsEntropy_),
         cached_(batch.gradient && !inGradient_ && !split ? Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock
                                                          : 0) {}
 
@@ -294,7 +294,7 @@ class CrossEntropyKernel {
   }
 
   // The same for one strip that lies elsewhere: x and gradient in whole vectors, as in scratch memory.
-  void runApart(size_t row, size_t rows, const T* x, T* gradient, Sums& sums) {
+  void runApart(size_t row, size_t rows, const void* x, void* gradient, Sums& sums) {
     Strip strip;
     enterAt(strip, row, rows, 0, scratchAt_, x, gradient);
     if (strip.any) {
@@ -344,8 +344,6 @@ class CrossEntropyKernel {
 
  private:
   bool transforms() const { return kGeneral && transforms_; }
-  // Whether z comes from scratch memory: half types do in the general kernel, which is then written once for all types.
-  bool copies() const { return kGeneral && (transforms_ || !kSameType); }
   bool capped() const { return kGeneral && terms_.cap != 0; }
   bool soft() const { return kGeneral && soft_; }
   bool wantsNll() const { return kGeneral && wantsNll_; }
@@ -356,10 +354,10 @@ class CrossEntropyKernel {
   // Turns to the rows [row, row + rows), strip number inTile of its tile.
   void enter(Strip& strip, size_t row, size_t rows, size_t inTile) {
     const size_t offset = offsetOf(batch_, row, batch_.rowStride);
-    enterAt(strip, row, rows, inTile, userLayout(As<At>(), batch_, rows), static_cast<const T*>(batch_.logits) + offset,
-            batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr);
+    enterAt(strip, row, rows, inTile, userLayout(As<At>(), batch_, rows),
+            elementsAt(batch_.type, batch_.logits, offset), elementsAt(batch_.type, batch_.gradient, offset));
   }
-  void enterAt(Strip& strip, size_t row, size_t rows, size_t inTile, const At& user, const T* x, T* gradient) {
+  void enterAt(Strip& strip, size_t row, size_t rows, size_t inTile, const At& user, const void* x, void* gradient) {
     strip.first = row;
     strip.rowCount = rows;
     strip.user = user;
@@ -369,8 +367,8 @@ class CrossEntropyKernel {
     strip.expsAt = scratchAt_;
     if (cached_ > 0) {
       strip.exps = reinterpret_cast<Real*>(scratch_.row) + inTile * batch_.classes;
-    } else if constexpr (kSameType) {
-      if (inGradient_) strip.exps = strip.gradient;
+    } else {
+      if (inGradient_) strip.exps = static_cast<Real*>(strip.gradient);
       strip.expsAt = strip.user;
     }
     strip.any = false;
@@ -384,12 +382,18 @@ class CrossEntropyKernel {
     }
   }
 
-  // z of a block, in scratch memory.
-  const Real* termBlock(const Strip& strip, size_t first, size_t n) {
-    Real* z = blockOf<Real>(scratch_, kLogitBlock);
-    TermVisitor<At, T> visitor{strip.user, strip.x + strip.user.offset(first), scratchAt_, z, terms_};
-    strip.user.forEach(n, visitor);
-    return z;
+  // Calls action with the elements at p, rows of logits or of their gradient.
+  template <typename P, typename Action>
+  auto with(P* p, const Action& action) const {
+    if constexpr (kGeneral) {
+      return withElements<Real>(batch_.type, p, action);
+    } else {
+      return action(static_cast<std::conditional_t<std::is_const<P>::value, const T, T>*>(p));
+    }
+  }
+
+  Numbers<At> zBlock(const Strip& strip, size_t first, size_t n) {
+    return termBlock(batch_, terms_, strip.user, strip.x, first, n, scratch_);
   }
 
   // w t' of a block of soft targets; the shares t' too.
@@ -422,16 +426,14 @@ class CrossEntropyKernel {
   // The columns' part in the maximum of each row.
   void findLargest(Strip& strip, size_t first, size_t end) {
     if (!transforms() && !wantsArgmax()) {
-      strip.largest.take(strip.user, strip.x + strip.user.offset(first), first, end - first, false);
+      with(strip.x,
+           [&](auto* x) { strip.largest.take(strip.user, x + strip.user.offset(first), first, end - first, false); });
       return;
     }
     for (size_t c = first; c < end; c += kBlock) {
       const size_t n = end - c < kBlock ? end - c : kBlock;
-      if (transforms()) {
-        strip.largest.take(scratchAt_, termBlock(strip, c, n), c, n, wantsArgmax());
-      } else {
-        strip.largest.take(strip.user, strip.x + strip.user.offset(c), c, n, true);
-      }
+      const Numbers<At> z = zBlock(strip, c, n);
+      strip.largest.take(z.at, z.p, c, n, wantsArgmax());
     }
   }
 
@@ -460,17 +462,18 @@ class CrossEntropyKernel {
     const bool smooths = !soft() && anyMass(strip);
     for (size_t c = first; c < end; c += kBlock) {
       const size_t n = end - c < kBlock ? end - c : kBlock;
-      if (copies()) {
-        scanTerms(strip, c, n, smooths, numbers);
+      if constexpr (kGeneral) {
+        const Numbers<At> z = zBlock(strip, c, n);
+        scanBlock(strip, z.at, z.p, c, n, smooths, numbers);
       } else {
-        scanBlock(strip, strip.user, strip.x + strip.user.offset(c), c, n, smooths, numbers);
+        scanBlock(strip, strip.user, static_cast<const T*>(strip.x) + strip.user.offset(c), c, n, smooths, numbers);
       }
     }
   }
 
   double zOf(const Strip& strip, size_t c, size_t r) const {
-    const T x = *strip.user.element(strip.x, c, r);
-    return transforms() ? terms_.ofOne(x) : toDouble(x);
+    const double x = with(strip.x, [&](auto* row) { return toDouble(*strip.user.element(row, c, r)); });
+    return transforms() ? terms_.ofOne(x) : x;
   }
 
   static bool anyMass(const Strip& strip) {
@@ -480,13 +483,7 @@ class CrossEntropyKernel {
     return false;
   }
 
-  SMOOTHLOSS_NOINLINE void scanTerms(Strip& strip, size_t first, size_t n, bool smooths,
-                                     const ExpNumbers<At>& numbers) {
-    scanBlock(strip, scratchAt_, termBlock(strip, first, n), first, n, smooths, numbers);
-  }
-
-  template <typename S>
-  SMOOTHLOSS_INLINE void scanBlock(Strip& strip, const At& at, const S* z, size_t first, size_t n, bool smooths,
+  SMOOTHLOSS_INLINE void scanBlock(Strip& strip, const At& at, const T* z, size_t first, size_t n, bool smooths,
                                    const ExpNumbers<At>& numbers) {
     if (soft()) {
       scanSoft(strip, at, z, first, n);
@@ -510,7 +507,7 @@ class CrossEntropyKernel {
         double lesser[kRows] = {};
         size_t largest[kRows];
         for (size_t r = 0; r < kRows; ++r) largest[r] = strip.rows[r].predicted;
-        at.sum(n, At::skip(kNoColumns, 0), SpreadVisitor<At, S>{at, z, outAt, out, At::perRow(strip.largest.maximum)},
+        at.sum(n, At::skip(kNoColumns, 0), SpreadVisitor<At, T>{at, z, outAt, out, At::perRow(strip.largest.maximum)},
                spread);
         at.sum(n, At::skip(largest, first), ElementVisitor<At, Real>{outAt, out}, lesser);
         for (size_t r = 0; r < kRows; ++r) {
@@ -525,41 +522,40 @@ class CrossEntropyKernel {
   }
 
   // Adds up a block's exponentials, and stores them if kStore. Hardly any rows are shifted.
-  template <bool kStore, typename S>
-  SMOOTHLOSS_INLINE void sumExps(const At& at, const S* z, size_t n, const typename At::Skip& skip,
+  template <bool kStore>
+  SMOOTHLOSS_INLINE void sumExps(const At& at, const T* z, size_t n, const typename At::Skip& skip,
                                  const ExpNumbers<At>& numbers, const At& to, Real* out, double* sums) const {
     const V shift = At::perRow(numbers.shift);
     const V floor = At::perRow(numbers.floor);
     const V magic = At::perRow(numbers.magic);
-    const size_t ahead = batch_.rowStride * sizeof(S);
+    const size_t ahead = batch_.rowStride * sizeof(T);
     if (numbers.shifts) {
-      at.sum(n, skip, ExpVisitor<At, S, kStore, true>{at, z, to, out, ahead, shift, floor, magic}, sums);
+      at.sum(n, skip, ExpVisitor<At, T, kStore, true>{at, z, to, out, ahead, shift, floor, magic}, sums);
     } else {
-      at.sumInline(n, skip, ExpVisitor<At, S, kStore, false>{at, z, to, out, ahead, shift, floor, magic}, sums);
+      at.sumInline(n, skip, ExpVisitor<At, T, kStore, false>{at, z, to, out, ahead, shift, floor, magic}, sums);
     }
   }
 
   // below of each row += Σ over the block's columns but the pivot of factor_c · (z_c − max), at most 0 for factors ≥ 0.
   // Classes whose factor is 0 add nothing, −Infinity logits included.
-  template <typename S, Factors kFactors>
-  SMOOTHLOSS_INLINE void addBelow(Strip& strip, const FactorLoads<At, kFactors>& factors, const At& at, const S* z,
+  template <Factors kFactors>
+  SMOOTHLOSS_INLINE void addBelow(Strip& strip, const FactorLoads<At, kFactors>& factors, const At& at, const T* z,
                                   size_t first, size_t n) {
     double sums[kRows] = {};
-    BelowVisitor<At, S, kFactors> visitor{at, z, factors, At::perRow(strip.largest.maximum)};
+    BelowVisitor<At, T, kFactors> visitor{at, z, factors, At::perRow(strip.largest.maximum)};
     at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
     for (size_t r = 0; r < kRows; ++r) {
       SoftmaxRow& row = strip.rows[r];
       if (!(sums[r] > -kInfinity) && row.target.y != kNone) {
         const size_t second = hasSecond(row.target) && row.zSecond == -kInfinity ? row.target.second : kNone;
-        sums[r] = exactBelow<At, S, kFactors>(at, z, factors, n, r, row.pivot - first, second - first, row.maximum);
+        sums[r] = exactBelow<At, T, kFactors>(at, z, factors, n, r, row.pivot - first, second - first, row.maximum);
       }
       strip.sums[r].below += sums[r];
     }
   }
 
   // What is summed over a block of soft targets.
-  template <typename S>
-  SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const S* z, size_t first, size_t n) {
+  SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const T* z, size_t first, size_t n) {
     Numbers<At> dense, shares;
     const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
     double rest[kRows] = {};
@@ -578,11 +574,11 @@ class CrossEntropyKernel {
       ElementVisitor<At, Real> visitor{dense.at, dense.p};
       at.sum(n, all, visitor, sum);
       const FactorLoads<At, Factors::kElements> factors{nullptr, dense.at, dense.p};
-      BelowVisitor<At, S, Factors::kElements> belows{at, z, factors, At::perRow(strip.largest.maximum)};
+      BelowVisitor<At, T, Factors::kElements> belows{at, z, factors, At::perRow(strip.largest.maximum)};
       at.sum(n, all, belows, below);
       for (size_t r = 0; r < kRows; ++r) {
         if (below[r] > -kInfinity || strip.rows[r].target.y == kNone) continue;
-        below[r] = exactBelow<At, S, Factors::kElements>(at, z, factors, n, r, kNone, kNone, strip.rows[r].maximum);
+        below[r] = exactBelow<At, T, Factors::kElements>(at, z, factors, n, r, kNone, kNone, strip.rows[r].maximum);
       }
     }
     if (batch_.metrics) strip.labels.take(dense.at, dense.p, first, n, true);
@@ -790,56 +786,49 @@ class CrossEntropyKernel {
     const size_t step = whole ? end - first : kBlock;
     for (size_t c = first; any && c < end; c += step) {
       const size_t n = end - c < step ? end - c : step;
-      T* gradient = strip.gradient + strip.user.offset(c);
       const bool again = !inGradient_ && c + n > cached_;  // the exponentials
-      const Real* z = copies() && (capped() || again) ? termBlock(strip, c, n) : nullptr;
-      Numbers<At> e;
-      if (!again) {
-        e = {strip.expsAt, strip.exps + strip.expsAt.offset(c)};
+      const Numbers<At> e = again ? Numbers<At>{scratchAt_, blockOf<Real>(scratch_, kExpBlock)}
+                                  : Numbers<At>{strip.expsAt, strip.exps + strip.expsAt.offset(c)};
+      if constexpr (kGeneral) {
+        const Numbers<At> z = capped() || again ? zBlock(strip, c, n) : Numbers<At>{};
+        if (again) expBlock(z.at, z.p, n, numbers);
+        const GradientBlock<At> gradient(batch_, strip.user, strip.gradient, c, scratch_);
+        writeGradient(strip, e, gradient.at, gradient.p, c, n, scale, offset);
+        if (capped()) strip.user.forEach(n, CapVisitor<At>{z, gradient, set1(terms_.cap)});
+        gradient.deliver(batch_, strip.user, strip.gradient, c, n);
       } else {
-        e = {scratchAt_, blockOf<Real>(scratch_, kExpBlock)};
-        if (copies()) {
-          expBlock(scratchAt_, z, n, numbers);
-        } else {
-          expBlock(strip.user, strip.x + strip.user.offset(c), n, numbers);
-        }
-      }
-      if (capped()) {
-        Real* uncapped = blockOf<Real>(scratch_, kNumberBlock);
-        gradientBlock(strip, e, scratchAt_, uncapped, c, n, scale, offset);
-        CapVisitor<At, T> visitor{scratchAt_, uncapped, z, strip.user, gradient, set1(terms_.cap)};
-        strip.user.forEach(n, visitor);
-      } else {
-        gradientBlock(strip, e, strip.user, gradient, c, n, scale, offset);
+        if (again) expBlock(strip.user, static_cast<const T*>(strip.x) + strip.user.offset(c), n, numbers);
+        writeGradient(strip, e, strip.user, static_cast<T*>(strip.gradient) + strip.user.offset(c), c, n, scale,
+                      offset);
       }
     }
   }
 
   // What the gradient has apart: the targets' classes, and whole rows without one.
   void finishRows(const Strip& strip) {
-    for (size_t r = 0; r < strip.rowCount; ++r) {
-      const SoftmaxRow& row = strip.rows[r];
-      if (row.target.y == kNone || !row.defined) {
-        fillRow(strip.user, strip.gradient, batch_.classes, r, row.target.y == kNone ? 0.0 : kNaN);
-        continue;
+    with(strip.gradient, [&](auto* gradient) {
+      for (size_t r = 0; r < strip.rowCount; ++r) {
+        const SoftmaxRow& row = strip.rows[r];
+        if (row.target.y == kNone || !row.defined) {
+          fillRow(strip.user, gradient, batch_.classes, r, row.target.y == kNone ? 0.0 : kNaN);
+          continue;
+        }
+        put(strip.user.element(gradient, row.pivot, r),
+            row.pivotGradient * (capped() ? terms_.slope(row.zPivot) : 1.0));
+        if (hasSecond(row.target)) {
+          put(strip.user.element(gradient, row.target.second, r), row.secondGradient * terms_.slope(row.zSecond));
+        }
       }
-      put(strip.user.element(strip.gradient, row.pivot, r),
-          row.pivotGradient * (capped() ? terms_.slope(row.zPivot) : 1.0));
-      if (hasSecond(row.target)) {
-        put(strip.user.element(strip.gradient, row.target.second, r), row.secondGradient * terms_.slope(row.zSecond));
-      }
-    }
+    });
   }
 
-  template <typename S>
-  void expBlock(const At& at, const S* z, size_t n, const ExpNumbers<At>& numbers) {
-    at.forEach(n, ExpVisitor<At, S, true, true>{at, z, scratchAt_, blockOf<Real>(scratch_, kExpBlock), 0,
+  void expBlock(const At& at, const T* z, size_t n, const ExpNumbers<At>& numbers) {
+    at.forEach(n, ExpVisitor<At, T, true, true>{at, z, scratchAt_, blockOf<Real>(scratch_, kExpBlock), 0,
                                                 At::perRow(numbers.shift), At::perRow(numbers.floor),
                                                 At::perRow(numbers.magic)});
   }
 
-  template <typename U>
-  void gradientBlock(const Strip& strip, const Numbers<At>& e, const At& to, U* gradient, size_t first, size_t n,
+  void writeGradient(const Strip& strip, const Numbers<At>& e, const At& to, T* gradient, size_t first, size_t n,
                      const Real* scale, const Real* offset) {
     if (soft()) {
       Numbers<At> dense, shares;
@@ -853,18 +842,19 @@ class CrossEntropyKernel {
       gradientOf(e, FactorLoads<At, Factors::kOnes>{nullptr, to, nullptr}, to, gradient, n, scale, offset);
     }
   }
-  template <typename U, Factors kFactors>
-  static void gradientOf(const Numbers<At>& e, const FactorLoads<At, kFactors>& factors, const At& to, U* gradient,
+  template <Factors kFactors>
+  static void gradientOf(const Numbers<At>& e, const FactorLoads<At, kFactors>& factors, const At& to, T* gradient,
                          size_t n, const Real* scale, const Real* offset) {
-    GradientVisitor<At, U, kFactors> visitor{e.at, e.p, factors, to, gradient, At::perRow(scale), At::perRow(offset)};
+    GradientVisitor<At, T, kFactors> visitor{e.at, e.p, factors, to, gradient, At::perRow(scale), At::perRow(offset)};
     to.forEach(n, visitor);
   }
 };
 
 // Short rows, as many at a time as a vector has lanes: turned, so that a vector holds the same column of each, and
 // their gradient turned back: a fifth less time for ten classes, half of it for half types; about the same for 16.
-template <typename T, typename At>
+template <typename T, typename V>
 class ShortCrossEntropy {
+  using At = Across<V>;
   using Real = typename At::Real;
   static constexpr size_t kRows = At::kRows;
 
@@ -909,6 +899,7 @@ class ShortCrossEntropy {
   static Batch turn(const Batch& batch) {
     Batch turned = batch;
     turned.inner = kRows;
+    turned.type = std::is_same<Real, double>::value ? Type::kFloat64 : Type::kFloat32;
     return turned;
   }
 
@@ -920,7 +911,7 @@ class ShortCrossEntropy {
 };
 inline bool isShort(const Batch& batch) {
   return batch.inner == 1 && !batch.dense && batch.rows >= Vec::kWidth &&
-         batch.classes <= ShortCrossEntropy<float, Across<Vec>>::kMostClasses;
+         batch.classes <= ShortCrossEntropy<float, Vec>::kMostClasses;
 }
 
 // Whether a batch asks for nothing but the loss of single classes and its gradient.

@@ -8,12 +8,12 @@
 // A class whose w_k t'_k is 0 adds nothing, whatever its x_k.
 
 // gradient_c ← factor_c · scale.
-template <typename At, typename T, Factors kFactors>
+template <typename At, Factors kFactors>
 struct ScaleVisitor {
   using V = typename At::V;
   FactorLoads<At, kFactors> factors;
   At to;
-  T* gradient;
+  typename At::Real* gradient;
   V scale;
 
   template <typename Loads, size_t N>
@@ -71,7 +71,7 @@ struct DivergenceVisitor {
   }
 };
 
-template <typename T, typename At>
+template <typename At>
 class LinearKernel {
   using V = typename At::V;
   using Real = typename At::Real;
@@ -84,8 +84,8 @@ class LinearKernel {
     size_t first;  // row
     size_t rowCount;
     At user;
-    const T* x;  // null: smoothLabels
-    T* gradient;
+    const void* x;  // null: smoothLabels
+    void* gradient;
     size_t offset;
     bool any;      // of the rows takes part
     bool smooths;  // of the rows has smoothing mass
@@ -134,8 +134,8 @@ class LinearKernel {
     strip.first = row;
     strip.rowCount = count;
     strip.user = userLayout(As<At>(), batch_, count);
-    strip.x = batch_.logits ? static_cast<const T*>(batch_.logits) + offset : nullptr;
-    strip.gradient = batch_.gradient ? static_cast<T*>(batch_.gradient) + offset : nullptr;
+    strip.x = elementsAt(batch_.type, batch_.logits, offset);
+    strip.gradient = elementsAt(batch_.type, batch_.gradient, offset);
     strip.offset = offset;
     strip.largest.clear();
     for (size_t r = 0; r < kRows; ++r) {
@@ -212,13 +212,13 @@ class LinearKernel {
   }
 
   void addClasses(Strip& strip, size_t first, size_t n) {
-    const T* block = strip.x + strip.user.offset(first);
-    if (wantsArgmax_) strip.largest.take(strip.user, block, first, n, true);
+    const Numbers<At> x = logitBlock(batch_, strip.user, strip.x, first, n, scratch_);
+    if (wantsArgmax_) strip.largest.take(x.at, x.p, first, n, true);
     if (!strip.smooths) return;
     if (batch_.smoothing) {
-      addLinear(smoothingFactors(strip, first), strip, block, first, n);
+      addLinear(smoothingFactors(strip, first), strip, x, first, n);
     } else {
-      addLinear(FactorLoads<At, Factors::kOnes>{nullptr, strip.user, nullptr}, strip, block, first, n);
+      addLinear(FactorLoads<At, Factors::kOnes>{nullptr, strip.user, nullptr}, strip, x, first, n);
     }
   }
 
@@ -229,13 +229,15 @@ class LinearKernel {
   void finishRow(const Strip& strip, size_t r) {
     const ClassTarget& target = strip.targets[r];
     const bool takes = target.y != kNone;
-    if (!takes || (!batch_.dense && !strip.smooths)) fillRow(strip.user, strip.gradient, batch_.classes, r, 0.0);
-    if (!takes || batch_.dense) return;
-    const double upstream = upstreamOf(batch_, strip.first + r);
-    put(strip.user.element(strip.gradient, target.y, r), 0.0 - upstream * target.own);
-    if (target.second != kNone) {
-      put(strip.user.element(strip.gradient, target.second, r), 0.0 - upstream * target.ownSecond);
-    }
+    withElements<Real>(batch_.type, strip.gradient, [&](auto* gradient) {
+      if (!takes || (!batch_.dense && !strip.smooths)) fillRow(strip.user, gradient, batch_.classes, r, 0.0);
+      if (!takes || batch_.dense) return;
+      const double upstream = upstreamOf(batch_, strip.first + r);
+      put(strip.user.element(gradient, target.y, r), 0.0 - upstream * target.own);
+      if (target.second != kNone) {
+        put(strip.user.element(gradient, target.second, r), 0.0 - upstream * target.ownSecond);
+      }
+    });
   }
 
   void reportRow(const Strip& strip, size_t r, Sums& sums) {
@@ -249,11 +251,11 @@ class LinearKernel {
     double loss = linear;
     double nll = 0.0;
     if (!batch_.dense) {
-      const double own = toDouble(*strip.user.element(strip.x, target.y, r));
+      const double own = xOf(strip, target.y, r);
       loss = target.own > 0.0 ? -(target.own * own) : 0.0;
       if (target.lambda > 0.0) nll = -(target.lambda * own);
       if (target.second != kNone) {
-        const double second = toDouble(*strip.user.element(strip.x, target.second, r));
+        const double second = xOf(strip, target.second, r);
         if (target.ownSecond > 0.0) loss -= target.ownSecond * second;
         if (target.lambda < 1.0) nll -= (1.0 - target.lambda) * second;
       }
@@ -274,7 +276,7 @@ class LinearKernel {
   void diverge(Strip& strip, const Numbers<At>& dense, Real* targets, size_t first, size_t n) {
     const size_t offset = strip.user.offset(first);
     const DivergenceVisitor<At, kLogTarget> visitor{
-        realBlock(strip.user, strip.x + offset, n, scratch_, kLogitBlock),
+        logitBlock(batch_, strip.user, strip.x, first, n, scratch_),
         dense,
         classFactors(batch_.weight, first),
         scratchAt_,
@@ -288,29 +290,33 @@ class LinearKernel {
 
   // linear[r] += Σ over the block's columns but those of the target of factor_c · x_c.
   template <Factors kFactors>
-  void addLinear(const FactorLoads<At, kFactors>& factors, Strip& strip, const T* block, size_t first, size_t n) {
+  void addLinear(const FactorLoads<At, kFactors>& factors, Strip& strip, const Numbers<At>& x, size_t first, size_t n) {
     const Real zeros[kRows] = {};
     double sums[kRows] = {};
-    BelowVisitor<At, T, kFactors> visitor{strip.user, block, factors, At::perRow(zeros)};
+    BelowVisitor<At, Real, kFactors> visitor{x.at, x.p, factors, At::perRow(zeros)};
     strip.user.sum(n, At::skip(strip.skips, first), visitor, sums);
     for (size_t r = 0; r < kRows; ++r) {
       const ClassTarget& target = strip.targets[r];
       if (target.y == kNone) continue;
       const size_t second = target.second - first;
       if (!(sums[r] > -kInfinity)) {
-        sums[r] = exactBelow<At, T, kFactors>(strip.user, block, factors, n, r, target.y - first, second, 0.0);
+        sums[r] = exactBelow<At, Real, kFactors>(x.at, x.p, factors, n, r, target.y - first, second, 0.0);
       } else if (target.second != kNone && second < n) {
         const double factor = smoothingOf(batch_, target.second);
-        if (factor > 0.0) sums[r] -= factor * toDouble(*strip.user.element(strip.x, target.second, r));
+        if (factor > 0.0) sums[r] -= factor * xOf(strip, target.second, r);
       }
       strip.linear[r] += sums[r];
     }
   }
 
   template <Factors kFactors>
-  static void scaleBlock(const FactorLoads<At, kFactors>& factors, const Strip& strip, size_t first, size_t n) {
-    ScaleVisitor<At, T, kFactors> visitor{factors, strip.user, strip.gradient + strip.user.offset(first),
-                                          At::perRow(strip.scale)};
-    strip.user.forEach(n, visitor);
+  void scaleBlock(const FactorLoads<At, kFactors>& factors, const Strip& strip, size_t first, size_t n) {
+    const GradientBlock<At> gradient(batch_, strip.user, strip.gradient, first, scratch_);
+    strip.user.forEach(n, ScaleVisitor<At, kFactors>{factors, gradient.at, gradient.p, At::perRow(strip.scale)});
+    gradient.deliver(batch_, strip.user, strip.gradient, first, n);
+  }
+
+  double xOf(const Strip& strip, size_t c, size_t r) const {
+    return withElements<Real>(batch_.type, strip.x, [&](auto* x) { return toDouble(*strip.user.element(x, c, r)); });
   }
 };

@@ -13,33 +13,26 @@
 
 #include "bce_with_logits-inl.h"
 
-// Calls action(As<Kernel>()) with the kernel for the batch's number type, in one direction of vectors.
-template <template <typename, typename> class Kernel, template <typename> class Layout, typename Action>
-SMOOTHLOSS_INLINE void forType(const Batch& batch, const Action& action) {
-  switch (batch.type) {
-    case Type::kFloat32:
-      return action(As<Kernel<float, Layout<Vec>>>());
-    case Type::kFloat64:
-      return action(As<Kernel<double, Layout<DoubleVec>>>());
-    case Type::kFloat16:
-      return action(As<Kernel<Half, Layout<Vec>>>());
-    case Type::kBfloat16:
-      return action(As<Kernel<Bfloat16, Layout<Vec>>>());
-  }
-}
 // A vector of one number has no direction.
 constexpr bool kHasAlong = Vec::kWidth > 1;
-template <template <typename, typename> class Kernel, typename Action>
+
+// Calls action(As<Kernel>()) with the kernel for the batch's arithmetic and the direction of its vectors.
+template <template <typename> class Kernel, typename Action>
 SMOOTHLOSS_INLINE void forBatch(const Batch& batch, const Action& action) {
+  const bool isDouble = batch.type == Type::kFloat64;
   if constexpr (kHasAlong) {
-    if (batch.inner == 1) return forType<Kernel, Along>(batch, action);
+    if (batch.inner == 1) return isDouble ? action(As<Kernel<Along<DoubleVec>>>()) : action(As<Kernel<Along<Vec>>>());
   }
-  forType<Kernel, Across>(batch, action);
+  return isDouble ? action(As<Kernel<Across<DoubleVec>>>()) : action(As<Kernel<Across<Vec>>>());
 }
 
-template <template <typename, typename> class Kernel>
+template <typename Kernel>
+void addRowsWith(As<Kernel>, const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
+  Kernel(batch, scratch).run(begin, end, sums);
+}
+template <template <typename> class Kernel>
 void addRows(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
-  forBatch<Kernel>(batch, [&](auto as) { typename decltype(as)::Type(batch, scratch).run(begin, end, sums); });
+  forBatch<Kernel>(batch, [&](auto as) { addRowsWith(as, batch, begin, end, scratch, sums); });
 }
 
 template <typename Kernel>
@@ -79,26 +72,36 @@ void splitStrip(As<Kernel>, const Batch& batch, Split& split, Scratch& scratch, 
       break;
   }
 }
-template <template <typename, typename> class Kernel>
+template <template <typename> class Kernel>
 void splitRows(const Batch& batch, Split& split, Scratch& scratch, Sums& sums) {
   forBatch<Kernel>(batch, [&](auto as) { splitStrip(as, batch, split, scratch, sums); });
 }
 
-template <typename T, typename At>
-using GeneralCrossEntropy = CrossEntropyKernel<T, At, true>;
-template <typename T, typename At>
-using PlainCrossEntropy = CrossEntropyKernel<T, At, false>;
+template <typename At>
+using GeneralCrossEntropy = CrossEntropyKernel<typename At::Real, At, true>;
+template <typename T, typename V>
+using PlainCrossEntropy = CrossEntropyKernel<T, Along<V>, false>;
+
+// Calls action(As<Kernel>()) with the kernel for the batch's number type.
+template <template <typename, typename> class Kernel, typename Action>
+SMOOTHLOSS_INLINE void forType(Type type, const Action& action) {
+  switch (type) {
+    case Type::kFloat32:
+      return action(As<Kernel<float, Vec>>());
+    case Type::kFloat64:
+      return action(As<Kernel<double, DoubleVec>>());
+    case Type::kFloat16:
+      return action(As<Kernel<Half, Vec>>());
+    case Type::kBfloat16:
+      return action(As<Kernel<Bfloat16, Vec>>());
+  }
+}
 
 void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
   if constexpr (kHasAlong) {
-    if (isShort(batch)) {
-      return forType<ShortCrossEntropy, Across>(
-          batch, [&](auto as) { typename decltype(as)::Type(batch, scratch).run(begin, end, sums); });
-    }
-    if (isPlain(batch)) {
-      return forType<PlainCrossEntropy, Along>(
-          batch, [&](auto as) { typename decltype(as)::Type(batch, scratch).run(begin, end, sums); });
-    }
+    const auto run = [&](auto as) { addRowsWith(as, batch, begin, end, scratch, sums); };
+    if (isShort(batch)) return forType<ShortCrossEntropy>(batch.type, run);
+    if (isPlain(batch)) return forType<PlainCrossEntropy>(batch.type, run);
   }
   addRows<GeneralCrossEntropy>(batch, begin, end, scratch, sums);
 }

@@ -87,10 +87,6 @@ SMOOTHLOSS_INLINE void toElement(float x, float& element) { element = x; }
 SMOOTHLOSS_INLINE void toElement(double x, double& element) { element = x; }
 SMOOTHLOSS_INLINE void toElement(float x, Half& element) { element = toHalf(x); }
 SMOOTHLOSS_INLINE void toElement(float x, Bfloat16& element) { element = toBfloat16(x); }
-SMOOTHLOSS_INLINE void putNaN(float* p) { *p = std::numeric_limits<float>::quiet_NaN(); }
-SMOOTHLOSS_INLINE void putNaN(double* p) { *p = kNaN; }
-SMOOTHLOSS_INLINE void putNaN(Half* p) { *p = {0x7e00}; }
-SMOOTHLOSS_INLINE void putNaN(Bfloat16* p) { *p = {0x7fc0}; }
 
 // One kind of NaN, whatever the CPU made.
 template <typename V>
@@ -102,12 +98,7 @@ SMOOTHLOSS_INLINE V oneNaN(V a) {
 template <typename Real>
 SMOOTHLOSS_INLINE void putResult(void* results, size_t row, double x) {
   if (results == nullptr) return;
-  Real* p = static_cast<Real*>(results) + row;
-  if (x == x) {
-    *p = static_cast<Real>(x);
-  } else {
-    putNaN(p);
-  }
+  static_cast<Real*>(results)[row] = x == x ? static_cast<Real>(x) : std::numeric_limits<Real>::quiet_NaN();
 }
 
 SMOOTHLOSS_INLINE double oneNaN(double x) { return x == x ? x : kNaN; }
@@ -266,10 +257,9 @@ struct Terms {
     const V z = mul(x, set1(scale));
     return cap != 0 ? mul(set1(cap), tanh(div(z, set1(cap)))) : z;
   }
-  template <typename T>
-  SMOOTHLOSS_INLINE double ofOne(T x) const {
+  SMOOTHLOSS_INLINE double ofOne(double x) const {
     typename V::Real z[V::kWidth];
-    store(z, of(set1(static_cast<typename V::Real>(toDouble(x)))));
+    store(z, of(set1(static_cast<typename V::Real>(x))));
     return toDouble(z[0]);
   }
   // dz/dx / logitScale.
@@ -299,39 +289,11 @@ struct TermVisitor {
   }
 };
 
-// gradient ← numbers · (1 − (z/softcap)²), the derivative of softcap · tanh.
-template <typename At, typename T>
-struct CapVisitor {
-  using V = typename At::V;
-  using Real = typename At::Real;
-  At scratch;
-  const Real* numbers;
-  const Real* z;
-  At to;
-  T* gradient;
-  V cap;
-
-  template <typename Loads, size_t N>
-  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&)[N]) {
-    const V zero = set1(Real(0));
-    for (size_t i = 0; i < N; ++i) {
-      const V u = div(loads.elements(scratch, z, c + i * At::kColumns), cap);
-      const V slope = fma(sub(zero, u), u, set1(Real(1)));
-      const V number = loads.elements(scratch, numbers, c + i * At::kColumns);
-      loads.put(to, gradient, c + i * At::kColumns, zeroWhereZero(oneNaN(fma(number, slope, zero)), number));
-    }
-  }
-};
-
 // One number into a row of a strip.
 template <typename At, typename T>
 SMOOTHLOSS_INLINE void fillRow(const At& at, T* p, size_t classes, size_t row, double value) {
   T element;
-  if (value == value) {
-    put(&element, value);
-  } else {
-    putNaN(&element);
-  }
+  put(&element, value);
   for (size_t c = 0; c < classes; ++c) *at.element(p, c, row) = element;
 }
 
@@ -405,7 +367,7 @@ SMOOTHLOSS_INLINE void runStage(Kernel& kernel, Strip& strip, size_t stage, size
 }
 
 // The blocks of scratch memory.
-enum ScratchBlock : size_t { kLogitBlock, kDenseBlock, kShareBlock, kTargetBlock, kExpBlock, kNumberBlock };
+enum ScratchBlock : size_t { kLogitBlock, kDenseBlock, kShareBlock, kTargetBlock, kExpBlock, kGradientBlock };
 
 template <typename Real>
 SMOOTHLOSS_INLINE Real* blockOf(Scratch& scratch, ScratchBlock block) {
@@ -432,6 +394,98 @@ SMOOTHLOSS_INLINE Numbers<At> realBlock(const At& user, const T* p, size_t n, Sc
     return {at, out};
   }
 }
+
+// The caller's logits or gradient have the arithmetic's type or, in float, a half type. Kernels are written for the
+// arithmetic's alone, and blocks of half types go through scratch memory: as instances of their own the half types
+// would double the size of the binary. (Plain cross entropy has them all the same, for speed.)
+
+// Calls action with the elements at p as what they are.
+template <typename Real, typename P, typename Action>
+SMOOTHLOSS_INLINE auto withElements(Type type, P* p, const Action& action) {
+  using std::conditional_t;
+  constexpr bool kConst = std::is_const<P>::value;
+  if constexpr (std::is_same<Real, float>::value) {
+    if (type == Type::kFloat16) return action(static_cast<conditional_t<kConst, const Half, Half>*>(p));
+    if (type == Type::kBfloat16) return action(static_cast<conditional_t<kConst, const Bfloat16, Bfloat16>*>(p));
+  }
+  return action(static_cast<conditional_t<kConst, const Real, Real>*>(p));
+}
+SMOOTHLOSS_INLINE bool isHalf(Type type) { return type == Type::kFloat16 || type == Type::kBfloat16; }
+// Where a row's elements begin.
+template <typename P>
+SMOOTHLOSS_INLINE P* elementsAt(Type type, P* p, size_t offset) {
+  const size_t bytes = type == Type::kFloat64 ? sizeof(double) : type == Type::kFloat32 ? sizeof(float) : sizeof(Half);
+  using Bytes = std::conditional_t<std::is_const<P>::value, const unsigned char, unsigned char>;
+  return p == nullptr ? nullptr : static_cast<Bytes*>(p) + offset * bytes;
+}
+
+// The columns [first, first + n) of the logits of a strip's rows.
+template <typename At>
+SMOOTHLOSS_INLINE Numbers<At> logitBlock(const Batch& batch, const At& user, const void* rows, size_t first, size_t n,
+                                         Scratch& scratch) {
+  return withElements<typename At::Real>(
+      batch.type, rows, [&](auto* x) { return realBlock(user, x + user.offset(first), n, scratch, kLogitBlock); });
+}
+
+// z of the same columns.
+template <typename At>
+Numbers<At> termBlock(const Batch& batch, const Terms<typename At::V>& terms, const At& user, const void* rows,
+                      size_t first, size_t n, Scratch& scratch) {
+  using Real = typename At::Real;
+  if (!terms.any()) return logitBlock(batch, user, rows, first, n, scratch);
+  const Numbers<At> z = {scratchLayout(As<At>()), blockOf<Real>(scratch, kLogitBlock)};
+  withElements<Real>(batch.type, rows, [&](auto* x) {
+    using T = std::remove_const_t<std::remove_pointer_t<decltype(x)>>;
+    const TermVisitor<At, T> visitor{user, x + user.offset(first), z.at, blockOf<Real>(scratch, kLogitBlock), terms};
+    user.forEach(n, visitor);
+  });
+  return z;
+}
+
+// Where the gradient of columns from `first` on is written, and what takes it from there to the caller's array.
+template <typename At>
+struct GradientBlock {
+  using Real = typename At::Real;
+  At at;
+  Real* p;
+
+  SMOOTHLOSS_INLINE GradientBlock(const Batch& batch, const At& user, void* rows, size_t first, Scratch& scratch)
+      : at(isHalf(batch.type) ? scratchLayout(As<At>()) : user),
+        p(isHalf(batch.type) ? blockOf<Real>(scratch, kGradientBlock) : static_cast<Real*>(rows) + user.offset(first)) {
+  }
+
+  SMOOTHLOSS_INLINE void deliver(const Batch& batch, const At& user, void* rows, size_t first, size_t n) const {
+    if (!isHalf(batch.type)) return;
+    withElements<Real>(batch.type, rows, [&](auto* gradient) {
+      using T = std::remove_pointer_t<decltype(gradient)>;
+      if constexpr (!std::is_same<T, Real>::value) {
+        user.forEach(n, CopyVisitor<At, Real, T>{at, p, user, gradient + user.offset(first)});
+      }
+    });
+  }
+};
+
+// gradient ← gradient · (1 − (z/softcap)²), the derivative of softcap · tanh.
+template <typename At>
+struct CapVisitor {
+  using V = typename At::V;
+  using Real = typename At::Real;
+  Numbers<At> z;
+  GradientBlock<At> gradient;
+  V cap;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&)[N]) {
+    const V zero = set1(Real(0));
+    for (size_t i = 0; i < N; ++i) {
+      const size_t column = c + i * At::kColumns;
+      const V u = div(loads.elements(z.at, z.p, column), cap);
+      const V slope = fma(sub(zero, u), u, set1(Real(1)));
+      const V number = loads.elements(gradient.at, gradient.p, column);
+      loads.put(gradient.at, gradient.p, column, zeroWhereZero(oneNaN(fma(number, slope, zero)), number));
+    }
+  }
+};
 
 // Dense targets of the columns [first, first + n) of the strip at `row`.
 template <typename At>

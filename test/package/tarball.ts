@@ -136,7 +136,7 @@ describe('the tarball', () => {
 
   test('is small', () => {
     const bytes = packed.reduce((sum, { size }) => sum + size, 0);
-    expect(bytes).toBeLessThan(5e6);
+    expect(bytes).toBeLessThan(4e6);
   });
 
   // What Node 20 itself needs.
