@@ -2,10 +2,10 @@
 // this file.
 //
 // One kernel for every combination of options. It is instantiated for the type of the arithmetic and the direction of
-// the vectors only; everything else is a part that it runs or leaves out for a block of 512 columns at a time, where asking
-// costs nothing: the terms of the logits (into scratch memory, from where the rest reads them), the target's blend of
-// soft targets, smoothing and weights (likewise), the sums over it, the entropy, the derivative of the cap. So parts
-// add up, and do not multiply. A part that does have variants has them as a template argument of its visitor.
+// the vectors only; everything else is a part that it runs or leaves out for a block of 512 columns at a time, where
+// asking costs nothing: the terms of the logits (into scratch memory, from where the rest reads them), the target's
+// blend of soft targets, smoothing and weights (likewise), the sums over it, the entropy, the derivative of the cap. So
+// parts add up, and do not multiply. A part that does have variants has them as a template argument of its visitor.
 
 // Beyond this size a row is shifted by its maximum first (exact where it matters: Sterbenz); below it, exp needs no
 // subtraction that would round. Much more would not do: from 2^20 on, the error of x · kLog2E and that of a floor in
@@ -376,7 +376,13 @@ class CrossEntropyKernel {
     if (soft()) strip.labels.clear();
     for (size_t r = 0; r < kRows; ++r) {
       strip.sums[r] = {};
-      strip.rows[r].target = r < rows ? ClassTarget(batch_, row + r) : ClassTarget(kNone);
+      // In place: a copy would wait for the parts that have just been stored.
+      ClassTarget* const target = &strip.rows[r].target;
+      if (r < rows) {
+        new (target) ClassTarget(batch_, row + r);
+      } else {
+        new (target) ClassTarget(kNone);
+      }
       strip.pivots[r] = strip.rows[r].target.y;
       strip.any = strip.any || strip.pivots[r] != kNone;
     }
