@@ -139,9 +139,13 @@ describe('fma', () => {
   it.each(Object.entries(kinds))('rounds once: %s', (_, make) => {
     const random = new Random(71);
     let doublyWrong = 0;
+    const one = new Float32Array(1);
     for (let n = 0; n < 800_000; n++) {
       const [a, b, c] = make(random);
       const r = fma(a, b, c);
+      one[0] = a;
+      math.fmaOf(one, 1, b, c, one, 0);
+      if (!Object.is(r, one[0])) throw new Error(`fma(${a}, ${b}, ${c}) is ${r}, in the loop ${one[0]}`);
       const expected = byRoundingToOdd(a, b, c);
       if (!Object.is(r, expected)) throw new Error(`fma(${a}, ${b}, ${c}) is ${r}, expected ${expected}`);
       if (Math.fround(a * b + c) !== r) doublyWrong++;
@@ -186,14 +190,8 @@ describe('exp32', () => {
   const input = new Float32Array(N);
   const output = new Float32Array(N);
 
-  const magicOf = (k: number) => {
-    const [grid] = Object.entries(math).flatMap(([name, value]) =>
-      name.startsWith('ROUND_TO_') ? [value] : [],
-    );
-    return (grid as number) + (127 - k);
-  };
   const floorOf = (k: number) => Math.fround((k - 127) * LN2);
-  const run = (k: number) => math.exp32(input, 0, N, 0, floorOf(k), magicOf(k), output, 0);
+  const run = (k: number) => math.exp32(input, 0, N, 0, floorOf(k), math.expMagic(k), output, 0);
 
   // e^x · 2^−k in double, right to 2^−50: from x − k·ln 2 in two parts.
   const HIGH = 0.6931471803691238;
@@ -245,6 +243,36 @@ describe('exp32', () => {
     expectTight(most, general);
   });
 
+  // Of all floats those where a step of k = 0, as a double, lies halfway between two floats: the loop hands them to fma.
+  const HARD = [
+    1.7373430728912354, 0.004475121386349201, -0.8686715364456177, -0.0022375606931746006, -78.8147201538086,
+    -25.504907608032227,
+  ];
+
+  it('has the bits of its steps by fma', () => {
+    input.set(HARD);
+    run(0);
+    for (const [i, x] of HARD.entries()) {
+      expect(output[i], `at ${x}`).toBe(math.exp32ByFma(x, math.expMagic(0)));
+    }
+    const random = new Random(75);
+    for (let n = 0; n < 60; n++) {
+      // Everyday logits, and those around the lowest power, whose results are subnormal.
+      const k = n % 2 === 0 ? random.below(60) : roundLog2(limit * (1 - 2 * random.uniform()));
+      const lowest = (k - 126) * LN2;
+      for (let i = 0; i < N; i++) {
+        const x = n % 4 < 2 ? k * LN2 - 20 * random.uniform() : lowest + 0.4 * (random.uniform() - 0.5);
+        input[i] = n % 3 === 0 ? Math.round(x * 1024) / 1024 : x;
+      }
+      run(k);
+      for (let i = 0; i < N; i++) {
+        const expected = Math.fround(math.exp32ByFma(input[i], math.expMagic(k)));
+        if (!Object.is(output[i], expected))
+          throw new Error(`${output[i]} at ${input[i]} with k = ${k}, expected ${expected}`);
+      }
+    }
+  });
+
   it('is 0 from its floor down, and rises from there', () => {
     const random = new Random(73);
     for (let n = 0; n < 40; n++) {
@@ -275,7 +303,7 @@ describe('exp32', () => {
     for (let from = -limit; from < limit; from += 64) {
       const k = roundLog2(Math.fround(from));
       input[0] = floorOf(k);
-      math.exp32(input, 0, 1, 0, floorOf(k), magicOf(k), output, 0);
+      math.exp32(input, 0, 1, 0, floorOf(k), math.expMagic(k), output, 0);
       if (!Object.is(output[0], 0)) throw new Error(`${output[0]} at the floor ${input[0]} of k = ${k}`);
     }
   });
@@ -289,7 +317,7 @@ describe('exp32', () => {
   it('subtracts the shift first, and may work in place', () => {
     for (let i = 0; i < N; i++) input[i] = 1e8 + 8 * (i % 5) - 32;
     const shift = 1e8;
-    math.exp32(input, 0, N, shift, floorOf(0), magicOf(0), input, 0);
+    math.exp32(input, 0, N, shift, floorOf(0), math.expMagic(0), input, 0);
     for (let i = 0; i < 5; i++) expect(Math.abs(input[i] / Math.exp(8 * i - 32) - 1)).toBeLessThan(2e-7);
   });
 });

@@ -3,12 +3,13 @@
 
 import { SEGMENT } from '../batch.js';
 import { type Arithmetic, BLOCK, LANES } from './arithmetic.js';
-import { exp32, expFloor, expMagic, fma, log1pOf, log32, tanh32 } from './math.js';
+import { exp32, expFloor, expMagic, fma, fmaOf, log1pOf, log32, tanh32 } from './math.js';
 
 const fround = Math.fround;
 const LARGEST = 2 ** 128 - 2 ** 104;
 
 // Of this module, since V8 takes no imported number for a constant.
+const LANE_COUNT = LANES;
 const LANE_BITS = LANES - 1;
 const COLUMNS = BLOCK;
 const SEGMENT_COLUMNS = SEGMENT;
@@ -86,8 +87,9 @@ function sum(x: Float32Array, n: number, skip: number): number {
   let segment = 0;
   for (let first = 0; first < n; first += COLUMNS) {
     const end = first + COLUMNS < n ? first + COLUMNS : n;
-    lanes.fill(0);
-    for (let c = first; c < end; c++) {
+    const begun = first + LANE_COUNT;
+    for (let c = first; c < begun; c++) lanes[c & LANE_BITS] = c < end && c !== skip ? x[c] + 0 : 0;
+    for (let c = begun; c < end; c++) {
       if (c !== skip) lanes[c & LANE_BITS] += x[c];
     }
     segment += sumLanes();
@@ -108,12 +110,16 @@ function below(
   skip: number,
   maximum: number,
 ): number {
-  lanes.fill(0);
   if (factors === null) {
-    for (let c = first; c < end; c++) {
+    const begun = first + LANE_COUNT;
+    for (let c = first; c < begun; c++) {
+      lanes[c & LANE_BITS] = c < end && c !== skip ? z[at + c] - maximum : 0;
+    }
+    for (let c = begun; c < end; c++) {
       if (c !== skip) lanes[c & LANE_BITS] += fround(z[at + c] - maximum);
     }
   } else {
+    lanes.fill(0);
     for (let c = first; c < end; c++) {
       const factor = factors[c];
       if (c !== skip && factor !== 0) lanes[c & LANE_BITS] += fround(factor * fround(z[at + c] - maximum));
@@ -166,7 +172,7 @@ function gradient(
   outAt: number,
 ): void {
   if (factors === null) {
-    for (let c = 0; c < n; c++) out[outAt + c] = fma(e[c], scale, offset);
+    fmaOf(e, n, scale, offset, out, outAt);
   } else {
     for (let c = 0; c < n; c++) out[outAt + c] = fma(e[c], scale, fround(offset * factors[c]));
   }

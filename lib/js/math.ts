@@ -35,7 +35,7 @@ function roundHalfway(product: number, c: number, sum: number, r: number, other:
   return error > 0 === other > r ? other : r;
 }
 
-export const ROUND_TO_EIGHTH = 1572864; // 1.5·2^20: the float grid here has spacing 1/8
+const ROUND_TO_EIGHTH = 1572864; // 1.5·2^20: the float grid here has spacing 1/8
 const ROUND_TO_INTEGER = 12582912; // 1.5·2^23: spacing 1
 const LOG2_E = 1.4426950216293335;
 const LN2_HIGH = 0.6931471824645996;
@@ -84,7 +84,7 @@ const POWERS = Float32Array.from({ length: 2048 }, (_, i) =>
 );
 
 /** The float e^x · 2^−k from the float x and magic = 1.5·2^20 + 127 − k, within 2.2 units in the last place. */
-function exp32ByFma(x: number, magic: number): number {
+export function exp32ByFma(x: number, magic: number): number {
   const sum = fma(x, LOG2_E, magic);
   const n = sum - magic;
   const r = fround(x - n * LN2_HIGH - n * LN2_LOW);
@@ -100,11 +100,6 @@ const HALFWAY = 0x10000000;
 /**
  * e^max(x − shift, floor) · 2^−k, floats all, of the elements [start, end) of `from` into `to` from `first` on, which may
  * be where they are.
- *
- * exp32ByFma with plain rounding in place of fma, unless a sum lies halfway; the bits that rounding drops tell, since no
- * sum is subnormal, but the last below the lowest power. One loop without a call, since V8 stops inlining at some size
- * and each call would then take longer than its arithmetic. n · LN2_HIGH, n · LN2_LOW and both differences are exact in
- * double (|n| ≤ 2^21).
  */
 export function exp32(
   from: Float32Array,
@@ -116,41 +111,94 @@ export function exp32(
   to: Float32Array,
   first: number,
 ): void {
-  for (let i = start, j = first; i < end; i++, j++) {
+  const ahead = first - start;
+  for (let i = start; ; i++) {
+    i = exp32Until(from, i, end, shift, floor, magic, to, ahead);
+    if (i === end) return;
+    const shifted = fround(from[i] - shift);
+    to[i + ahead] = exp32ByFma(floor > shifted ? floor : shifted, magic);
+  }
+}
+
+/**
+ * The same up to the first element that needs exp32ByFma; returns its index, or `end`.
+ *
+ * exp32ByFma with plain rounding in place of fma, unless a sum lies halfway; the bits that rounding drops tell, since no
+ * sum is subnormal, but the last below the lowest power, where it is exact. One loop without a call: V8 stops inlining at some size and each
+ * call would then take longer than its arithmetic, and even one that is hardly ever made costs a third more, since it
+ * takes the loop's registers. n · LN2_HIGH, n · LN2_LOW and both differences are exact in double (|n| ≤ 2^21).
+ */
+function exp32Until(
+  from: Float32Array,
+  start: number,
+  end: number,
+  shift: number,
+  floor: number,
+  magic: number,
+  to: Float32Array,
+  ahead: number,
+): number {
+  for (let i = start; i < end; i++) {
     const shifted = fround(from[i] - shift);
     const x = floor > shifted ? floor : shifted;
     let sum: number;
     sum = x * LOG2_E + magic;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[j] = exp32ByFma(x, magic);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     const scaled = fround(sum);
     const n = scaled - magic;
     const r = fround(x - n * LN2_HIGH - n * LN2_LOW);
     sum = P3 * r + P2;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[j] = exp32ByFma(x, magic);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     sum = fround(sum) * fround(r * r) + r;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[j] = exp32ByFma(x, magic);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     const index = ((scaled - ROUND_TO_EIGHTH) * 8) & 2047;
     const power = POWERS[index];
     sum = fround(sum) * power + power;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY || index === 8) {
-      to[j] = exp32ByFma(x, magic);
-      continue;
-    }
-    to[j] = sum;
+    // 1 + p is exact where it could lie halfway.
+    if ((words[LOW] & DROPPED) === HALFWAY && (index & 7) !== 0) return i;
+    to[i + ahead] = sum;
   }
+  return end;
+}
+
+/** to ← scale · from + offset by fma, n elements, into `to` from `first` on; written as exp32 is. */
+export function fmaOf(
+  from: Float32Array,
+  n: number,
+  scale: number,
+  offset: number,
+  to: Float32Array,
+  first: number,
+): void {
+  // Sums that are subnormal are exact from here on; 0 is added exactly.
+  const plain = offset === 0 || Math.abs(offset) > 2 ** -90;
+  for (let i = 0; ; i++) {
+    if (plain) i = fmaUntil(from, i, n, scale, offset, to, first);
+    if (i === n) return;
+    to[first + i] = fma(from[i], scale, offset);
+  }
+}
+
+function fmaUntil(
+  from: Float32Array,
+  start: number,
+  end: number,
+  scale: number,
+  offset: number,
+  to: Float32Array,
+  first: number,
+): number {
+  for (let i = start; i < end; i++) {
+    const sum = from[i] * scale + offset;
+    double[0] = sum;
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
+    to[first + i] = sum;
+  }
+  return end;
 }
 
 // Entry b is 2^(b − 1023), and 0 for b = 0.
@@ -296,65 +344,47 @@ export function log1p32(e: number): number {
 
 /** The same of n elements; written as exp32 is. */
 export function log1pOf(from: Float32Array, n: number, to: Float32Array): void {
-  for (let i = 0; i < n; i++) {
+  for (let i = 0; ; i++) {
+    i = log1pUntil(from, i, n, to);
+    if (i === n) return;
+    to[i] = log1p32(from[i]);
+  }
+}
+
+function log1pUntil(from: Float32Array, start: number, end: number, to: Float32Array): number {
+  for (let i = start; i < end; i++) {
     const x = from[i];
     let sum: number;
     sum = -0.0033184748608618975 * x + 0.020204594358801842;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY || x < 2 ** -120) {
-      to[i] = log1p32(x);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY || x < 2 ** -120) return i;
     sum = fround(sum) * x - 0.05766445770859718;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[i] = log1p32(x);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     sum = fround(sum) * x + 0.10680556297302246;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[i] = log1p32(x);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     sum = fround(sum) * x - 0.15355396270751953;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[i] = log1p32(x);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     sum = fround(sum) * x + 0.19695399701595306;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[i] = log1p32(x);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     sum = fround(sum) * x - 0.24958586692810059;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[i] = log1p32(x);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     sum = fround(sum) * x + 0.33330512046813965;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[i] = log1p32(x);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     sum = fround(sum) * x - 0.4999993145465851;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[i] = log1p32(x);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     sum = fround(sum) * fround(x * x) + x;
     double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) {
-      to[i] = log1p32(x);
-      continue;
-    }
+    if ((words[LOW] & DROPPED) === HALFWAY) return i;
     to[i] = sum;
   }
+  return end;
 }
 
 /** The same in double: within 2.2 units in the last place. */
