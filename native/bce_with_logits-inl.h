@@ -293,10 +293,10 @@ class BceWithLogitsKernel {
                                               At::perRow(strip.weight),
                                               At::perRow(strip.limit),
                                               gradient.at,
-                                              strip.gradient ? gradient.p : nullptr,
+                                              gradient.p,
                                               At::perRow(strip.scale)};
     strip.user.sum(n, At::skip(kNoColumns, 0), visitor, strip.loss);
-    if (!strip.gradient) return;
+    if (!gradient.p) return;
     if (terms_.cap != 0) strip.user.forEach(n, CapVisitor<At>{z, gradient, set1(terms_.cap)});
     gradient.deliver(batch_, strip.user, strip.gradient, first, n);
   }

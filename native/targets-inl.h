@@ -449,9 +449,16 @@ struct GradientBlock {
   At at;
   Real* p;
 
+  // Null for no gradient.
   SMOOTHLOSS_INLINE GradientBlock(const Batch& batch, const At& user, void* rows, size_t first, Scratch& scratch)
-      : at(isHalf(batch.type) ? scratchLayout(As<At>()) : user),
-        p(isHalf(batch.type) ? blockOf<Real>(scratch, kGradientBlock) : static_cast<Real*>(rows) + user.offset(first)) {
+      : at(user), p(nullptr) {
+    if (rows == nullptr) return;
+    if (isHalf(batch.type)) {
+      at = scratchLayout(As<At>());
+      p = blockOf<Real>(scratch, kGradientBlock);
+    } else {
+      p = static_cast<Real*>(rows) + user.offset(first);
+    }
   }
 
   SMOOTHLOSS_INLINE void deliver(const Batch& batch, const At& user, void* rows, size_t first, size_t n) const {
