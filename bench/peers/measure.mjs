@@ -1,7 +1,6 @@
 // @ts-check
 // The peers side by side: a process each, which all have the same data, and one of which runs at a time.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { setTimeout } from 'node:timers/promises';
 import { crossEntropy } from 'smoothloss';
 import { plainCrossEntropy } from '../plain.mjs';
 import { batch, quartiles, shapeName, threadsName } from '../race.mjs';
@@ -15,7 +14,6 @@ export const EPSILON = 0.1;
 const SAMPLE_MS = 10; // a sample repeats the call for at least this long, so that asking for it does not count
 const FORETELLING = 1e5; // elements from which on a shape tells how long a larger one takes
 const WARM_MS = 300; // until compilers have settled
-const SETTLE_MS = 3; // threads of OpenMP spin for a while after their last work
 const LEAST_CALLS = 4; // one to check, three to measure
 
 /**
@@ -136,7 +134,7 @@ export async function timesOf(contestants, shape, { threads, rounds, seconds }, 
       racing.push({
         peer,
         process,
-        request: { repeats, warm: ns < 5 * SAMPLE_MS * 1e6 }, // others have had the cache since
+        request: { repeats, warmMs: ns < 5 * SAMPLE_MS * 1e6 ? SAMPLE_MS : 0 }, // others have had the CPUs since
         turns: Math.max(3, Math.min(rounds, affordable)),
         samples: /** @type {number[]} */ ([]),
       });
@@ -150,7 +148,6 @@ export async function timesOf(contestants, shape, { threads, rounds, seconds }, 
       const { process, request, turns, samples } = racing[(i + round) % racing.length];
       // Spread over the whole race.
       if (samples.length >= Math.ceil(((round + 1) * turns) / rounds)) continue;
-      await setTimeout(SETTLE_MS);
       samples.push((await process.ask('sample', request)).ns);
     }
   }

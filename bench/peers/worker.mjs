@@ -2,6 +2,7 @@
 // The process of a peer that is written in JavaScript: node worker.mjs MODULE [ARGUMENT...]. See process.mjs.
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 
 /**
@@ -39,6 +40,15 @@ async function time({ run }, repeats) {
   return Number(process.hrtime.bigint() - start) / repeats;
 }
 
+/** Calls for so long, once at least; returns the nanoseconds of the fastest. @param {Call} call @param {number} ms */
+async function warm(call, ms) {
+  let once = Infinity;
+  for (const end = performance.now() + ms; performance.now() < end || once === Infinity; ) {
+    once = Math.min(once, await time(call, 1));
+  }
+  return once;
+}
+
 /** @param {any} message @returns {Promise<object>} */
 async function answer({ request, ...values }) {
   if (request === 'start') {
@@ -67,24 +77,29 @@ async function answer({ request, ...values }) {
     if (gradient) writeFileSync(values.file, gradient);
     return { loss };
   }
-  if (request === 'warm') {
-    let once = Infinity;
-    for (const end = performance.now() + values.ms; performance.now() < end || once === Infinity; ) {
-      once = Math.min(once, await time(call, 1));
-    }
-    return { ns: once };
-  }
+  if (request === 'warm') return { ns: await warm(call, values.ms) };
   if (request === 'sample') {
-    if (values.warm) await call.run();
+    if (values.warmMs > 0) await warm(call, values.warmMs);
     return { ns: await time(call, values.repeats) };
   }
   throw new Error(`request ${request}`);
+}
+
+/** Threads of some libraries keep a CPU busy for a while after a call: waits until it is free for the next peer. */
+async function rest() {
+  for (let tries = 0; tries < 200; tries++) {
+    const before = process.cpuUsage();
+    await setTimeout(10);
+    const { user, system } = process.cpuUsage(before);
+    if (user + system < 2000) return;
+  }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
   const reply = await answer(JSON.parse(line)).catch((error) => ({
     [/MODULE_NOT_FOUND/.test(error.code) ? 'missing' : 'error']: error.message.split('\n')[0],
   }));
+  await rest();
   process.stdout.write(`${JSON.stringify(reply)}\n`);
 }
 process.exit();
