@@ -9,7 +9,6 @@ const fround = Math.fround;
 const LARGEST = 2 ** 128 - 2 ** 104;
 
 // Of this module, since V8 takes no imported number for a constant.
-const LANE_COUNT = LANES;
 const LANE_BITS = LANES - 1;
 const COLUMNS = BLOCK;
 const SEGMENT_COLUMNS = SEGMENT;
@@ -87,9 +86,8 @@ function sum(x: Float32Array, n: number, skip: number): number {
   let segment = 0;
   for (let first = 0; first < n; first += COLUMNS) {
     const end = first + COLUMNS < n ? first + COLUMNS : n;
-    const begun = first + LANE_COUNT;
-    for (let c = first; c < begun; c++) lanes[c & LANE_BITS] = c < end && c !== skip ? x[c] + 0 : 0;
-    for (let c = begun; c < end; c++) {
+    lanes.fill(0);
+    for (let c = first; c < end; c++) {
       if (c !== skip) lanes[c & LANE_BITS] += x[c];
     }
     segment += sumLanes();
@@ -110,16 +108,12 @@ function below(
   skip: number,
   maximum: number,
 ): number {
+  lanes.fill(0);
   if (factors === null) {
-    const begun = first + LANE_COUNT;
-    for (let c = first; c < begun; c++) {
-      lanes[c & LANE_BITS] = c < end && c !== skip ? z[at + c] - maximum : 0;
-    }
-    for (let c = begun; c < end; c++) {
+    for (let c = first; c < end; c++) {
       if (c !== skip) lanes[c & LANE_BITS] += fround(z[at + c] - maximum);
     }
   } else {
-    lanes.fill(0);
     for (let c = first; c < end; c++) {
       const factor = factors[c];
       if (c !== skip && factor !== 0) lanes[c & LANE_BITS] += fround(factor * fround(z[at + c] - maximum));
