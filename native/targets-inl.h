@@ -396,8 +396,8 @@ SMOOTHLOSS_INLINE Numbers<At> realBlock(const At& user, const T* p, size_t n, Sc
 }
 
 // The caller's logits or gradient have the arithmetic's type or, in float, a half type. Kernels are written for the
-// arithmetic's alone, and blocks of half types go through scratch memory: as instances of their own the half types
-// would double the size of the binary. (Plain cross entropy has them all the same, for speed.)
+// arithmetic's alone, and blocks of half types go through scratch memory: instances of their own for the half types
+// were half as much code again. (Plain cross entropy has them all the same, for speed.)
 
 // Calls action with the elements at p as what they are.
 template <typename Real, typename P, typename Action>

@@ -124,9 +124,10 @@ export function exp32(
  * The same up to the first element that needs exp32ByFma; returns its index, or `end`.
  *
  * exp32ByFma with plain rounding in place of fma, unless a sum lies halfway; the bits that rounding drops tell, since no
- * sum is subnormal, but the last below the lowest power, where it is exact. One loop without a call: V8 stops inlining at some size and each
- * call would then take longer than its arithmetic, and even one that is hardly ever made costs a third more, since it
- * takes the loop's registers. n · LN2_HIGH, n · LN2_LOW and both differences are exact in double (|n| ≤ 2^21).
+ * sum is subnormal, but the last below the lowest power, where it is exact. One loop without a call: V8 stops inlining at
+ * some size and each call would then take longer than its arithmetic, and even one that is hardly ever made costs a third
+ * more, since it takes the loop's registers. n · LN2_HIGH, n · LN2_LOW and both differences are exact in double (|n| ≤
+ * 2^21).
  */
 function exp32Until(
   from: Float32Array,
