@@ -39,53 +39,57 @@ void add(Sums& total, const Sums& sums) {
   total.zLoss += sums.zLoss;
 }
 
+namespace {
+
+size_t chunksOf(size_t rows, size_t chunk) { return (rows + chunk - 1) / chunk; }
+
+}  // namespace
+
 Sums runRows(const Loss& loss, const Batch& batch, size_t begin, size_t end, Scratch& scratch) {
+  constexpr size_t kChunks = 64;
   const DefaultFpEnvironment scope;
-  const size_t chunk = rowChunk(batch);
+  const size_t rows = kChunks * rowChunk(batch);
   Sums total{};
-  for (size_t first = begin; first < end; first += chunk) {
-    Sums sums{};
-    loss.kernel(batch, first, end - first < chunk ? end : first + chunk, scratch, sums);
-    add(total, sums);
+  for (size_t first = begin; first < end; first += rows) {
+    const size_t last = end - first < rows ? end : first + rows;
+    const size_t chunks = chunksOf(last - first, rowChunk(batch));
+    Sums sums[kChunks];
+    for (size_t i = 0; i < chunks; ++i) sums[i] = {};
+    loss.kernel(batch, first, last, scratch, sums);
+    for (size_t i = 0; i < chunks; ++i) add(total, sums[i]);
   }
   return total;
 }
 
-namespace {
-
-size_t chunksOf(const Batch& batch, size_t chunk) { return (batch.rows + chunk - 1) / chunk; }
-
-}  // namespace
-
 BatchTask::BatchTask(const Loss& loss, const Batch& batch, size_t threads, Buffer& buffer, Scratch& scratch)
     : loss_(loss), batch_(batch), chunk_(rowChunk(batch)) {
   // With few chunks some threads would have nothing to do at the end.
-  const size_t chunks = chunksOf(batch, chunk_);
+  const size_t chunks = chunksOf(batch_.rows, chunk_);
   splits_ = threads > 1 && segmentsOf(batch) > 1 && chunks < 4 * threads;
   if (splits_) take(Split::kMeasure, scratch);
   split_.memory = memory_ = buffer.reserve(splits_ ? split_.bytes : chunks * sizeof(Sums));
 }
 
-void BatchTask::run(size_t piece, Scratch& scratch) {
+void BatchTask::run(size_t first, size_t end, Scratch& scratch) {
   if (splits_) {
     Split part = split_;
     part.step = Split::kPart;
-    part.segment = piece;
     Sums none{};
-    loss_.split(batch_, part, scratch, none);
+    for (part.segment = first; part.segment < end; ++part.segment) loss_.split(batch_, part, scratch, none);
     return;
   }
-  const size_t first = piece * chunk_;
-  Sums sums{};
-  loss_.kernel(batch_, first, batch_.rows - first < chunk_ ? batch_.rows : first + chunk_, scratch, sums);
-  reinterpret_cast<Sums*>(memory_)[piece] = sums;
+  const size_t row = first * chunk_;
+  const size_t rows = (end - first) * chunk_;
+  auto* const sums = reinterpret_cast<Sums*>(memory_);
+  for (size_t i = first; i < end; ++i) sums[i] = {};
+  loss_.kernel(batch_, row, batch_.rows - row < rows ? batch_.rows : row + rows, scratch, sums + first);
 }
 
 size_t BatchTask::next(Scratch& scratch) {
   const bool begins = !begun_;
   begun_ = true;
   if (splits_) return nextSegments(begins, scratch);
-  const size_t chunks = chunksOf(batch_, chunk_);
+  const size_t chunks = chunksOf(batch_.rows, chunk_);
   if (begins) return chunks;
   for (size_t i = 0; i < chunks; ++i) add(total_, reinterpret_cast<const Sums*>(memory_)[i]);
   return 0;

@@ -35,7 +35,7 @@ class BatchTask : public Task {
   bool sound() const { return memory_ != nullptr; }
   const Sums& total() const { return total_; }
 
-  void run(size_t piece, Scratch& scratch) override;
+  void run(size_t first, size_t end, Scratch& scratch) override;
   size_t next(Scratch& scratch) override;
 
  private:

@@ -217,6 +217,8 @@ class CrossEntropyKernel {
   using Real = typename At::Real;
   static constexpr size_t kRows = At::kRows;
   static constexpr size_t kTile = kRows == 1 ? 16 : 1;  // strips that go through each step together
+  static constexpr size_t kCached = Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock;  // columns, at most
+  static constexpr bool kMayStream = kStreams && kRows == 1 && std::is_same<T, Real>::value;
 
  public:
   using Layout = At;
@@ -248,8 +250,14 @@ class CrossEntropyKernel {
   const bool wantsNll_;
   const bool wantsEntropy_;
   const bool wantsArgmax_;
+  const bool streams_;     // the gradient goes past the cache
   const bool inGradient_;  // the exponentials are kept where the gradient will be
   const size_t cached_;    // columns whose exponentials are kept in scratch memory
+  // A gradient that is streamed is a row behind: the scan of a row writes that of the row before it, block by block, so
+  // that memory is written while the CPU computes. The exponentials take the place of those that are written.
+  Strip streamed_[2];
+  const Strip* last_ = nullptr;  // the one whose gradient is to be written
+  size_t written_ = 0;           // columns of it
 
  public:
   CrossEntropyKernel(const Batch& batch, Scratch& scratch, bool split = false)
@@ -261,27 +269,36 @@ class CrossEntropyKernel {
         wantsNll_(batch.metrics || batch.rowNll != nullptr),
         wantsEntropy_(batch.metrics || batch.rowEntropy != nullptr),
         wantsArgmax_(soft_ || wantsEntropy_ || batch.prediction != nullptr),
-        inGradient_(!isHalf(batch.type) && batch.inner == 1 && batch.gradient && terms_.cap == 0 && !wantsEntropy_),
-        cached_(batch.gradient && !inGradient_ && !split ? Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock
-                                                         : 0) {}
+        streams_(kMayStream && !split && !isHalf(batch.type) && batch.inner == 1 && batch.gradient &&
+                 batch.gradient != batch.logits && !soft_ && terms_.cap == 0 && tileOf(batch) == 1 &&
+                 batch.classes <= kCached && batch.rows * batch.classes >= kStreamedBytes / sizeof(T)),
+        inGradient_(!streams_ && !isHalf(batch.type) && batch.inner == 1 && batch.gradient && terms_.cap == 0 &&
+                    !wantsEntropy_),
+        cached_(batch.gradient && !inGradient_ && !split ? kCached : 0) {}
 
+  ~CrossEntropyKernel() {
+    if constexpr (kMayStream) {
+      completeLast();
+      if (streams_) endStream(As<V>());
+    }
+  }
+  CrossEntropyKernel(const CrossEntropyKernel&) = delete;
+  CrossEntropyKernel& operator=(const CrossEntropyKernel&) = delete;
+
+  // The gradient is complete when the kernel is destroyed.
   void run(size_t begin, size_t end, Sums& sums) {
-    // Short rows go through each step together, kTile at most, and are solved together. Long rows go alone, to stay in
-    // the cache.
-    constexpr size_t kTileElements = 4096;
+    if constexpr (kMayStream) {
+      if (streams_) return runStreamed(begin, end, sums);
+    }
+    const size_t tile = tileOf(batch_);
     Strip strips[kTile];
-    size_t tile = kTileElements / batch_.classes;
-    tile = tile < 1 ? 1 : tile > kTile ? kTile : tile;
     for (size_t row = begin; row < end;) {
       size_t count = 0;
       for (; count < tile && row < end; ++count) {
         const size_t rows = stripOf(As<At>(), batch_, row, end);
         enter(strips[count], row, rows, count);
         row += rows;
-        if (!strips[count].any) continue;
-        runStage(*this, strips[count], kMaximum, batch_.classes);
-        beginScan(strips[count]);
-        if (scans(strips[count])) runStage(*this, strips[count], kScan, batch_.classes);
+        if (strips[count].any) sumUp(strips[count]);
       }
       solve(strips, count, sums);
       if (batch_.gradient) {
@@ -343,6 +360,49 @@ class CrossEntropyKernel {
   }
 
  private:
+  // Short rows go through each step together, kTile at most, and are solved together. Long rows go alone, to stay in
+  // the cache.
+  static size_t tileOf(const Batch& batch) {
+    constexpr size_t kTileElements = 4096;
+    const size_t tile = kTileElements / batch.classes;
+    return tile < 1 ? 1 : tile > kTile ? kTile : tile;
+  }
+
+  void sumUp(Strip& strip) {
+    runStage(*this, strip, kMaximum, batch_.classes);
+    beginScan(strip);
+    if (scans(strip)) runStage(*this, strip, kScan, batch_.classes);
+  }
+
+  void runStreamed(size_t begin, size_t end, Sums& sums) {
+    for (size_t row = begin; row < end; ++row) {
+      Strip& strip = streamed_[last_ == streamed_ ? 1 : 0];
+      enter(strip, row, 1, 0);
+      // The lines that are not streamed, before they are stored to.
+      for (const size_t c : {size_t{0}, strip.pivots[0], batch_.classes - 1}) {
+        if (c < batch_.classes) strip.user.ahead(static_cast<const T*>(strip.gradient), c, 0);
+      }
+      if (strip.any) sumUp(strip);
+      completeLast();
+      solve(&strip, 1, sums);
+      last_ = &strip;
+    }
+  }
+  // Writes the last row's gradient as far as the exponentials up to column `end` will be overwritten, in whole lines.
+  void writeBeside(size_t end) {
+    end += At::toLine(static_cast<const T*>(last_->gradient));
+    if (end > batch_.classes) end = batch_.classes;
+    finish(*last_, written_, end);
+    written_ = end;
+  }
+  void completeLast() {
+    if (last_ == nullptr) return;
+    finish(*last_, written_, batch_.classes);
+    finishRows(*last_);
+    last_ = nullptr;
+    written_ = 0;
+  }
+
   bool transforms() const { return kGeneral && transforms_; }
   bool capped() const { return kGeneral && terms_.cap != 0; }
   bool soft() const { return kGeneral && soft_; }
@@ -468,6 +528,9 @@ class CrossEntropyKernel {
     const bool smooths = !soft() && anyMass(strip);
     for (size_t c = first; c < end; c += kBlock) {
       const size_t n = end - c < kBlock ? end - c : kBlock;
+      if constexpr (kMayStream) {
+        if (last_) writeBeside(c + n);
+      }
       if constexpr (kGeneral) {
         const Numbers<At> z = zBlock(strip, c, n);
         scanBlock(strip, z.at, z.p, c, n, smooths, numbers);
@@ -788,7 +851,7 @@ class CrossEntropyKernel {
       numbers.set(r, row.scale);
     }
     // A lone block may be a long row: all of it at once where nothing has to be made block by block.
-    const bool whole = inGradient_ && !soft();
+    const bool whole = streams_ || (inGradient_ && !soft());
     const size_t step = whole ? end - first : kBlock;
     for (size_t c = first; any && c < end; c += step) {
       const size_t n = end - c < step ? end - c : step;
@@ -839,19 +902,24 @@ class CrossEntropyKernel {
     if (soft()) {
       Numbers<At> dense, shares;
       const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
-      gradientOf(e, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, to, gradient, n, scale,
-                 offset);
+      gradientOf(strip, e, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, to, gradient, first, n,
+                 scale, offset);
     } else if (batch_.smoothing) {
-      gradientOf(e, FactorLoads<At, Factors::kClasses>{static_cast<const Real*>(batch_.smoothing) + first, to, nullptr},
-                 to, gradient, n, scale, offset);
+      gradientOf(strip, e,
+                 FactorLoads<At, Factors::kClasses>{static_cast<const Real*>(batch_.smoothing) + first, to, nullptr},
+                 to, gradient, first, n, scale, offset);
     } else {
-      gradientOf(e, FactorLoads<At, Factors::kOnes>{nullptr, to, nullptr}, to, gradient, n, scale, offset);
+      gradientOf(strip, e, FactorLoads<At, Factors::kOnes>{nullptr, to, nullptr}, to, gradient, first, n, scale,
+                 offset);
     }
   }
   template <Factors kFactors>
-  static void gradientOf(const Numbers<At>& e, const FactorLoads<At, kFactors>& factors, const At& to, T* gradient,
-                         size_t n, const Real* scale, const Real* offset) {
+  void gradientOf(const Strip& strip, const Numbers<At>& e, const FactorLoads<At, kFactors>& factors, const At& to,
+                  T* gradient, size_t first, size_t n, const Real* scale, const Real* offset) const {
     GradientVisitor<At, T, kFactors> visitor{e.at, e.p, factors, to, gradient, At::perRow(scale), At::perRow(offset)};
+    if constexpr (kMayStream) {
+      if (streams_) return to.forEachStreamed(gradient, n, strip.rows[0].pivot - first, visitor);
+    }
     to.forEach(n, visitor);
   }
 };

@@ -102,6 +102,9 @@ inline size_t rowChunk(const Batch& batch) {
   return batch.inner == 1 ? (rows < 1 ? 1 : rows) : (rows + 31) / 32 * 32;
 }
 
+// Gradients of this size on, in memory of their own, are written past the cache.
+constexpr size_t kStreamedBytes = size_t{16} << 20;
+
 // Elements of half types, by their bits.
 struct Half {
   uint16_t bits;
@@ -125,8 +128,9 @@ struct alignas(64) Scratch {
   static void operator delete(void* memory) noexcept;
 };
 
-// Adds rows [begin, end) of the batch to the sums, and writes their gradient, losses and row results where asked for.
-using Kernel = void (*)(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums);
+// Adds the rows [begin, end) of the batch, which begin where a chunk does, to the sums, one for each chunk, and writes
+// their gradient, losses and row results where asked for.
+using Kernel = void (*)(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums* sums);
 
 // A strip of neighbouring rows, one or a vector of them, whose segments are computed apart, stage by stage: what a
 // stage sums over the columns is known to all segments of the next. All steps but kSegment go alone, in order.

@@ -16,7 +16,7 @@ constexpr size_t kBlock = 512;
 // Vectors that a loop handles at a time: enough for the processor to overlap, few enough for its registers.
 constexpr size_t kGroup = 4;
 
-// How a visitor loads and stores: whole vectors, or the last one of a row.
+// How a visitor loads and stores: whole vectors, whole vectors past the cache, or the last one of a row.
 template <typename At>
 struct Whole {
   const At& at;
@@ -35,6 +35,13 @@ struct Whole {
   template <typename T, size_t N>
   SMOOTHLOSS_INLINE void putAll(const At& layout, T* p, size_t c, const typename At::V (&a)[N]) const {
     layout.putAll(p, c, a);
+  }
+};
+template <typename At>
+struct Streamed : Whole<At> {
+  template <typename T, size_t N>
+  SMOOTHLOSS_INLINE void putAll(const At&, T* p, size_t c, const typename At::V (&a)[N]) const {
+    for (size_t i = 0; i < N; ++i) stream(p + c + i * At::kColumns, a[i]);
   }
 };
 template <typename At>
@@ -115,6 +122,33 @@ struct Along {
     for (; c + kAtOnce * kColumns <= n; c += kAtOnce * kColumns) visitor.visit(Whole<Along>{*this}, c, terms);
     V term[1];
     for (; c < n; c += kColumns) visitor.visit(First<Along>{*this, n - c}, c, term);
+  }
+
+  // forEach, with what goes to `to` past the cache, but for lines that it fills only in part and those about the column
+  // `skip`: a store to a line that has just been streamed waits for it to come back.
+  template <typename Visitor>
+  SMOOTHLOSS_NOINLINE void forEachStreamed(const Real* to, size_t n, size_t skip, const Visitor& given) const {
+    constexpr size_t kStep = kAtOnce * kColumns;
+    static_assert(kStep * sizeof(Real) % kLineBytes == 0, "whole lines are streamed");
+    Visitor visitor = given;
+    size_t c = 0;
+    V terms[kAtOnce];
+    V term[1];
+    for (const size_t begin = n < toLine(to) ? n : toLine(to); c < begin; c += kColumns) {
+      visitor.visit(First<Along>{*this, begin - c}, c, term);
+    }
+    for (c = n < toLine(to) ? n : toLine(to); c + kStep <= n; c += kStep) {
+      if (skip - c < kStep) {
+        visitor.visit(Whole<Along>{*this}, c, terms);
+      } else {
+        visitor.visit(Streamed<Along>{{*this}}, c, terms);
+      }
+    }
+    for (; c < n; c += kColumns) visitor.visit(First<Along>{*this, n - c}, c, term);
+  }
+  // The elements before the first that begins a line.
+  SMOOTHLOSS_INLINE static size_t toLine(const Real* p) {
+    return (0 - reinterpret_cast<uintptr_t>(p)) % kLineBytes / sizeof(Real);
   }
 
   // The largest of the columns [0, n); NaN is passed over.

@@ -27,11 +27,15 @@ SMOOTHLOSS_INLINE void forBatch(const Batch& batch, const Action& action) {
 }
 
 template <typename Kernel>
-void addRowsWith(As<Kernel>, const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
-  Kernel(batch, scratch).run(begin, end, sums);
+void addRowsWith(As<Kernel>, const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums* sums) {
+  const size_t chunk = rowChunk(batch);
+  Kernel kernel(batch, scratch);
+  for (size_t first = begin; first < end; first += chunk) {
+    kernel.run(first, end - first < chunk ? end : first + chunk, *sums++);
+  }
 }
 template <template <typename> class Kernel>
-void addRows(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
+void addRows(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums* sums) {
   forBatch<Kernel>(batch, [&](auto as) { addRowsWith(as, batch, begin, end, scratch, sums); });
 }
 
@@ -97,7 +101,7 @@ SMOOTHLOSS_INLINE void forType(Type type, const Action& action) {
   }
 }
 
-void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums& sums) {
+void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums* sums) {
   if constexpr (kHasAlong) {
     const auto run = [&](auto as) { addRowsWith(as, batch, begin, end, scratch, sums); };
     if (isShort(batch)) return forType<ShortCrossEntropy>(batch.type, run);

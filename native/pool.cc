@@ -197,7 +197,9 @@ void Pool::work(Task& task, size_t seat, Scratch& scratch) {
   remove(task);  // it will be the last to be chosen
   append(task);
   mutex_.unlock();
-  for (size_t piece = taken.first; piece < taken.end && !task.aborted(); ++piece) task.run(piece, scratch);
+  for (size_t first = taken.first; first < taken.end && !task.aborted(); first += kMostRun) {
+    task.run(first, taken.end - first < kMostRun ? taken.end : first + kMostRun, scratch);
+  }
   mutex_.lock();
   --task.running_;
   if (task.aborted()) task.left_ = 0;

@@ -23,7 +23,8 @@ namespace smoothloss {
 
 class Task {
  public:
-  virtual void run(size_t piece, Scratch& scratch) = 0;
+  // Runs the pieces [first, end).
+  virtual void run(size_t first, size_t end, Scratch& scratch) = 0;
   // How many pieces the next stage has, first of all the first; 0: there is none. Called by one thread at a time, when
   // no piece runs.
   virtual size_t next(Scratch& scratch) = 0;
@@ -79,8 +80,10 @@ class Pool {
   void leave();
 
  private:
-  // Pieces that a thread takes at a time at most: some 32,768 elements each.
+  // Pieces that a thread takes at a time at most, some 32,768 elements each, and how many of them it runs before it
+  // looks whether the task has been aborted.
   static constexpr size_t kMostTaken = 32;
+  static constexpr size_t kMostRun = 16;
   // How long a thread without work looks out for some before it sleeps. To wake takes some 40 µs on a virtual machine:
   // without this two threads were no faster than one at 128 × 1,000, and with it almost twice as fast.
   static constexpr int kSpinMicroseconds = 100;

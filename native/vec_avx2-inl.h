@@ -104,6 +104,15 @@ SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) {
   return {_mm256_andnot_pd(_mm256_castsi256_pd(hit), a.v)};
 }
 
+constexpr bool kStreams = true;
+SMOOTHLOSS_INLINE void stream(float* p, Vec a) { _mm256_stream_ps(p, a.v); }
+SMOOTHLOSS_INLINE void stream(double* p, DoubleVec a) { _mm256_stream_pd(p, a.v); }
+// What was streamed comes before what is stored from here on, for other threads too.
+template <typename V>
+SMOOTHLOSS_INLINE void endStream(As<V>) {
+  _mm_sfence();
+}
+
 SMOOTHLOSS_INLINE Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec sub(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec mul(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }

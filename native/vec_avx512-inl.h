@@ -77,6 +77,15 @@ SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) {
   return {_mm512_maskz_mov_pd(static_cast<__mmask8>(lane < 8 ? ~(1u << lane) : ~0u), a.v)};
 }
 
+constexpr bool kStreams = true;
+SMOOTHLOSS_INLINE void stream(float* p, Vec a) { _mm512_stream_ps(p, a.v); }
+SMOOTHLOSS_INLINE void stream(double* p, DoubleVec a) { _mm512_stream_pd(p, a.v); }
+// What was streamed comes before what is stored from here on, for other threads too.
+template <typename V>
+SMOOTHLOSS_INLINE void endStream(As<V>) {
+  _mm_sfence();
+}
+
 SMOOTHLOSS_INLINE Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }

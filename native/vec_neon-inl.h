@@ -76,6 +76,8 @@ SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) {
   return clearWhere(vceqq_u64(doubleNumbers(), vdupq_n_u64(lane)), a);
 }
 
+constexpr bool kStreams = false;  // these CPUs see for themselves that whole lines are written
+
 SMOOTHLOSS_INLINE Vec add(Vec a, Vec b) { return {vaddq_f32(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec sub(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }

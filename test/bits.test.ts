@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest';
 import { CALLS, tables } from './conformance/bits.js';
 import { tables as family } from './conformance/bits-family.js';
+import { tables as streamed } from './conformance/bits-streamed.js';
 import { tables as threads } from './conformance/bits-threads.js';
 import { strayHashes } from './conformance/pinned.js';
 import { suite } from './support/suite.js';
@@ -10,6 +11,7 @@ import { suite } from './support/suite.js';
 suite(tables);
 suite(family);
 suite(threads);
+suite(streamed);
 
 it('there are 10,000 random calls and no stray hashes', () => {
   expect(CALLS).toBe(10_000);

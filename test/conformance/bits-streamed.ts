@@ -1,0 +1,93 @@
+// The same bits where the gradient is so large that x86-64 kernels write it past the cache: 16 MB and more, of long rows.
+// They write whole cache lines that way and the rest as ever, so where an array begins and what lies between rows matters.
+
+import { type Call, make, reports } from '../support/calls.js';
+import { encode, type NumberType } from '../support/numbers.js';
+import { backends } from './backends.js';
+import { describe, everywhere, type Numbers, pinned, sameBytes, update } from './pinned.js';
+import { Random } from './random.js';
+import { type Case, same } from './table.js';
+
+const ELEMENTS = 2 ** 22 + 1; // of float32
+const NATIVE = backends.filter(({ backend }) => backend.name !== 'js');
+/** What an array holds that nothing has been written to. */
+const UNTOUCHED = 12345;
+
+/** Rows of the width, as many as there must be; targets in their first and last columns, too, and none in some rows. */
+function largeCall(seed: number, type: NumberType, classes: number, options: Partial<Call['options']>): Call {
+  const random = new Random(seed);
+  const rowStride = options.rowStride ?? classes;
+  const rows = Math.ceil(ELEMENTS / classes / (type === 'float64' ? 2 : 1));
+  const some = encode(
+    random.floats(65_521, () => 5 * random.normal()),
+    type,
+  );
+  const logits = new (some.constructor as typeof Float32Array)(rows * rowStride);
+  for (let i = 0; i < logits.length; i += some.length) {
+    logits.set(some.subarray(0, logits.length - i) as Float32Array, i);
+  }
+  const column = () => random.pick(0, 1, 15, 16, classes - 1, random.below(classes), random.below(classes));
+  const targets = Int32Array.from({ length: rows }, () => (random.once(9) ? -100 : column()));
+  for (let row = 5; row < rows; row += 11) {
+    logits[row * rowStride + column()] = random.pick(NaN, Infinity, -Infinity, -1e30, 3e6);
+  }
+  return { type, logits, targets, options: { classes, ...options } };
+}
+
+/** The call on every backend; then with gradients that begin anywhere, by any number of threads. */
+function anywhere(call: Call): ReturnType<typeof everywhere> {
+  const first = everywhere(call);
+  const [, expected] = first[first.length - 1];
+  const { classes, rowStride = classes } = call.options;
+  const FloatArray = call.logits.constructor as typeof Float32Array;
+  for (const functions of NATIVE) {
+    for (const [threads, offset] of [
+      [1, 1],
+      [2, 4],
+      [3, 15],
+    ]) {
+      const around = new FloatArray(call.logits.length + 64).fill(UNTOUCHED);
+      const gradient = around.subarray(offset, offset + call.logits.length);
+      make(functions, call, { gradient, threads });
+      const what = `${functions.backend.name}, ${threads} threads, gradient at ${offset}, ${describe(call)}`;
+      for (let i = 0; i < around.length; i++) {
+        const at = i - offset;
+        if (at >= 0 && at < gradient.length && at % rowStride < classes) continue;
+        same(around[i], UNTOUCHED, `what lies beside the gradient at ${at}, ${what}`);
+        around[i] = 0;
+      }
+      sameBytes([['gradient', gradient as Numbers]], [['gradient', expected]], what);
+    }
+  }
+  return first;
+}
+
+const prior = (classes: number) => new Random(1).floats(classes, () => 0.1);
+const CALLS: Record<string, () => Call> = {
+  'rows of 2,081': () => largeCall(1, 'float32', 2081, { labelSmoothing: 0.1 }),
+  'rows apart': () => largeCall(2, 'float32', 3000, { rowStride: 3001, labelSmoothing: 0.1 }),
+  float64: () => largeCall(3, 'float64', 2081, { labelSmoothing: 0.1, reduction: 'sum' }),
+  'weights and a prior': () =>
+    largeCall(4, 'float32', 4000, {
+      weight: prior(4000),
+      labelSmoothing: { epsilon: 0.2, prior: prior(4000), over: 'others' },
+      gradientScale: 3,
+    }),
+  'all reports': () => {
+    const call = largeCall(5, 'float32', 5003, { labelSmoothing: 0.1, zLoss: 1e-4 });
+    return { ...call, options: { ...call.options, ...reports(call) } };
+  },
+  'mixed targets': () => {
+    const call = largeCall(6, 'float32', 10_007, { form: 'kl', logitScale: 0.5 });
+    const a = call.targets as Int32Array;
+    return { ...call, targets: { a, b: a.toReversed(), lambda: 0.3 } };
+  },
+  'the longest rows': () => largeCall(7, 'float32', 2 ** 17, { labelSmoothing: 0.1 }),
+  'longer rows': () => largeCall(8, 'float32', 2 ** 17 + 1, { labelSmoothing: 0.1 }),
+};
+
+const cases: Case[] = Object.entries(CALLS).map(([name, call]) =>
+  pinned(`streamed, ${name}`, (hash) => update(hash, anywhere(call()))),
+);
+
+export const tables = [{ name: 'bits of gradients past the cache', cases }];
