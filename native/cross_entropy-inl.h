@@ -58,7 +58,7 @@ struct ExpVisitor {
   template <typename Loads, size_t N>
   SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&e)[N]) {
     // The next row comes into the cache while this one computes: 8 % faster beyond the cache, with AVX2.
-    if constexpr (N > 1) at.ahead(z, c, ahead);
+    for (size_t i = 0; N > 1 && i < N; i += At::kAtOnce) at.ahead(z, c + i * At::kColumns, ahead);
     for (size_t i = 0; i < N; ++i) {
       const V x = loads.elements(at, z, c + i * At::kColumns);
       e[i] = expArgument(kShift ? sub(x, shift) : x, floor);
