@@ -270,8 +270,8 @@ class CrossEntropyKernel {
         wantsEntropy_(batch.metrics || batch.rowEntropy != nullptr),
         wantsArgmax_(soft_ || wantsEntropy_ || batch.prediction != nullptr),
         streams_(kMayStream && !split && !isHalf(batch.type) && batch.inner == 1 && batch.gradient &&
-                 batch.gradient != batch.logits && !soft_ && terms_.cap == 0 && tileOf(batch) == 1 &&
-                 batch.classes <= kCached && batch.rows * batch.classes >= kStreamedBytes / sizeof(T)),
+                 batch.gradient != batch.logits && terms_.cap == 0 && tileOf(batch) == 1 && batch.classes <= kCached &&
+                 batch.rows * batch.classes >= kStreamedBytes / sizeof(T)),
         inGradient_(!streams_ && !isHalf(batch.type) && batch.inner == 1 && batch.gradient && terms_.cap == 0 &&
                     !wantsEntropy_),
         cached_(batch.gradient && !inGradient_ && !split ? kCached : 0) {}
@@ -625,6 +625,7 @@ class CrossEntropyKernel {
 
   // What is summed over a block of soft targets.
   SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const T* z, size_t first, size_t n) {
+    denseAhead(batch_, strip.first, strip.user, first, n);
     Numbers<At> dense, shares;
     const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
     double rest[kRows] = {};
@@ -851,7 +852,7 @@ class CrossEntropyKernel {
       numbers.set(r, row.scale);
     }
     // A lone block may be a long row: all of it at once where nothing has to be made block by block.
-    const bool whole = streams_ || (inGradient_ && !soft());
+    const bool whole = (streams_ || inGradient_) && !soft();
     const size_t step = whole ? end - first : kBlock;
     for (size_t c = first; any && c < end; c += step) {
       const size_t n = end - c < step ? end - c : step;

@@ -314,6 +314,10 @@ struct ElementVisitor {
 template <typename At, typename T>
 SMOOTHLOSS_INLINE size_t firstOf(const At& at, const T* x, size_t n, size_t row, double maximum) {
   size_t c = 0;
+  // Vectors first find the columns it is among.
+  if constexpr (At::kColumns > 1) {
+    while (c + kLanes < n && toDouble(maxLane(at.largest(x + c, kLanes))) != maximum) c += kLanes;
+  }
   while (c + 1 < n && toDouble(*at.element(x, c, row)) != maximum) ++c;
   return c;
 }
@@ -508,6 +512,15 @@ SMOOTHLOSS_INLINE Numbers<At> denseBlock(const Batch& batch, size_t row, const A
       break;
   }
   return realBlock(user, static_cast<const float*>(batch.dense) + offset, n, scratch, kDenseBlock);
+}
+
+// Brings the same columns of the next row's into the cache.
+template <typename At>
+SMOOTHLOSS_INLINE void denseAhead(const Batch& batch, size_t row, const At& user, size_t first, size_t n) {
+  const size_t size = batch.denseType == Dense::kFloat64 ? sizeof(double) : sizeof(float);
+  const size_t offset = offsetOf(batch, row, batch.denseStride) + user.offset(first);
+  const auto* const bytes = static_cast<const unsigned char*>(batch.dense) + offset * size;
+  for (size_t i = 0; i < n * size; i += kLineBytes) user.ahead(bytes, i, batch.denseStride * size);
 }
 
 // Σ factor_c · (z_c − maximum): what the factors are.

@@ -34,6 +34,11 @@ function largeCall(seed: number, type: NumberType, classes: number, options: Par
   return { type, logits, targets, options: { classes, ...options } };
 }
 
+/** Probabilities that go down from class to class, beginning anywhere. */
+function softTargets({ length }: Call['logits'], classes: number): Float32Array {
+  return Float32Array.from({ length }, (_, i) => 2 ** -((i % (classes + 1)) % 64) / 2);
+}
+
 /** The call on every backend; then with gradients that begin anywhere, by any number of threads. */
 function anywhere(call: Call): ReturnType<typeof everywhere> {
   const first = everywhere(call);
@@ -81,6 +86,10 @@ const CALLS: Record<string, () => Call> = {
     const call = largeCall(6, 'float32', 10_007, { form: 'kl', logitScale: 0.5 });
     const a = call.targets as Int32Array;
     return { ...call, targets: { a, b: a.toReversed(), lambda: 0.3 } };
+  },
+  'soft targets': () => {
+    const call = largeCall(9, 'float32', 3001, { labelSmoothing: 0.1 });
+    return { ...call, targets: softTargets(call.logits, 3001) };
   },
   'the longest rows': () => largeCall(7, 'float32', 2 ** 17, { labelSmoothing: 0.1 }),
   'longer rows': () => largeCall(8, 'float32', 2 ** 17 + 1, { labelSmoothing: 0.1 }),
