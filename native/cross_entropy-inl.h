@@ -270,8 +270,8 @@ class CrossEntropyKernel {
         wantsEntropy_(batch.metrics || batch.rowEntropy != nullptr),
         wantsArgmax_(soft_ || wantsEntropy_ || batch.prediction != nullptr),
         streams_(kMayStream && !split && !isHalf(batch.type) && batch.inner == 1 && batch.gradient &&
-                 batch.gradient != batch.logits && terms_.cap == 0 && tileOf(batch) == 1 && batch.classes <= kCached &&
-                 batch.rows * batch.classes >= kStreamedBytes / sizeof(T)),
+                 batch.gradient != batch.logits && terms_.cap == 0 && batch.classes >= kStreamedClasses &&
+                 batch.classes <= kCached && batch.rows * batch.classes >= kStreamedBytes / sizeof(T)),
         inGradient_(!streams_ && !isHalf(batch.type) && batch.inner == 1 && batch.gradient && terms_.cap == 0 &&
                     !wantsEntropy_),
         cached_(batch.gradient && !inGradient_ && !split ? kCached : 0) {}
@@ -290,8 +290,12 @@ class CrossEntropyKernel {
     if constexpr (kMayStream) {
       if (streams_) return runStreamed(begin, end, sums);
     }
-    const size_t tile = tileOf(batch_);
+    // Short rows go through each step together, kTile at most, and are solved together. Long rows go alone, to stay in
+    // the cache.
+    constexpr size_t kTileElements = 4096;
     Strip strips[kTile];
+    size_t tile = kTileElements / batch_.classes;
+    tile = tile < 1 ? 1 : tile > kTile ? kTile : tile;
     for (size_t row = begin; row < end;) {
       size_t count = 0;
       for (; count < tile && row < end; ++count) {
@@ -360,14 +364,6 @@ class CrossEntropyKernel {
   }
 
  private:
-  // Short rows go through each step together, kTile at most, and are solved together. Long rows go alone, to stay in
-  // the cache.
-  static size_t tileOf(const Batch& batch) {
-    constexpr size_t kTileElements = 4096;
-    const size_t tile = kTileElements / batch.classes;
-    return tile < 1 ? 1 : tile > kTile ? kTile : tile;
-  }
-
   void sumUp(Strip& strip) {
     runStage(*this, strip, kMaximum, batch_.classes);
     beginScan(strip);
