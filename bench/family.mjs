@@ -26,7 +26,8 @@ const { values: options } = parseArgs({
 console.log(`${machineName(machine)}; ${backend.name}, one thread`);
 for (const shape of shapesOf(options.shapes)) {
   const calls = callsOf(shape);
-  const from = new Float32Array(shape.rows * shape.classes);
+  // Written to, or all of it would be the one page of zeros.
+  const from = new Float32Array(shape.rows * shape.classes).fill(1);
   const to = new Float32Array(from.length);
   calls.push(['memcpy of float32', 8, () => to.set(from)]);
   const measured = race(
