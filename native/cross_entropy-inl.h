@@ -43,7 +43,10 @@ struct ExpNumbers {
   }
 };
 
-template <typename At, typename T, bool kStore, bool kShift>
+// What becomes of exponentials: nothing, stored, or stored as whole vectors.
+enum class Keep { kNot, kColumns, kWhole };
+
+template <typename At, typename T, Keep kKeep, bool kShift>
 struct ExpVisitor {
   using V = typename At::V;
   At at;
@@ -64,8 +67,9 @@ struct ExpVisitor {
       e[i] = expArgument(kShift ? sub(x, shift) : x, floor);
     }
     exp(e, magic);
-    if (kStore) {
-      for (size_t i = 0; i < N; ++i) loads.put(to, out, c + i * At::kColumns, e[i]);
+    for (size_t i = 0; i < N; ++i) {
+      if (kKeep == Keep::kColumns) loads.put(to, out, c + i * At::kColumns, e[i]);
+      if (kKeep == Keep::kWhole) loads.putWhole(to, out, c + i * At::kColumns, e[i]);
     }
   }
 };
@@ -106,7 +110,7 @@ struct GradientVisitor {
     for (size_t i = 0; i < N; ++i) {
       const V factor = factors.get(loads, c + i * At::kColumns);
       const V shift = kFactors == Factors::kOnes ? offset : mul(offset, factor);
-      terms[i] = fma(loads.elements(from, e, c + i * At::kColumns), scale, shift);
+      terms[i] = fma(loads.kept(from, e, c + i * At::kColumns), scale, shift);
     }
     loads.putAll(to, gradient, c, terms);
   }
@@ -566,7 +570,11 @@ class CrossEntropyKernel {
     if (keeps || wantsEntropy()) {
       Real* out = keeps ? strip.exps + strip.expsAt.offset(first) : blockOf<Real>(scratch_, kExpBlock);
       const At outAt = keeps ? strip.expsAt : scratchAt_;
-      sumExps<true>(at, z, n, At::skip(strip.pivots, first), numbers, outAt, out, sums);
+      if (kMayStream && streams_) {
+        sumExps<Keep::kWhole>(at, z, n, At::skip(strip.pivots, first), numbers, outAt, out, sums);
+      } else {
+        sumExps<Keep::kColumns>(at, z, n, At::skip(strip.pivots, first), numbers, outAt, out, sums);
+      }
       if (wantsEntropy()) {
         double spread[kRows] = {};
         double lesser[kRows] = {};
@@ -581,13 +589,13 @@ class CrossEntropyKernel {
         }
       }
     } else {
-      sumExps<false>(at, z, n, At::skip(strip.pivots, first), numbers, at, nullptr, sums);
+      sumExps<Keep::kNot>(at, z, n, At::skip(strip.pivots, first), numbers, at, nullptr, sums);
     }
     for (size_t r = 0; r < kRows; ++r) strip.sums[r].exps += sums[r];
   }
 
-  // Adds up a block's exponentials, and stores them if kStore. Hardly any rows are shifted.
-  template <bool kStore>
+  // Adds up a block's exponentials. Hardly any rows are shifted.
+  template <Keep kKeep>
   SMOOTHLOSS_INLINE void sumExps(const At& at, const T* z, size_t n, const typename At::Skip& skip,
                                  const ExpNumbers<At>& numbers, const At& to, Real* out, double* sums) const {
     const V shift = At::perRow(numbers.shift);
@@ -595,9 +603,9 @@ class CrossEntropyKernel {
     const V magic = At::perRow(numbers.magic);
     const size_t ahead = batch_.rowStride * sizeof(T);
     if (numbers.shifts) {
-      at.sum(n, skip, ExpVisitor<At, T, kStore, true>{at, z, to, out, ahead, shift, floor, magic}, sums);
+      at.sum(n, skip, ExpVisitor<At, T, kKeep, true>{at, z, to, out, ahead, shift, floor, magic}, sums);
     } else {
-      at.sumInline(n, skip, ExpVisitor<At, T, kStore, false>{at, z, to, out, ahead, shift, floor, magic}, sums);
+      at.sumInline(n, skip, ExpVisitor<At, T, kKeep, false>{at, z, to, out, ahead, shift, floor, magic}, sums);
     }
   }
 
@@ -889,9 +897,9 @@ class CrossEntropyKernel {
   }
 
   void expBlock(const At& at, const T* z, size_t n, const ExpNumbers<At>& numbers) {
-    at.forEach(n, ExpVisitor<At, T, true, true>{at, z, scratchAt_, blockOf<Real>(scratch_, kExpBlock), 0,
-                                                At::perRow(numbers.shift), At::perRow(numbers.floor),
-                                                At::perRow(numbers.magic)});
+    at.forEach(n, ExpVisitor<At, T, Keep::kWhole, true>{at, z, scratchAt_, blockOf<Real>(scratch_, kExpBlock), 0,
+                                                        At::perRow(numbers.shift), At::perRow(numbers.floor),
+                                                        At::perRow(numbers.magic)});
   }
 
   void writeGradient(const Strip& strip, const Numbers<At>& e, const At& to, T* gradient, size_t first, size_t n,

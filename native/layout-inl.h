@@ -16,7 +16,8 @@ constexpr size_t kBlock = 512;
 // Vectors that a loop handles at a time: enough for the processor to overlap, few enough for its registers.
 constexpr size_t kGroup = 4;
 
-// How a visitor loads and stores: whole vectors, whole vectors past the cache, or the last one of a row.
+// How a visitor loads and stores: whole vectors, or the last one of a row. Of memory that holds whole vectors at the
+// end of a row too, as scratch memory does, the last one may be whole as well.
 template <typename At>
 struct Whole {
   const At& at;
@@ -29,19 +30,20 @@ struct Whole {
     return at.factors(p, c);
   }
   template <typename T>
+  SMOOTHLOSS_INLINE typename At::V kept(const At& layout, const T* p, size_t c) const {
+    return layout.elements(p, c);
+  }
+  template <typename T>
   SMOOTHLOSS_INLINE void put(const At& layout, T* p, size_t c, typename At::V a) const {
+    layout.put(p, c, a);
+  }
+  template <typename T>
+  SMOOTHLOSS_INLINE void putWhole(const At& layout, T* p, size_t c, typename At::V a) const {
     layout.put(p, c, a);
   }
   template <typename T, size_t N>
   SMOOTHLOSS_INLINE void putAll(const At& layout, T* p, size_t c, const typename At::V (&a)[N]) const {
     layout.putAll(p, c, a);
-  }
-};
-template <typename At>
-struct Streamed : Whole<At> {
-  template <typename T, size_t N>
-  SMOOTHLOSS_INLINE void putAll(const At&, T* p, size_t c, const typename At::V (&a)[N]) const {
-    for (size_t i = 0; i < N; ++i) stream(p + c + i * At::kColumns, a[i]);
   }
 };
 template <typename At>
@@ -57,12 +59,37 @@ struct First {
     return loadFirst(As<typename At::V>(), p + c, left);
   }
   template <typename T>
+  SMOOTHLOSS_INLINE typename At::V kept(const At&, const T* p, size_t c) const {
+    return loadFirst(As<typename At::V>(), p + c, left);
+  }
+  template <typename T>
   SMOOTHLOSS_INLINE void put(const At&, T* p, size_t c, typename At::V a) const {
     storeFirst(p + c, a, left);
   }
   template <typename T>
+  SMOOTHLOSS_INLINE void putWhole(const At&, T* p, size_t c, typename At::V a) const {
+    store(p + c, a);
+  }
+  template <typename T>
   SMOOTHLOSS_INLINE void putAll(const At&, T* p, size_t c, const typename At::V (&a)[1]) const {
     storeFirst(p + c, a[0], left);
+  }
+};
+
+// The same where all that is kept is in scratch memory, and the result goes past the cache. (A load by a mask of what
+// was stored by one waits until all stores before it are done, and these take long.)
+template <typename At>
+struct Streamed : Whole<At> {
+  template <typename T, size_t N>
+  SMOOTHLOSS_INLINE void putAll(const At&, T* p, size_t c, const typename At::V (&a)[N]) const {
+    for (size_t i = 0; i < N; ++i) stream(p + c + i * At::kColumns, a[i]);
+  }
+};
+template <typename At>
+struct StreamedFirst : First<At> {
+  template <typename T>
+  SMOOTHLOSS_INLINE typename At::V kept(const At&, const T* p, size_t c) const {
+    return load(As<typename At::V>(), p + c);
   }
 };
 
@@ -135,7 +162,7 @@ struct Along {
     V terms[kAtOnce];
     V term[1];
     for (const size_t begin = n < toLine(to) ? n : toLine(to); c < begin; c += kColumns) {
-      visitor.visit(First<Along>{*this, begin - c}, c, term);
+      visitor.visit(StreamedFirst<Along>{{*this, begin - c}}, c, term);
     }
     for (c = n < toLine(to) ? n : toLine(to); c + kStep <= n; c += kStep) {
       if (skip - c < kStep) {
@@ -144,7 +171,7 @@ struct Along {
         visitor.visit(Streamed<Along>{{*this}}, c, terms);
       }
     }
-    for (; c < n; c += kColumns) visitor.visit(First<Along>{*this, n - c}, c, term);
+    for (; c < n; c += kColumns) visitor.visit(StreamedFirst<Along>{{*this, n - c}}, c, term);
   }
   // The elements before the first that begins a line.
   SMOOTHLOSS_INLINE static size_t toLine(const Real* p) {
