@@ -222,7 +222,7 @@ class CrossEntropyKernel {
   static constexpr size_t kRows = At::kRows;
   static constexpr size_t kTile = kRows == 1 ? 16 : 1;  // strips that go through each step together
   static constexpr size_t kCached = Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock;  // columns, at most
-  static constexpr bool kMayStream = kStreams && kRows == 1 && std::is_same<T, Real>::value;
+  static constexpr bool kMayStream = kStreams && kRows == 1;
 
  public:
   using Layout = At;
@@ -273,7 +273,7 @@ class CrossEntropyKernel {
         wantsNll_(batch.metrics || batch.rowNll != nullptr),
         wantsEntropy_(batch.metrics || batch.rowEntropy != nullptr),
         wantsArgmax_(soft_ || wantsEntropy_ || batch.prediction != nullptr),
-        streams_(kMayStream && !split && !isHalf(batch.type) && batch.inner == 1 && batch.gradient &&
+        streams_(kMayStream && !split && (!kGeneral || !isHalf(batch.type)) && batch.inner == 1 && batch.gradient &&
                  batch.gradient != batch.logits && terms_.cap == 0 && batch.classes >= kStreamedClasses &&
                  batch.classes <= kCached && batch.rows * batch.classes >= kStreamedBytes / sizeof(T)),
         inGradient_(!streams_ && !isHalf(batch.type) && batch.inner == 1 && batch.gradient && terms_.cap == 0 &&

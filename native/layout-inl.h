@@ -82,7 +82,7 @@ template <typename At>
 struct Streamed : Whole<At> {
   template <typename T, size_t N>
   SMOOTHLOSS_INLINE void putAll(const At&, T* p, size_t c, const typename At::V (&a)[N]) const {
-    for (size_t i = 0; i < N; ++i) stream(p + c + i * At::kColumns, a[i]);
+    for (size_t i = 0; i < N; i += 2) streamPair(p + c + i * At::kColumns, a[i], a[i + 1]);
   }
 };
 template <typename At>
@@ -153,10 +153,10 @@ struct Along {
 
   // forEach, with what goes to `to` past the cache, but for lines that it fills only in part and those about the column
   // `skip`: a store to a line that has just been streamed waits for it to come back.
-  template <typename Visitor>
-  SMOOTHLOSS_NOINLINE void forEachStreamed(const Real* to, size_t n, size_t skip, const Visitor& given) const {
+  template <typename T, typename Visitor>
+  SMOOTHLOSS_NOINLINE void forEachStreamed(const T* to, size_t n, size_t skip, const Visitor& given) const {
     constexpr size_t kStep = kAtOnce * kColumns;
-    static_assert(kStep * sizeof(Real) % kLineBytes == 0, "whole lines are streamed");
+    static_assert(kStep * sizeof(T) % kLineBytes == 0, "whole lines are streamed");
     Visitor visitor = given;
     size_t c = 0;
     V terms[kAtOnce];
@@ -174,8 +174,9 @@ struct Along {
     for (; c < n; c += kColumns) visitor.visit(StreamedFirst<Along>{{*this, n - c}}, c, term);
   }
   // The elements before the first that begins a line.
-  SMOOTHLOSS_INLINE static size_t toLine(const Real* p) {
-    return (0 - reinterpret_cast<uintptr_t>(p)) % kLineBytes / sizeof(Real);
+  template <typename T>
+  SMOOTHLOSS_INLINE static size_t toLine(const T* p) {
+    return (0 - reinterpret_cast<uintptr_t>(p)) % kLineBytes / sizeof(T);
   }
 
   // The largest of the columns [0, n); NaN is passed over.

@@ -101,15 +101,21 @@ SMOOTHLOSS_INLINE V expArgument(V x, V floor) {
 
 constexpr float kRoundToEighth = 0x1.8p20f;  // 1.5·2^20: the float grid here has spacing 1/8
 
-// Where a backend has stores past the cache, stream(p, a) is one, of a whole vector that is aligned to its size. They
-// spare the CPU reading what is written over, where no cache could keep it anyway.
-constexpr size_t kLineBytes = 64;
-
 // Stores two vectors, one after the other; a backend may have a better way for a type.
 template <typename V, typename T>
 SMOOTHLOSS_INLINE void storePair(T* p, V a, V b) {
   store(p, a);
   store(p + V::kWidth, b);
+}
+
+constexpr size_t kLineBytes = 64;
+
+// Where kStreams, a backend has stores past the cache, which spare the CPU reading what is written over: stream, of
+// whole vectors into memory that is aligned to their size.
+template <typename V, typename T>
+SMOOTHLOSS_INLINE void streamPair(T* p, V a, V b) {
+  stream(p, a);
+  stream(p + V::kWidth, b);
 }
 
 // Σ of kLanes numbers that stand side by side in vectors, through one fixed tree: 32 → 8 in their own type, 8 → 1 in

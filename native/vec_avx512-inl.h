@@ -42,16 +42,18 @@ SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const uint8_t* p) {
 }
 
 SMOOTHLOSS_INLINE void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
-SMOOTHLOSS_INLINE void store(Half* p, Vec a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
-}
 // Bits of floats, rounded to bfloat16 in the high halves.
 SMOOTHLOSS_INLINE __m512i roundToBfloat16(Vec a) {
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits512(a), 16), _mm512_set1_epi32(1));
   return _mm512_add_epi32(bits512(a), _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
 }
-SMOOTHLOSS_INLINE void store(Bfloat16* p, Vec a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_srli_epi32(roundToBfloat16(a), 16)));
+SMOOTHLOSS_INLINE __m256i to(As<Half>, Vec a) { return _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT); }
+SMOOTHLOSS_INLINE __m256i to(As<Bfloat16>, Vec a) {
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(roundToBfloat16(a), 16));
+}
+template <typename T>
+SMOOTHLOSS_INLINE void store(T* p, Vec a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to(As<T>(), a));
 }
 SMOOTHLOSS_INLINE void store(double* p, DoubleVec a) { _mm512_storeu_pd(p, a.v); }
 
@@ -80,6 +82,10 @@ SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) {
 constexpr bool kStreams = true;
 SMOOTHLOSS_INLINE void stream(float* p, Vec a) { _mm512_stream_ps(p, a.v); }
 SMOOTHLOSS_INLINE void stream(double* p, DoubleVec a) { _mm512_stream_pd(p, a.v); }
+template <typename T>
+SMOOTHLOSS_INLINE void stream(T* p, Vec a) {
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), to(As<T>(), a));
+}
 // What was streamed comes before what is stored from here on, for other threads too.
 template <typename V>
 SMOOTHLOSS_INLINE void endStream(As<V>) {

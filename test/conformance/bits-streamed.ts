@@ -9,7 +9,7 @@ import { describe, everywhere, type Numbers, pinned, sameBytes, update } from '.
 import { Random } from './random.js';
 import { type Case, same } from './table.js';
 
-const ELEMENTS = 4_000_001; // of float32
+const BYTES = 16_000_001;
 const NATIVE = backends.filter(({ backend }) => backend.name !== 'js');
 /** What an array holds that nothing has been written to. */
 const UNTOUCHED = 12345;
@@ -18,11 +18,12 @@ const UNTOUCHED = 12345;
 function largeCall(seed: number, type: NumberType, classes: number, options: Partial<Call['options']>): Call {
   const random = new Random(seed);
   const rowStride = options.rowStride ?? classes;
-  const rows = Math.ceil(ELEMENTS / classes / (type === 'float64' ? 2 : 1));
   const some = encode(
     random.floats(65_521, () => 5 * random.normal()),
     type,
   );
+  const special = encode([NaN, Infinity, -Infinity, -1e30, 3e6], type);
+  const rows = Math.ceil(BYTES / classes / some.BYTES_PER_ELEMENT);
   const logits = new (some.constructor as typeof Float32Array)(rows * rowStride);
   for (let i = 0; i < logits.length; i += some.length) {
     logits.set(some.subarray(0, logits.length - i) as Float32Array, i);
@@ -30,7 +31,7 @@ function largeCall(seed: number, type: NumberType, classes: number, options: Par
   const column = () => random.pick(0, 1, 15, 16, classes - 1, random.below(classes), random.below(classes));
   const targets = Int32Array.from({ length: rows }, () => (random.once(9) ? -100 : column()));
   for (let row = 5; row < rows; row += 11) {
-    logits[row * rowStride + column()] = random.pick(NaN, Infinity, -Infinity, -1e30, 3e6);
+    logits[row * rowStride + column()] = random.pick(...special);
   }
   return { type, logits, targets, options: { classes, ...options } };
 }
@@ -73,6 +74,8 @@ const CALLS: Record<string, () => Call> = {
   'rows of 1,001': () => largeCall(1, 'float32', 1001, { labelSmoothing: 0.1 }),
   'rows apart': () => largeCall(2, 'float32', 3000, { rowStride: 3001, labelSmoothing: 0.1 }),
   float64: () => largeCall(3, 'float64', 2081, { labelSmoothing: 0.1, reduction: 'sum' }),
+  bfloat16: () => largeCall(10, 'bfloat16', 7001, { labelSmoothing: 0.1, reduction: 'sum' }),
+  float16: () => largeCall(11, 'float16', 1003, { rowStride: 1005, reduction: 'sum' }),
   'weights and a prior': () =>
     largeCall(4, 'float32', 4000, {
       weight: prior(4000),
