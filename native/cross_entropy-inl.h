@@ -554,15 +554,20 @@ class CrossEntropyKernel {
 
   SMOOTHLOSS_INLINE void scanBlock(Strip& strip, const At& at, const T* z, size_t first, size_t n, bool smooths,
                                    const ExpNumbers<At>& numbers) {
+    const FactorLoads<At, Factors::kOnes> ones{nullptr, at, nullptr};
+    // Not in place: takeBelow may have to see the logits again.
+    const bool together =
+        At::kSumsBoth && smooths && !batch_.smoothing && !numbers.shifts && batch_.gradient != batch_.logits;
+    double below[kRows] = {};
     if (soft()) {
       scanSoft(strip, at, z, first, n);
-    } else if (smooths) {
+    } else if (smooths && !together) {
       if (batch_.smoothing) {
         addBelow(strip,
                  FactorLoads<At, Factors::kClasses>{static_cast<const Real*>(batch_.smoothing) + first, at, nullptr},
                  at, z, first, n);
       } else {
-        addBelow(strip, FactorLoads<At, Factors::kOnes>{nullptr, at, nullptr}, at, z, first, n);
+        addBelow(strip, ones, at, z, first, n);
       }
     }
     const bool keeps = strip.exps && (inGradient_ || first + n <= cached_);
@@ -571,9 +576,9 @@ class CrossEntropyKernel {
       Real* out = keeps ? strip.exps + strip.expsAt.offset(first) : blockOf<Real>(scratch_, kExpBlock);
       const At outAt = keeps ? strip.expsAt : scratchAt_;
       if (kMayStream && streams_) {
-        sumExps<Keep::kWhole>(at, z, n, At::skip(strip.pivots, first), numbers, outAt, out, sums);
+        sumExps<Keep::kWhole>(strip, at, z, first, n, numbers, outAt, out, sums, together ? below : nullptr);
       } else {
-        sumExps<Keep::kColumns>(at, z, n, At::skip(strip.pivots, first), numbers, outAt, out, sums);
+        sumExps<Keep::kColumns>(strip, at, z, first, n, numbers, outAt, out, sums, together ? below : nullptr);
       }
       if (wantsEntropy()) {
         double spread[kRows] = {};
@@ -589,24 +594,36 @@ class CrossEntropyKernel {
         }
       }
     } else {
-      sumExps<Keep::kNot>(at, z, n, At::skip(strip.pivots, first), numbers, at, nullptr, sums);
+      sumExps<Keep::kNot>(strip, at, z, first, n, numbers, at, nullptr, sums, together ? below : nullptr);
     }
+    if (together) takeBelow(strip, ones, at, z, first, n, below);
     for (size_t r = 0; r < kRows; ++r) strip.sums[r].exps += sums[r];
   }
 
-  // Adds up a block's exponentials. Hardly any rows are shifted.
+  // Adds up a block's exponentials, and, unless that is null, what `below` sums with factors of one. Hardly any rows
+  // are shifted.
   template <Keep kKeep>
-  SMOOTHLOSS_INLINE void sumExps(const At& at, const T* z, size_t n, const typename At::Skip& skip,
-                                 const ExpNumbers<At>& numbers, const At& to, Real* out, double* sums) const {
+  SMOOTHLOSS_INLINE void sumExps(const Strip& strip, const At& at, const T* z, size_t first, size_t n,
+                                 const ExpNumbers<At>& numbers, const At& to, Real* out, double* sums,
+                                 double* below) const {
+    const auto skip = At::skip(strip.pivots, first);
     const V shift = At::perRow(numbers.shift);
     const V floor = At::perRow(numbers.floor);
     const V magic = At::perRow(numbers.magic);
     const size_t ahead = batch_.rowStride * sizeof(T);
     if (numbers.shifts) {
       at.sum(n, skip, ExpVisitor<At, T, kKeep, true>{at, z, to, out, ahead, shift, floor, magic}, sums);
-    } else {
-      at.sumInline(n, skip, ExpVisitor<At, T, kKeep, false>{at, z, to, out, ahead, shift, floor, magic}, sums);
+      return;
     }
+    const ExpVisitor<At, T, kKeep, false> visitor{at, z, to, out, ahead, shift, floor, magic};
+    if constexpr (At::kSumsBoth) {
+      if (below) {
+        using Below = BelowVisitor<At, T, Factors::kOnes>;
+        const Below belows{at, z, {nullptr, at, nullptr}, At::perRow(strip.largest.maximum)};
+        return at.sumBoth(n, skip, belows, below, visitor, sums);
+      }
+    }
+    at.sumInline(n, skip, visitor, sums);
   }
 
   // below of each row += Σ over the block's columns but the pivot of factor_c · (z_c − max), at most 0 for factors ≥ 0.
@@ -617,6 +634,11 @@ class CrossEntropyKernel {
     double sums[kRows] = {};
     BelowVisitor<At, T, kFactors> visitor{at, z, factors, At::perRow(strip.largest.maximum)};
     at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
+    takeBelow(strip, factors, at, z, first, n, sums);
+  }
+  template <Factors kFactors>
+  SMOOTHLOSS_INLINE void takeBelow(Strip& strip, const FactorLoads<At, kFactors>& factors, const At& at, const T* z,
+                                   size_t first, size_t n, double* sums) {
     for (size_t r = 0; r < kRows; ++r) {
       SoftmaxRow& row = strip.rows[r];
       if (!(sums[r] > -kInfinity) && row.target.y != kNone) {

@@ -93,6 +93,24 @@ struct StreamedFirst : First<At> {
   }
 };
 
+// What two visitors return, one after the other.
+template <typename A, typename B>
+struct Both {
+  A a;
+  B b;
+
+  template <typename Loads, size_t N>
+  SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, typename A::V (&terms)[N]) {
+    typename A::V ofA[N / 2], ofB[N / 2];
+    a.visit(loads, c, ofA);
+    b.visit(loads, c, ofB);
+    for (size_t i = 0; i < N / 2; ++i) {
+      terms[i] = ofA[i];
+      terms[N / 2 + i] = ofB[i];
+    }
+  }
+};
+
 // Columns of one row, side by side.
 template <typename Vector>
 struct Along {
@@ -102,6 +120,8 @@ struct Along {
   static constexpr size_t kColumns = V::kWidth;  // of a vector
   static constexpr size_t kVecs = kLanes / kColumns;
   static constexpr size_t kAtOnce = kVecs < kGroup ? kVecs : kGroup;
+  // Whether two sums in one go are faster than one after the other: there must be registers for both.
+  static constexpr bool kSumsBoth = kVecs < kGroup;
 
   SMOOTHLOSS_INLINE static size_t rows() { return 1; }
   // A number for the row, or for its block: the skipped column, relative to the block; beyond the block: none.
@@ -194,7 +214,13 @@ struct Along {
   template <typename Visitor>
   SMOOTHLOSS_INLINE void sumInline(size_t n, const Skip& skip, const Visitor& given, double* totals) const {
     Visitor visitor = given;
-    totals[0] += sumOf(n, skip.column, visitor, std::make_index_sequence<kVecs>());
+    sumOf<1>(n, skip.column, visitor, {totals}, std::make_index_sequence<kVecs>());
+  }
+  // The sums of two visitors in one go.
+  template <typename A, typename B>
+  SMOOTHLOSS_INLINE void sumBoth(size_t n, const Skip& skip, const A& a, double* ofA, const B& b, double* ofB) const {
+    Both<A, B> visitor{a, b};
+    sumOf<2>(n, skip.column, visitor, {ofA, ofB}, std::make_index_sequence<2 * kVecs>());
   }
 
  private:
@@ -210,50 +236,60 @@ struct Along {
     ((m[0] = max(m[J], m[0])), ...);
     return m[0];
   }
-  // By fold expressions: where a loop indexed the lanes, compilers would keep them in memory.
-  template <typename Visitor, size_t... J>
-  SMOOTHLOSS_INLINE double sumOf(size_t n, size_t skip, Visitor& visitor, std::index_sequence<J...> each) const {
-    V lanes[kVecs] = {(static_cast<void>(J), set1(Real(0)))...};
+  // K sums, of K visitors' terms one after the other. By fold expressions: where a loop indexed the lanes, compilers
+  // would keep them in memory. J counts the lanes' vectors, of one sum after the other.
+  template <size_t K, typename Visitor, size_t... J>
+  SMOOTHLOSS_INLINE void sumOf(size_t n, size_t skip, Visitor& visitor, double* const (&totals)[K],
+                               std::index_sequence<J...> each) const {
+    V lanes[K * kVecs] = {(static_cast<void>(J), set1(Real(0)))...};
     const size_t full = n - n % kLanes;
     size_t stop = skip < full ? skip - skip % kLanes : full;
     size_t c = 0;
     do {
       // Where so few vectors hold the lanes, as with AVX-512, all of them twice at a time: 5 to 9 % less time in cache.
-      if constexpr (kVecs < kGroup) {
+      if constexpr (K == 1 && kVecs < kGroup) {
         for (V terms[2 * kVecs]; c + 2 * kLanes <= stop; c += 2 * kLanes) {
           visitor.visit(Whole<Along>{*this}, c, terms);
           ((lanes[J] = add(add(lanes[J], terms[J]), terms[kVecs + J])), ...);
         }
       }
-      for (; c < stop; c += kLanes) groups(visitor, c, lanes, std::make_index_sequence<kVecs / kAtOnce>());
+      for (; c < stop; c += kLanes) groups<K>(visitor, c, lanes, std::make_index_sequence<kVecs / kAtOnce>());
       if (c < n) {
-        parts(visitor, c, n - c, skip, lanes, each);
+        parts<K>(visitor, c, n - c, skip, lanes, each);
         c += kLanes;
       }
       stop = full;
     } while (c < n);
-    return sumLanes(lanes);
+    for (size_t k = 0; k < K; ++k) {
+      V sum[kVecs];
+      for (size_t j = 0; j < kVecs; ++j) sum[j] = lanes[k * kVecs + j];
+      totals[k][0] += sumLanes(sum);
+    }
   }
-  template <typename Visitor, size_t... G>
-  SMOOTHLOSS_INLINE void groups(Visitor& visitor, size_t c, V (&lanes)[kVecs], std::index_sequence<G...>) const {
-    (group<G * kAtOnce>(visitor, c, lanes, std::make_index_sequence<kAtOnce>()), ...);
+  template <size_t K, typename Visitor, size_t... G>
+  SMOOTHLOSS_INLINE void groups(Visitor& visitor, size_t c, V (&lanes)[K * kVecs], std::index_sequence<G...>) const {
+    (group<K, G * kAtOnce>(visitor, c, lanes, std::make_index_sequence<K * kAtOnce>()), ...);
   }
-  template <size_t kFirst, typename Visitor, size_t... J>
-  SMOOTHLOSS_INLINE void group(Visitor& visitor, size_t c, V (&lanes)[kVecs], std::index_sequence<J...>) const {
-    V terms[kAtOnce];
+  template <size_t K, size_t kFirst, typename Visitor, size_t... J>
+  SMOOTHLOSS_INLINE void group(Visitor& visitor, size_t c, V (&lanes)[K * kVecs], std::index_sequence<J...>) const {
+    V terms[K * kAtOnce];
     visitor.visit(Whole<Along>{*this}, c + kFirst * kColumns, terms);
-    ((lanes[kFirst + J] = add(lanes[kFirst + J], terms[J])), ...);
+    ((lanes[J / kAtOnce * kVecs + kFirst + J % kAtOnce] =
+          add(lanes[J / kAtOnce * kVecs + kFirst + J % kAtOnce], terms[J])),
+     ...);
   }
   // Up to kLanes columns from c on, of which `left` exist, vector by vector. By way of memory, so that the visitor's
   // code is there once.
-  template <typename Visitor, size_t... J>
-  SMOOTHLOSS_INLINE void parts(Visitor& visitor, size_t c, size_t left, size_t skip, V (&lanes)[kVecs],
+  template <size_t K, typename Visitor, size_t... J>
+  SMOOTHLOSS_INLINE void parts(Visitor& visitor, size_t c, size_t left, size_t skip, V (&lanes)[K * kVecs],
                                std::index_sequence<J...>) const {
-    V terms[kVecs] = {(static_cast<void>(J), set1(Real(0)))...};
+    V terms[K * kVecs] = {(static_cast<void>(J), set1(Real(0)))...};
     for (size_t j = 0; j < kVecs && left > j * kColumns; ++j) {
-      V term[1];
+      V term[K];
       visitor.visit(First<Along>{*this, left - j * kColumns}, c + j * kColumns, term);
-      terms[j] = dropLane(keepFirst(term[0], left - j * kColumns, Real(0)), skip - c - j * kColumns);
+      for (size_t k = 0; k < K; ++k) {
+        terms[k * kVecs + j] = dropLane(keepFirst(term[k], left - j * kColumns, Real(0)), skip - c - j * kColumns);
+      }
     }
     ((lanes[J] = add(lanes[J], terms[J])), ...);
   }
@@ -267,6 +303,7 @@ struct Across {
   static constexpr size_t kRows = V::kWidth;
   static constexpr size_t kColumns = 1;
   static constexpr size_t kAtOnce = 1;
+  static constexpr bool kSumsBoth = false;
 
   size_t stride;
   size_t count;
