@@ -296,7 +296,7 @@ class CrossEntropyKernel {
     }
     // Short rows go through each step together, kTile at most, and are solved together. Long rows go alone, to stay in
     // the cache.
-    constexpr size_t kTileElements = 4096;
+    constexpr size_t kTileElements = 8192;
     Strip strips[kTile];
     size_t tile = kTileElements / batch_.classes;
     tile = tile < 1 ? 1 : tile > kTile ? kTile : tile;
