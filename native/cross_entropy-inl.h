@@ -652,18 +652,16 @@ class CrossEntropyKernel {
   // What is summed over a block of soft targets.
   SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const T* z, size_t first, size_t n) {
     // The next row's targets come into the cache, a part before each sum: all at once is more than CPUs keep in flight.
-    const auto ahead = [&](size_t from, size_t to) {
-      denseAhead(batch_, strip.first, strip.user, first + from, to - from);
-    };
+    const size_t part = n / 4;
     Numbers<At> dense, shares;
     const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
     double rest[kRows] = {};
-    ahead(0, n / 4);
+    denseAhead(batch_, strip.first, strip.user, first, part);
     ElementVisitor<At, Real> elements{targets.at, targets.p};
     at.sum(n, At::skip(strip.pivots, first), elements, rest);
-    ahead(n / 4, n / 2);
+    denseAhead(batch_, strip.first, strip.user, first + part, part);
     addBelow(strip, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, at, z, first, n);
-    ahead(n / 2, n);
+    denseAhead(batch_, strip.first, strip.user, first + 2 * part, n - 2 * part);
     double entropy[kRows] = {};
     const auto all = At::skip(kNoColumns, 0);
     if (kGeneral && batch_.kl) {
