@@ -260,11 +260,14 @@ struct Along {
       }
       stop = full;
     } while (c < n);
-    for (size_t k = 0; k < K; ++k) {
-      V sum[kVecs];
-      for (size_t j = 0; j < kVecs; ++j) sum[j] = lanes[k * kVecs + j];
-      totals[k][0] += sumLanes(sum);
-    }
+    static_assert(K <= 2, "");
+    totals[0][0] += sumFrom<0>(lanes, std::make_index_sequence<kVecs>());
+    if constexpr (K == 2) totals[1][0] += sumFrom<kVecs>(lanes, std::make_index_sequence<kVecs>());
+  }
+  template <size_t kFirst, size_t N, size_t... J>
+  SMOOTHLOSS_INLINE static double sumFrom(const V (&lanes)[N], std::index_sequence<J...>) {
+    const V sum[] = {lanes[kFirst + J]...};
+    return sumLanes(sum);
   }
   template <size_t K, typename Visitor, size_t... G>
   SMOOTHLOSS_INLINE void groups(Visitor& visitor, size_t c, V (&lanes)[K * kVecs], std::index_sequence<G...>) const {
