@@ -111,7 +111,7 @@ SMOOTHLOSS_INLINE void storePair(T* p, V a, V b) {
 constexpr size_t kLineBytes = 64;
 
 // Where kStreams, a backend has stores past the cache, which spare the CPU reading what is written over: stream, of
-// whole vectors into memory that is aligned to their size.
+// whole vectors into memory that is aligned to what is stored, or for a type streamPair alone; and endStream.
 template <typename V, typename T>
 SMOOTHLOSS_INLINE void streamPair(T* p, V a, V b) {
   stream(p, a);

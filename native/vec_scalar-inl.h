@@ -39,7 +39,7 @@ SMOOTHLOSS_INLINE DoubleVec keepFirst(DoubleVec a, size_t, double) { return a; }
 SMOOTHLOSS_INLINE Vec dropLane(Vec a, size_t lane) { return {lane == 0 ? 0.0f : a.v}; }
 SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) { return {lane == 0 ? 0.0 : a.v}; }
 
-constexpr bool kStreams = false;
+constexpr bool kStreams = false;  // whether there are stores past the cache: see streamPair
 
 SMOOTHLOSS_INLINE Vec add(Vec a, Vec b) { return {a.v + b.v}; }
 SMOOTHLOSS_INLINE Vec sub(Vec a, Vec b) { return {a.v - b.v}; }
