@@ -134,7 +134,7 @@ export interface Kernel {
   (batch: Batch, threads: number, begin?: number, end?: number, arena?: Arena): Sums;
   /**
    * Where the backend can: all rows in other threads. `done` is called later, with nothing if the function that this returns
-   * was called in time, which has no further rows begun. Returns undefined, and does nothing, if there are no threads.
+   * was called in time, after which no thread takes further rows. Returns undefined, and does nothing, if there are no threads.
    */
   start?(batch: Batch, threads: number, done: (sums: Sums | undefined) => void): (() => void) | undefined;
 }

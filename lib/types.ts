@@ -454,7 +454,7 @@ export type Mode = 'now' | 'promise';
 /** Options that only `smoothloss/promises` has. */
 export interface PromiseOptions {
   /**
-   * Aborts the call: no further rows are begun, and as soon as no thread works on any the promise is rejected with an
+   * Aborts the call: no thread takes further rows, and as soon as no thread works on any the promise is rejected with an
    * AbortError (code ABORT_ERR), whose `cause` is the signal's reason, a TimeoutError after `AbortSignal.timeout`.
    * Gradient, losses and row results may have been written in part.
    */

@@ -259,7 +259,7 @@ class CrossEntropyKernel {
   const size_t cached_;    // columns whose exponentials are kept in scratch memory
   // A gradient that is streamed is a row behind: the scan of a row writes that of the row before it, block by block, so
   // that memory is written while the CPU computes. The exponentials take the place of those that are written.
-  Strip streamed_[2];
+  Strip streamed_[kMayStream ? 2 : 1];
   const Strip* last_ = nullptr;  // the one whose gradient is to be written
   size_t written_ = 0;           // columns of it
 
@@ -378,7 +378,7 @@ class CrossEntropyKernel {
     for (size_t row = begin; row < end; ++row) {
       Strip& strip = streamed_[last_ == streamed_ ? 1 : 0];
       enter(strip, row, 1, 0);
-      // The lines that are not streamed, before they are stored to.
+      // The lines that are not streamed, before they are stored to. (That of a soft target's pivot is not known yet.)
       for (const size_t c : {size_t{0}, strip.pivots[0], batch_.classes - 1}) {
         if (c < batch_.classes) strip.user.ahead(static_cast<const T*>(strip.gradient), c, 0);
       }
@@ -576,7 +576,8 @@ class CrossEntropyKernel {
       Real* out = keeps ? strip.exps + strip.expsAt.offset(first) : blockOf<Real>(scratch_, kExpBlock);
       const At outAt = keeps ? strip.expsAt : scratchAt_;
       if (kMayStream && streams_) {
-        sumExps<Keep::kWhole>(strip, at, z, first, n, numbers, outAt, out, sums, together ? below : nullptr);
+        constexpr Keep kStreamed = kMayStream ? Keep::kWhole : Keep::kColumns;
+        sumExps<kStreamed>(strip, at, z, first, n, numbers, outAt, out, sums, together ? below : nullptr);
       } else {
         sumExps<Keep::kColumns>(strip, at, z, first, n, numbers, outAt, out, sums, together ? below : nullptr);
       }

@@ -115,8 +115,8 @@ struct Bfloat16 {
   uint16_t bits;
 };
 
-// Memory for one kernel at a time: exponentials that no gradient can hold, and blocks of what is computed on the way.
-// What does not fit in the row is computed again.
+// Memory for one kernel at a time: exponentials that no gradient can hold, or of one that is streamed, and blocks of
+// what is computed on the way. What does not fit in the row is computed again.
 struct alignas(64) Scratch {
   static constexpr size_t kRowBytes = size_t{512} << 10;
   static constexpr size_t kBlockBytes = size_t{512} * 16 * sizeof(float);  // 512 columns of a whole vector of rows

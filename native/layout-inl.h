@@ -76,8 +76,9 @@ struct First {
   }
 };
 
-// The same where all that is kept is in scratch memory, and the result goes past the cache. (A load by a mask of what
-// was stored by one waits until all stores before it are done, and these take long.)
+// Whole vectors that go past the cache, and the first or last one of a row beside them, where all that is kept is in
+// scratch memory. (A load by a mask of what was stored by one waits until all stores before it are done, and those past
+// the cache take long.)
 template <typename At>
 struct Streamed : Whole<At> {
   template <typename T, size_t N>
@@ -86,7 +87,7 @@ struct Streamed : Whole<At> {
   }
 };
 template <typename At>
-struct StreamedFirst : First<At> {
+struct BesideStreamed : First<At> {
   template <typename T>
   SMOOTHLOSS_INLINE typename At::V kept(const At&, const T* p, size_t c) const {
     return load(As<typename At::V>(), p + c);
@@ -178,20 +179,19 @@ struct Along {
     constexpr size_t kStep = kAtOnce * kColumns;
     static_assert(kStep * sizeof(T) % kLineBytes == 0, "whole lines are streamed");
     Visitor visitor = given;
-    size_t c = 0;
+    const size_t begin = n < toLine(to) ? n : toLine(to);
     V terms[kAtOnce];
     V term[1];
-    for (const size_t begin = n < toLine(to) ? n : toLine(to); c < begin; c += kColumns) {
-      visitor.visit(StreamedFirst<Along>{{*this, begin - c}}, c, term);
-    }
-    for (c = n < toLine(to) ? n : toLine(to); c + kStep <= n; c += kStep) {
+    size_t c = 0;
+    for (; c < begin; c += kColumns) visitor.visit(BesideStreamed<Along>{{*this, begin - c}}, c, term);
+    for (c = begin; c + kStep <= n; c += kStep) {
       if (skip - c < kStep) {
         visitor.visit(Whole<Along>{*this}, c, terms);
       } else {
         visitor.visit(Streamed<Along>{{*this}}, c, terms);
       }
     }
-    for (; c < n; c += kColumns) visitor.visit(StreamedFirst<Along>{{*this, n - c}}, c, term);
+    for (; c < n; c += kColumns) visitor.visit(BesideStreamed<Along>{{*this, n - c}}, c, term);
   }
   // The elements before the first that begins a line.
   template <typename T>

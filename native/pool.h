@@ -31,7 +31,7 @@ class Task {
   // Called last, of a task that was started: the pool no longer knows it, and it may delete itself.
   virtual void finished() {}
 
-  // No further piece is begun, and finished() follows.
+  // No further pieces are begun than those at hand, kMostRun a thread at most, and finished() follows.
   void abort() { aborted_.store(true, std::memory_order_relaxed); }
   bool aborted() const { return aborted_.load(std::memory_order_relaxed); }
 

@@ -45,15 +45,13 @@ SMOOTHLOSS_INLINE __m256i roundToBfloat16(Vec a) {
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   return _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
 }
-SMOOTHLOSS_INLINE __m128i to(As<Half>, Vec a) { return _mm256_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT); }
-SMOOTHLOSS_INLINE __m128i to(As<Bfloat16>, Vec a) {
+SMOOTHLOSS_INLINE __m128i toHalf(Vec a) { return _mm256_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT); }
+SMOOTHLOSS_INLINE __m128i toBfloat16(Vec a) {
   const __m256i rounded = roundToBfloat16(a);
   return _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
 }
-SMOOTHLOSS_INLINE void store(Half* p, Vec a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to(As<Half>(), a)); }
-SMOOTHLOSS_INLINE void store(Bfloat16* p, Vec a) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), to(As<Bfloat16>(), a));
-}
+SMOOTHLOSS_INLINE void store(Half* p, Vec a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), toHalf(a)); }
+SMOOTHLOSS_INLINE void store(Bfloat16* p, Vec a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), toBfloat16(a)); }
 // Two vectors at once: 12 % faster in all.
 SMOOTHLOSS_INLINE __m256i toBfloat16(Vec a, Vec b) {
   const __m256i packed = _mm256_packus_epi32(roundToBfloat16(a), roundToBfloat16(b));  // by 128-bit halves
@@ -111,7 +109,7 @@ SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) {
 constexpr bool kStreams = true;
 SMOOTHLOSS_INLINE void stream(float* p, Vec a) { _mm256_stream_ps(p, a.v); }
 SMOOTHLOSS_INLINE void stream(double* p, DoubleVec a) { _mm256_stream_pd(p, a.v); }
-SMOOTHLOSS_INLINE void stream(Half* p, Vec a) { _mm_stream_si128(reinterpret_cast<__m128i*>(p), to(As<Half>(), a)); }
+SMOOTHLOSS_INLINE void stream(Half* p, Vec a) { _mm_stream_si128(reinterpret_cast<__m128i*>(p), toHalf(a)); }
 SMOOTHLOSS_INLINE void streamPair(Bfloat16* p, Vec a, Vec b) {
   _mm256_stream_si256(reinterpret_cast<__m256i*>(p), toBfloat16(a, b));
 }

@@ -47,14 +47,10 @@ SMOOTHLOSS_INLINE __m512i roundToBfloat16(Vec a) {
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits512(a), 16), _mm512_set1_epi32(1));
   return _mm512_add_epi32(bits512(a), _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
 }
-SMOOTHLOSS_INLINE __m256i to(As<Half>, Vec a) { return _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT); }
-SMOOTHLOSS_INLINE __m256i to(As<Bfloat16>, Vec a) {
-  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(roundToBfloat16(a), 16));
-}
-SMOOTHLOSS_INLINE void store(Half* p, Vec a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to(As<Half>(), a)); }
-SMOOTHLOSS_INLINE void store(Bfloat16* p, Vec a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to(As<Bfloat16>(), a));
-}
+SMOOTHLOSS_INLINE __m256i toHalf(Vec a) { return _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT); }
+SMOOTHLOSS_INLINE __m256i toBfloat16(Vec a) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32(roundToBfloat16(a), 16)); }
+SMOOTHLOSS_INLINE void store(Half* p, Vec a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), toHalf(a)); }
+SMOOTHLOSS_INLINE void store(Bfloat16* p, Vec a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), toBfloat16(a)); }
 // Two vectors at once: 2 % faster in all.
 SMOOTHLOSS_INLINE __m512i toBfloat16(Vec a, Vec b) {
   const __m512i word = _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16,  //
@@ -93,7 +89,7 @@ SMOOTHLOSS_INLINE void stream(double* p, DoubleVec a) { _mm512_stream_pd(p, a.v)
 SMOOTHLOSS_INLINE void streamPair(Bfloat16* p, Vec a, Vec b) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(p), toBfloat16(a, b));
 }
-SMOOTHLOSS_INLINE void stream(Half* p, Vec a) { _mm256_stream_si256(reinterpret_cast<__m256i*>(p), to(As<Half>(), a)); }
+SMOOTHLOSS_INLINE void stream(Half* p, Vec a) { _mm256_stream_si256(reinterpret_cast<__m256i*>(p), toHalf(a)); }
 // What was streamed comes before what is stored from here on, for other threads too.
 template <typename V>
 SMOOTHLOSS_INLINE void endStream(As<V>) {
