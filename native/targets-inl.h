@@ -314,8 +314,9 @@ struct ElementVisitor {
 template <typename At, typename T>
 SMOOTHLOSS_INLINE size_t firstOf(const At& at, const T* x, size_t n, size_t row, double maximum) {
   size_t c = 0;
-  // Vectors first find the columns it is among. (By comparison: the largest of so few columns, clang 14 unrolls the
-  // loop for, and for arm64 takes NaN for more than −infinity.)
+  // Vectors first find the columns it is among. By comparison, not by their largest: clang for arm64 makes fmaxnm of
+  // the maximum with a constant −infinity, which an unrolled loop begins with, and that does not pass over signalling
+  // NaN.
   if constexpr (At::kColumns > 1) {
     using V = typename At::V;
     using Real = typename At::Real;
