@@ -314,19 +314,9 @@ struct ElementVisitor {
 template <typename At, typename T>
 SMOOTHLOSS_INLINE size_t firstOf(const At& at, const T* x, size_t n, size_t row, double maximum) {
   size_t c = 0;
-  // Vectors first find the columns it is among. By comparison, not by their largest: clang for arm64 makes fmaxnm of
-  // the maximum with a constant −infinity, which an unrolled loop begins with, and that does not pass over signalling
-  // NaN.
+  // Vectors first find the columns it is among.
   if constexpr (At::kColumns > 1) {
-    using V = typename At::V;
-    using Real = typename At::Real;
-    const V sought = set1(static_cast<Real>(maximum));
-    for (V found = set1(Real(0)); c + kLanes < n; c += kLanes) {
-      for (size_t i = 0; i < kLanes; i += At::kColumns) {
-        found = max(found, whereEqual(at.elements(x, c + i), sought, set1(Real(1)), set1(Real(0))));
-      }
-      if (maxLane(found) > 0) break;
-    }
+    while (c + kLanes < n && toDouble(maxLane(at.largest(x + c, kLanes))) != maximum) c += kLanes;
   }
   while (c + 1 < n && toDouble(*at.element(x, c, row)) != maximum) ++c;
   return c;

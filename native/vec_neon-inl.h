@@ -83,14 +83,29 @@ SMOOTHLOSS_INLINE Vec sub(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec div(Vec a, Vec b) { return {vdivq_f32(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
-SMOOTHLOSS_INLINE Vec max(Vec a, Vec b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
+// Where b is a constant, clang would make fmaxnm of this, which does not pass over signalling NaN.
+template <typename V>
+SMOOTHLOSS_INLINE void hideConstant(V& b) {
+#if defined(__GNUC__)
+  __asm__("" : "+w"(b.v));
+#else
+  static_cast<void>(b);
+#endif
+}
+SMOOTHLOSS_INLINE Vec max(Vec a, Vec b) {
+  hideConstant(b);
+  return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)};
+}
 SMOOTHLOSS_INLINE Vec min(Vec a, Vec b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
 SMOOTHLOSS_INLINE DoubleVec add(DoubleVec a, DoubleVec b) { return {vaddq_f64(a.v, b.v)}; }
 SMOOTHLOSS_INLINE DoubleVec sub(DoubleVec a, DoubleVec b) { return {vsubq_f64(a.v, b.v)}; }
 SMOOTHLOSS_INLINE DoubleVec mul(DoubleVec a, DoubleVec b) { return {vmulq_f64(a.v, b.v)}; }
 SMOOTHLOSS_INLINE DoubleVec div(DoubleVec a, DoubleVec b) { return {vdivq_f64(a.v, b.v)}; }
 SMOOTHLOSS_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return add(mul(a, b), c); }
-SMOOTHLOSS_INLINE DoubleVec max(DoubleVec a, DoubleVec b) { return {vbslq_f64(vcgtq_f64(a.v, b.v), a.v, b.v)}; }
+SMOOTHLOSS_INLINE DoubleVec max(DoubleVec a, DoubleVec b) {
+  hideConstant(b);
+  return {vbslq_f64(vcgtq_f64(a.v, b.v), a.v, b.v)};
+}
 SMOOTHLOSS_INLINE DoubleVec min(DoubleVec a, DoubleVec b) { return {vbslq_f64(vcltq_f64(a.v, b.v), a.v, b.v)}; }
 
 SMOOTHLOSS_INLINE Vec abs(Vec a) { return {vabsq_f32(a.v)}; }
