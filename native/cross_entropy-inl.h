@@ -53,14 +53,14 @@ struct ExpVisitor {
   const T* z;
   At to;
   typename At::Real* out;
-  size_t ahead;  // bytes to the same column of the next row
+  size_t ahead;  // bytes to the same column of the row that comes into the cache
   V shift;
   V floor;
   V magic;
 
   template <typename Loads, size_t N>
   SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&e)[N]) {
-    // The next row comes into the cache while this one computes: 8 % faster beyond the cache, with AVX2.
+    // A later row comes into the cache while this one computes: 8 % faster beyond the cache, with AVX2.
     for (size_t i = 0; N > 1 && i < N; i += At::kAtOnce) at.ahead(z, c + i * At::kColumns, ahead);
     for (size_t i = 0; i < N; ++i) {
       const V x = loads.elements(at, z, c + i * At::kColumns);
@@ -220,7 +220,7 @@ class CrossEntropyKernel {
   using V = typename At::V;
   using Real = typename At::Real;
   static constexpr size_t kRows = At::kRows;
-  static constexpr size_t kTile = kRows == 1 ? 16 : 1;  // strips that go through each step together
+  static constexpr size_t kTile = kRows == 1 ? 16 : 1;  // strips, at most, that go through each step together
   static constexpr size_t kCached = Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock;  // columns, at most
   static constexpr bool kMayStream = kStreams && kRows == 1;
 
@@ -256,6 +256,8 @@ class CrossEntropyKernel {
   const bool wantsArgmax_;
   const bool streams_;     // the gradient goes past the cache
   const bool inGradient_;  // the exponentials are kept where the gradient will be
+  const size_t tile_;      // strips that go through each step together
+  const size_t ahead_;     // bytes from a row to the one that comes into the cache meanwhile
   const size_t cached_;    // columns whose exponentials are kept in scratch memory
   // A gradient that is streamed is a row behind: the scan of a row writes that of the row before it, block by block, so
   // that memory is written while the CPU computes. The exponentials take the place of those that are written.
@@ -278,6 +280,8 @@ class CrossEntropyKernel {
                  batch.classes <= kCached && batch.rows * batch.classes >= kStreamedBytes / sizeof(T)),
         inGradient_(!streams_ && !isHalf(batch.type) && batch.inner == 1 && batch.gradient && terms_.cap == 0 &&
                     !wantsEntropy_),
+        tile_(streams_ ? 1 : tileOf(batch)),
+        ahead_((tile_ > 1 ? 2 : 1) * batch.rowStride * sizeof(T)),
         cached_(batch.gradient && !inGradient_ && !split ? kCached : 0) {}
 
   ~CrossEntropyKernel() {
@@ -294,20 +298,18 @@ class CrossEntropyKernel {
     if constexpr (kMayStream) {
       if (streams_) return runStreamed(begin, end, sums);
     }
-    // Short rows go through each step together, kTile at most, and are solved together. Long rows go alone, to stay in
-    // the cache.
-    constexpr size_t kTileElements = 8192;
     Strip strips[kTile];
-    size_t tile = kTileElements / batch_.classes;
-    tile = tile < 1 ? 1 : tile > kTile ? kTile : tile;
     for (size_t row = begin; row < end;) {
       size_t count = 0;
-      for (; count < tile && row < end; ++count) {
+      for (; count < tile_ && row < end; ++count) {
         const size_t rows = stripOf(As<At>(), batch_, row, end);
         enter(strips[count], row, rows, count);
         row += rows;
-        if (strips[count].any) sumUp(strips[count]);
+        // The next strip's maximum before this one's sums, which then need not wait for their own.
+        takeMaximum(strips[count]);
+        if (count > 0) sumUp(strips[count - 1]);
       }
+      sumUp(strips[count - 1]);
       solve(strips, count, sums);
       if (batch_.gradient) {
         for (size_t i = 0; i < count; ++i) {
@@ -338,7 +340,7 @@ class CrossEntropyKernel {
   void open(Strip& strip, size_t row, size_t rows) { enter(strip, row, rows, 0); }
   bool needs(const Strip& strip, size_t stage) const {
     if (stage == kFinish) return strip.any && batch_.gradient;
-    return strip.any && (stage == kMaximum || scans(strip));
+    return stage == kMaximum ? strip.any : scans(strip);
   }
   void part(Strip& strip, size_t stage, size_t first, size_t end) {
     if (stage == kMaximum) {
@@ -368,9 +370,18 @@ class CrossEntropyKernel {
   }
 
  private:
-  void sumUp(Strip& strip) {
+  // Short rows go through each step together, and are solved together. Long rows go alone, to stay in the cache.
+  static size_t tileOf(const Batch& batch) {
+    const size_t elements = batch.gradient ? 8192 : 32768;
+    const size_t tile = elements / batch.classes;
+    return tile < 1 ? 1 : tile > kTile ? kTile : tile;
+  }
+  void takeMaximum(Strip& strip) {
+    if (!strip.any) return;
     runStage(*this, strip, kMaximum, batch_.classes);
     beginScan(strip);
+  }
+  void sumUp(Strip& strip) {
     if (scans(strip)) runStage(*this, strip, kScan, batch_.classes);
   }
 
@@ -382,7 +393,8 @@ class CrossEntropyKernel {
       for (const size_t c : {size_t{0}, strip.pivots[0], batch_.classes - 1}) {
         if (c < batch_.classes) strip.user.ahead(static_cast<const T*>(strip.gradient), c, 0);
       }
-      if (strip.any) sumUp(strip);
+      takeMaximum(strip);
+      sumUp(strip);
       completeLast();
       solve(&strip, 1, sums);
       last_ = &strip;
@@ -519,7 +531,7 @@ class CrossEntropyKernel {
     }
   }
   // A lone row that is NaN anyway needs no sums.
-  bool scans(const Strip& strip) const { return kRows > 1 || soft() || strip.rows[0].defined; }
+  bool scans(const Strip& strip) const { return strip.any && (kRows > 1 || soft() || strip.rows[0].defined); }
 
   // The columns' part in all that is summed; where a gradient is asked for, keeps all e_k.
   void scan(Strip& strip, size_t first, size_t end) {
@@ -611,12 +623,11 @@ class CrossEntropyKernel {
     const V shift = At::perRow(numbers.shift);
     const V floor = At::perRow(numbers.floor);
     const V magic = At::perRow(numbers.magic);
-    const size_t ahead = batch_.rowStride * sizeof(T);
     if (numbers.shifts) {
-      at.sum(n, skip, ExpVisitor<At, T, kKeep, true>{at, z, to, out, ahead, shift, floor, magic}, sums);
+      at.sum(n, skip, ExpVisitor<At, T, kKeep, true>{at, z, to, out, ahead_, shift, floor, magic}, sums);
       return;
     }
-    const ExpVisitor<At, T, kKeep, false> visitor{at, z, to, out, ahead, shift, floor, magic};
+    const ExpVisitor<At, T, kKeep, false> visitor{at, z, to, out, ahead_, shift, floor, magic};
     if constexpr (At::kSumsBoth) {
       if (below) {
         using Below = BelowVisitor<At, T, Factors::kOnes>;
