@@ -85,6 +85,10 @@ template <typename At>
 using GeneralCrossEntropy = CrossEntropyKernel<typename At::Real, At, true>;
 template <typename T, typename V>
 using PlainCrossEntropy = CrossEntropyKernel<T, Along<V>, false>;
+template <typename T, typename V>
+using ShortGeneralCrossEntropy = ShortCrossEntropy<T, V, true>;
+template <typename T, typename V>
+using ShortPlainCrossEntropy = ShortCrossEntropy<T, V, false>;
 
 // Calls action(As<Kernel>()) with the kernel for the batch's number type.
 template <template <typename, typename> class Kernel, typename Action>
@@ -104,8 +108,10 @@ SMOOTHLOSS_INLINE void forType(Type type, const Action& action) {
 void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sums* sums) {
   if constexpr (kHasAlong) {
     const auto run = [&](auto as) { addRowsWith(as, batch, begin, end, scratch, sums); };
-    if (isShort(batch)) return forType<ShortCrossEntropy>(batch.type, run);
-    if (isPlain(batch)) return forType<PlainCrossEntropy>(batch.type, run);
+    const bool plain = isPlain(batch);
+    if (isShort(batch) && plain) return forType<ShortPlainCrossEntropy>(batch.type, run);
+    if (isShort(batch)) return forType<ShortGeneralCrossEntropy>(batch.type, run);
+    if (plain) return forType<PlainCrossEntropy>(batch.type, run);
   }
   addRows<GeneralCrossEntropy>(batch, begin, end, scratch, sums);
 }

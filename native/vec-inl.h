@@ -118,6 +118,22 @@ SMOOTHLOSS_INLINE void streamPair(T* p, V a, V b) {
   stream(p + V::kWidth, b);
 }
 
+// kWidth vectors, turned: vector i gets lane i of each. Zipping the halves, log2(kWidth) times, does that.
+template <size_t kTimes, typename V, size_t... J>
+SMOOTHLOSS_INLINE void zipHalves(V (&v)[sizeof...(J)], std::index_sequence<J...> each) {
+  constexpr size_t kHalf = sizeof...(J) / 2;
+  if constexpr (kTimes > 0) {
+    ((J < kHalf ? zip(v[J % kHalf], v[kHalf + J % kHalf]) : void()), ...);
+    const V zipped[] = {v[J % 2 * kHalf + J / 2]...};
+    ((v[J] = zipped[J]), ...);
+    zipHalves<kTimes / 2>(v, each);
+  }
+}
+template <typename V>
+SMOOTHLOSS_INLINE void transpose(V (&v)[V::kWidth]) {
+  zipHalves<V::kWidth / 2>(v, std::make_index_sequence<V::kWidth>());
+}
+
 // Σ of kLanes numbers that stand side by side in vectors, through one fixed tree: 32 → 8 in their own type, 8 → 1 in
 // double, halves onto each other.
 template <typename V, size_t kVecs>

@@ -200,6 +200,17 @@ SMOOTHLOSS_INLINE void prefetch(const T* p, size_t ahead) {
   for (size_t i = 0; i < kLanes * sizeof(T); i += 64) _mm_prefetch(line + i, _MM_HINT_T0);
 }
 
+SMOOTHLOSS_INLINE void zip(Vec& a, Vec& b) {
+  const __m256 low = _mm256_unpacklo_ps(a.v, b.v), high = _mm256_unpackhi_ps(a.v, b.v);  // by 128-bit halves
+  a.v = _mm256_permute2f128_ps(low, high, 0x20);
+  b.v = _mm256_permute2f128_ps(low, high, 0x31);
+}
+SMOOTHLOSS_INLINE void zip(DoubleVec& a, DoubleVec& b) {
+  const __m256d low = _mm256_unpacklo_pd(a.v, b.v), high = _mm256_unpackhi_pd(a.v, b.v);
+  a.v = _mm256_permute2f128_pd(low, high, 0x20);
+  b.v = _mm256_permute2f128_pd(low, high, 0x31);
+}
+
 SMOOTHLOSS_INLINE float maxLane(Vec a) {
   __m128 m = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
   m = _mm_max_ps(m, _mm_movehl_ps(m, m));

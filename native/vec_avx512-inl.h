@@ -175,6 +175,19 @@ SMOOTHLOSS_INLINE void prefetch(const T* p, size_t ahead) {
   for (size_t i = 0; i < kLanes * sizeof(T); i += 64) _mm_prefetch(line + i, _MM_HINT_T0);
 }
 
+SMOOTHLOSS_INLINE void zip(Vec& a, Vec& b) {
+  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512 first = _mm512_permutex2var_ps(a.v, low, b.v);
+  b.v = _mm512_permutex2var_ps(a.v, _mm512_add_epi32(low, _mm512_set1_epi32(8)), b.v);
+  a.v = first;
+}
+SMOOTHLOSS_INLINE void zip(DoubleVec& a, DoubleVec& b) {
+  const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+  const __m512d first = _mm512_permutex2var_pd(a.v, low, b.v);
+  b.v = _mm512_permutex2var_pd(a.v, _mm512_add_epi64(low, _mm512_set1_epi64(4)), b.v);
+  a.v = first;
+}
+
 SMOOTHLOSS_INLINE float maxLane(Vec a) { return _mm512_reduce_max_ps(a.v); }
 SMOOTHLOSS_INLINE double maxLane(DoubleVec a) { return _mm512_reduce_max_pd(a.v); }
 SMOOTHLOSS_INLINE double sumLanes(const Vec (&lanes)[2]) {

@@ -167,6 +167,17 @@ SMOOTHLOSS_INLINE void prefetch(const T* p, size_t ahead) {
   }
 }
 
+SMOOTHLOSS_INLINE void zip(Vec& a, Vec& b) {
+  const float32x4_t first = vzip1q_f32(a.v, b.v);
+  b.v = vzip2q_f32(a.v, b.v);
+  a.v = first;
+}
+SMOOTHLOSS_INLINE void zip(DoubleVec& a, DoubleVec& b) {
+  const float64x2_t first = vzip1q_f64(a.v, b.v);
+  b.v = vzip2q_f64(a.v, b.v);
+  a.v = first;
+}
+
 SMOOTHLOSS_INLINE float maxLane(Vec a) { return vmaxvq_f32(a.v); }
 SMOOTHLOSS_INLINE double maxLane(DoubleVec a) { return vmaxvq_f64(a.v); }
 SMOOTHLOSS_INLINE double sumLanes(const Vec (&lanes)[8]) {

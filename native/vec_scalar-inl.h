@@ -137,6 +137,10 @@ SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) { return {s
 template <typename T>
 SMOOTHLOSS_INLINE void prefetch(const T*, size_t) {}
 
+// a and b become the lanes a0 b0 a1 b1 ..., the first half of them and the second.
+SMOOTHLOSS_INLINE void zip(Vec&, Vec&) {}
+SMOOTHLOSS_INLINE void zip(DoubleVec&, DoubleVec&) {}
+
 // The largest lane; none is NaN.
 SMOOTHLOSS_INLINE float maxLane(Vec a) { return a.v; }
 SMOOTHLOSS_INLINE double maxLane(DoubleVec a) { return a.v; }
