@@ -248,6 +248,7 @@ class CrossEntropyKernel {
   const Batch& batch_;
   Scratch& scratch_;
   const Terms<V> terms_;
+  const ClassTargets targets_;
   const At scratchAt_ = scratchLayout(As<At>());
   const bool transforms_;
   const bool soft_;
@@ -270,6 +271,7 @@ class CrossEntropyKernel {
       : batch_(batch),
         scratch_(scratch),
         terms_(batch),
+        targets_(batch),
         transforms_(terms_.any()),
         soft_(batch.dense != nullptr),
         wantsNll_(batch.metrics || batch.rowNll != nullptr),
@@ -448,14 +450,13 @@ class CrossEntropyKernel {
     if (soft()) strip.labels.clear();
     for (size_t r = 0; r < kRows; ++r) {
       strip.sums[r] = {};
-      // In place: a copy would wait for the parts that have just been stored.
-      ClassTarget* const target = &strip.rows[r].target;
+      ClassTarget& target = strip.rows[r].target;
       if (r < rows) {
-        new (target) ClassTarget(batch_, row + r);
+        targets_.put(row + r, target);
       } else {
-        new (target) ClassTarget(kNone);
+        target = ClassTarget(kNone);
       }
-      strip.pivots[r] = strip.rows[r].target.y;
+      strip.pivots[r] = target.y;
       strip.any = strip.any || strip.pivots[r] != kNone;
     }
   }

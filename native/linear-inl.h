@@ -105,6 +105,7 @@ class LinearKernel {
  private:
   const Batch& batch_;
   Scratch& scratch_;
+  const ClassTargets targets_;
   const At scratchAt_ = scratchLayout(As<At>());
   const bool wantsNll_;
   const bool wantsArgmax_;
@@ -113,6 +114,7 @@ class LinearKernel {
   LinearKernel(const Batch& batch, Scratch& scratch, bool /*split*/ = false)
       : batch_(batch),
         scratch_(scratch),
+        targets_(batch),
         wantsNll_(batch.metrics || batch.rowNll != nullptr),
         wantsArgmax_(batch.metrics || batch.prediction != nullptr) {}
 
@@ -139,8 +141,9 @@ class LinearKernel {
     strip.offset = offset;
     strip.largest.clear();
     for (size_t r = 0; r < kRows; ++r) {
-      const ClassTarget target = r < count ? ClassTarget(batch_, row + r) : ClassTarget(kNone);
-      strip.targets[r] = target;
+      ClassTarget& target = strip.targets[r];
+      target.y = kNone;
+      if (r < count) targets_.put(row + r, target);
       strip.skips[r] = target.y;
       if (target.y == kNone) continue;
       strip.any = true;
