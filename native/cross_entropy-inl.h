@@ -116,7 +116,7 @@ struct GradientVisitor {
   }
 };
 
-// Soft targets: t'_c = keep · t_c + mass · prior_c, and w_c t'_c.
+// Soft targets: t'_c = keep · t_c + mass · prior_c, unless `shares` is null, and w_c t'_c, which it returns.
 template <typename At>
 struct BlendVisitor {
   using V = typename At::V;
@@ -136,7 +136,7 @@ struct BlendVisitor {
       const size_t column = c + i * At::kColumns;
       const V share = fma(loads.elements(dense.at, dense.p, column), keep, mul(mass, loads.factors(prior, column)));
       terms[i] = mul(share, loads.factors(weight, column));
-      loads.put(scratch, shares, column, share);
+      if (shares) loads.put(scratch, shares, column, share);
       loads.put(scratch, targets, column, terms[i]);
     }
   }
@@ -475,11 +475,20 @@ class CrossEntropyKernel {
     return termBlock(batch_, terms_, strip.user, strip.x, first, n, scratch_);
   }
 
-  // w t' of a block of soft targets; the shares t' too.
-  Numbers<At> softBlock(const Strip& strip, size_t first, size_t n, Numbers<At>& dense, Numbers<At>& shares) {
-    dense = denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
-    shares = dense;
-    if (!batch_.epsilons && batch_.epsilon == 0.0 && !batch_.weight) return dense;
+  // A block of soft targets: as given, t' (for kl alone), and w t'.
+  struct SoftBlock {
+    Numbers<At> dense;
+    Numbers<At> shares;
+    Numbers<At> targets;
+  };
+  // Adds to `rest`, unless that is null, what the block adds up to without the pivots.
+  SoftBlock softBlock(const Strip& strip, size_t first, size_t n, double* rest) {
+    const Numbers<At> dense = denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
+    const auto skip = At::skip(strip.pivots, first);
+    if (!batch_.epsilons && batch_.epsilon == 0.0 && !batch_.weight) {
+      if (rest) strip.user.sum(n, skip, ElementVisitor<At, Real>{dense.at, dense.p}, rest);
+      return {dense, dense, dense};
+    }
     Real keep[kRows], mass[kRows];
     for (size_t r = 0; r < kRows; ++r) {
       const bool takes = strip.rows[r].target.y != kNone;
@@ -487,19 +496,22 @@ class CrossEntropyKernel {
       keep[r] = static_cast<Real>(1.0 - epsilon);
       mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
     }
-    Real* share = blockOf<Real>(scratch_, kShareBlock);
-    Real* target = blockOf<Real>(scratch_, kTargetBlock);
-    BlendVisitor<At> visitor{dense,
-                             classFactors(batch_.prior, first),
-                             classFactors(batch_.weight, first),
-                             scratchAt_,
-                             share,
-                             target,
-                             At::perRow(keep),
-                             At::perRow(mass)};
-    strip.user.forEach(n, visitor);
-    shares = {scratchAt_, share};
-    return {scratchAt_, target};
+    Real* const shares = batch_.kl ? blockOf<Real>(scratch_, kShareBlock) : nullptr;
+    Real* const targets = blockOf<Real>(scratch_, kTargetBlock);
+    const BlendVisitor<At> visitor{dense,
+                                   classFactors(batch_.prior, first),
+                                   classFactors(batch_.weight, first),
+                                   scratchAt_,
+                                   shares,
+                                   targets,
+                                   At::perRow(keep),
+                                   At::perRow(mass)};
+    if (rest) {
+      strip.user.sum(n, skip, visitor, rest);
+    } else {
+      strip.user.forEach(n, visitor);
+    }
+    return {dense, {scratchAt_, shares}, {scratchAt_, targets}};
   }
 
   // The columns' part in the maximum of each row.
@@ -666,19 +678,17 @@ class CrossEntropyKernel {
   SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const T* z, size_t first, size_t n) {
     // The next row's targets come into the cache, a part before each sum: all at once is more than CPUs keep in flight.
     const size_t part = n / 4;
-    Numbers<At> dense, shares;
-    const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
-    double rest[kRows] = {};
     denseAhead(batch_, strip.first, strip.user, first, part);
-    ElementVisitor<At, Real> elements{targets.at, targets.p};
-    at.sum(n, At::skip(strip.pivots, first), elements, rest);
+    double rest[kRows] = {};
+    const SoftBlock block = softBlock(strip, first, n, rest);
+    const Numbers<At>&dense = block.dense, &targets = block.targets;
     denseAhead(batch_, strip.first, strip.user, first + part, part);
     addBelow(strip, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, at, z, first, n);
     denseAhead(batch_, strip.first, strip.user, first + 2 * part, n - 2 * part);
     double entropy[kRows] = {};
     const auto all = At::skip(kNoColumns, 0);
     if (kGeneral && batch_.kl) {
-      EntropyVisitor<At> visitor{shares, targets};
+      EntropyVisitor<At> visitor{block.shares, targets};
       at.sum(n, all, visitor, entropy);
     }
     double sum[kRows] = {};
@@ -944,8 +954,7 @@ class CrossEntropyKernel {
   void writeGradient(const Strip& strip, const Numbers<At>& e, const At& to, T* gradient, size_t first, size_t n,
                      const Real* scale, const Real* offset) {
     if (soft()) {
-      Numbers<At> dense, shares;
-      const Numbers<At> targets = softBlock(strip, first, n, dense, shares);
+      const Numbers<At> targets = softBlock(strip, first, n, nullptr).targets;
       gradientOf(strip, e, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, to, gradient, first, n,
                  scale, offset);
     } else if (batch_.smoothing) {

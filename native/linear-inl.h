@@ -201,7 +201,7 @@ class LinearKernel {
                                classFactors(batch_.prior, first),
                                kOneFactors.ones,
                                scratchAt_,
-                               blockOf<Real>(scratch_, kShareBlock),
+                               nullptr,
                                blended,
                                At::perRow(strip.keep),
                                At::perRow(strip.mass)};
