@@ -23,13 +23,15 @@ SMOOTHLOSS_INLINE Vec load(As<Vec>, const float* p) { return {_mm256_loadu_ps(p)
 SMOOTHLOSS_INLINE Vec load(As<Vec>, const double* p) {
   return {_mm256_set_m128(_mm256_cvtpd_ps(_mm256_loadu_pd(p + 4)), _mm256_cvtpd_ps(_mm256_loadu_pd(p)))};
 }
-SMOOTHLOSS_INLINE Vec load(As<Vec>, const Half* p) { return {_mm256_cvtph_ps(load128(p))}; }
-SMOOTHLOSS_INLINE Vec load(As<Vec>, const Bfloat16* p) {
-  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load128(p)), 16))};
+SMOOTHLOSS_INLINE __m128i load64(const void* p) { return _mm_loadl_epi64(static_cast<const __m128i*>(p)); }
+SMOOTHLOSS_INLINE Vec fromHalf(__m128i halves) { return {_mm256_cvtph_ps(halves)}; }
+SMOOTHLOSS_INLINE Vec fromBfloat16(__m128i halves) {
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16))};
 }
-SMOOTHLOSS_INLINE Vec load(As<Vec>, const uint8_t* p) {
-  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
-}
+SMOOTHLOSS_INLINE Vec fromBytes(__m128i bytes) { return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))}; }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const Half* p) { return fromHalf(load128(p)); }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const Bfloat16* p) { return fromBfloat16(load128(p)); }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const uint8_t* p) { return fromBytes(load64(p)); }
 SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const float* p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
 SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const double* p) { return {_mm256_loadu_pd(p)}; }
 SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const uint8_t* p) {
@@ -73,6 +75,34 @@ SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const float* p, size_t n) { return {_mm
 SMOOTHLOSS_INLINE DoubleVec loadFirst(As<DoubleVec>, const double* p, size_t n) {
   return {_mm256_maskload_pd(p, firstDoubles(n))};
 }
+// The first n < 8 bytes, and zeros.
+SMOOTHLOSS_INLINE uint64_t firstBytes(const unsigned char* p, size_t n) {
+  uint64_t bytes = n & 1 ? p[n - 1] : 0;
+  if (n & 2) {
+    uint16_t two;
+    std::memcpy(&two, p + (n & 4), sizeof two);
+    bytes = bytes << 16 | two;
+  }
+  if (n & 4) {
+    uint32_t four;
+    std::memcpy(&four, p, sizeof four);
+    bytes = bytes << 32 | four;
+  }
+  return bytes;
+}
+// The first n halves, and zeros.
+SMOOTHLOSS_INLINE __m128i firstHalves(const void* p, size_t n) {
+  if (n >= 8) return load128(p);
+  const auto* const bytes = static_cast<const unsigned char*>(p);
+  const __m128i left = _mm_cvtsi64_si128(static_cast<int64_t>(firstBytes(bytes + (n & 4) * 2, (n & 3) * 2)));
+  return n & 4 ? _mm_unpacklo_epi64(load64(p), left) : left;
+}
+SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const Half* p, size_t n) { return fromHalf(firstHalves(p, n)); }
+SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const Bfloat16* p, size_t n) { return fromBfloat16(firstHalves(p, n)); }
+SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const uint8_t* p, size_t n) {
+  if (n >= 8) return load(As<Vec>(), p);
+  return fromBytes(_mm_cvtsi64_si128(static_cast<int64_t>(firstBytes(p, n))));
+}
 // By halves: a masked store takes tens of cycles on AMD's processors.
 SMOOTHLOSS_INLINE void storeFirst(float* p, Vec a, size_t n) {
   if (n >= 8) return store(p, a);
@@ -89,6 +119,24 @@ SMOOTHLOSS_INLINE void storeFirst(float* p, Vec a, size_t n) {
   }
   if (n & 1) _mm_store_ss(p, left);
 }
+SMOOTHLOSS_INLINE void storeHalves(void* p, __m128i halves, size_t n) {
+  if (n >= 8) return _mm_storeu_si128(static_cast<__m128i*>(p), halves);
+  auto* to = static_cast<unsigned char*>(p);
+  if (n & 4) {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), halves);
+    halves = _mm_unpackhi_epi64(halves, halves);
+    to += 8;
+  }
+  auto left = static_cast<uint64_t>(_mm_cvtsi128_si64(halves));
+  if (n & 2) {
+    std::memcpy(to, &left, 4);
+    left >>= 32;
+    to += 4;
+  }
+  if (n & 1) std::memcpy(to, &left, 2);
+}
+SMOOTHLOSS_INLINE void storeFirst(Half* p, Vec a, size_t n) { storeHalves(p, toHalf(a), n); }
+SMOOTHLOSS_INLINE void storeFirst(Bfloat16* p, Vec a, size_t n) { storeHalves(p, toBfloat16(a), n); }
 
 SMOOTHLOSS_INLINE Vec keepFirst(Vec a, size_t n, float other) {
   return {_mm256_blendv_ps(_mm256_set1_ps(other), a.v, _mm256_castsi256_ps(firstLanes(n)))};

@@ -30,11 +30,14 @@ SMOOTHLOSS_INLINE Vec load(As<Vec>, const float* p) { return {_mm512_loadu_ps(p)
 SMOOTHLOSS_INLINE Vec load(As<Vec>, const double* p) {
   return {join(_mm512_cvtpd_ps(_mm512_loadu_pd(p)), _mm512_cvtpd_ps(_mm512_loadu_pd(p + 8)))};
 }
-SMOOTHLOSS_INLINE Vec load(As<Vec>, const Half* p) { return {_mm512_cvtph_ps(load256(p))}; }
-SMOOTHLOSS_INLINE Vec load(As<Vec>, const Bfloat16* p) {
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load256(p)), 16))};
+SMOOTHLOSS_INLINE Vec fromHalf(__m256i halves) { return {_mm512_cvtph_ps(halves)}; }
+SMOOTHLOSS_INLINE Vec fromBfloat16(__m256i halves) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
 }
-SMOOTHLOSS_INLINE Vec load(As<Vec>, const uint8_t* p) { return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load128(p)))}; }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const Half* p) { return fromHalf(load256(p)); }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const Bfloat16* p) { return fromBfloat16(load256(p)); }
+SMOOTHLOSS_INLINE Vec fromBytes(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))}; }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const uint8_t* p) { return fromBytes(load128(p)); }
 SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const float* p) { return {_mm512_cvtps_pd(_mm256_loadu_ps(p))}; }
 SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const double* p) { return {_mm512_loadu_pd(p)}; }
 SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const uint8_t* p) {
@@ -64,11 +67,24 @@ SMOOTHLOSS_INLINE void store(double* p, DoubleVec a) { _mm512_storeu_pd(p, a.v);
 SMOOTHLOSS_INLINE __mmask16 firstLanes(size_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1); }
 SMOOTHLOSS_INLINE __mmask8 firstDoubles(size_t n) { return static_cast<__mmask8>(n >= 8 ? 0xffu : (1u << n) - 1); }
 SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const float* p, size_t n) { return {_mm512_maskz_loadu_ps(firstLanes(n), p)}; }
+SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const Half* p, size_t n) {
+  return fromHalf(_mm256_maskz_loadu_epi16(firstLanes(n), p));
+}
+SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const Bfloat16* p, size_t n) {
+  return fromBfloat16(_mm256_maskz_loadu_epi16(firstLanes(n), p));
+}
+SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const uint8_t* p, size_t n) {
+  return fromBytes(_mm_maskz_loadu_epi8(firstLanes(n), p));
+}
 SMOOTHLOSS_INLINE DoubleVec loadFirst(As<DoubleVec>, const double* p, size_t n) {
   return {_mm512_maskz_loadu_pd(firstDoubles(n), p)};
 }
 SMOOTHLOSS_INLINE void storeFirst(float* p, Vec a, size_t n) { _mm512_mask_storeu_ps(p, firstLanes(n), a.v); }
 SMOOTHLOSS_INLINE void storeFirst(double* p, DoubleVec a, size_t n) { _mm512_mask_storeu_pd(p, firstDoubles(n), a.v); }
+SMOOTHLOSS_INLINE void storeFirst(Half* p, Vec a, size_t n) { _mm256_mask_storeu_epi16(p, firstLanes(n), toHalf(a)); }
+SMOOTHLOSS_INLINE void storeFirst(Bfloat16* p, Vec a, size_t n) {
+  _mm256_mask_storeu_epi16(p, firstLanes(n), toBfloat16(a));
+}
 
 SMOOTHLOSS_INLINE Vec keepFirst(Vec a, size_t n, float other) {
   return {_mm512_mask_blend_ps(firstLanes(n), _mm512_set1_ps(other), a.v)};
