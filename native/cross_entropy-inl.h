@@ -116,7 +116,7 @@ struct GradientVisitor {
   }
 };
 
-// Soft targets: t'_c = keep · t_c + mass · prior_c, unless `shares` is null, and w_c t'_c, which it returns.
+// Soft targets: stores t'_c = keep · t_c + mass · prior_c, unless `shares` is null, and w_c t'_c, which it returns.
 template <typename At>
 struct BlendVisitor {
   using V = typename At::V;
@@ -213,8 +213,8 @@ struct SoftmaxSums {
 };
 
 // Without kGeneral: for batches that isPlain, of rows whose parts are all left out. Asking for each costs a row of ten
-// classes a tenth of its time, so this is one more instance of the kernel for each number type, T. With kGeneral T is
-// the arithmetic's.
+// classes a tenth of its time, so this is one more instance of the kernel for each number type, T, and two for short
+// rows. With kGeneral, and with short rows, T is the arithmetic's.
 template <typename T, typename At, bool kGeneral>
 class CrossEntropyKernel {
   using V = typename At::V;
@@ -372,10 +372,10 @@ class CrossEntropyKernel {
   }
 
  private:
-  // Short rows go through each step together, and are solved together. Long rows go alone, to stay in the cache.
+  // Short rows go through each step together, and are solved together. Long rows go alone, to stay in the cache: with a
+  // gradient until it is written, without one from their maximum to their sums.
   static size_t tileOf(const Batch& batch) {
-    const size_t elements = batch.gradient ? 8192 : 32768;
-    const size_t tile = elements / batch.classes;
+    const size_t tile = (batch.gradient ? 8192 : 32768) / batch.classes;
     return tile < 1 ? 1 : tile > kTile ? kTile : tile;
   }
   void takeMaximum(Strip& strip) {
@@ -452,7 +452,7 @@ class CrossEntropyKernel {
       strip.sums[r] = {};
       ClassTarget& target = strip.rows[r].target;
       if (r < rows) {
-        targets_.put(row + r, target);
+        targets_.take(row + r, target);
       } else {
         target = ClassTarget(kNone);
       }
@@ -484,9 +484,9 @@ class CrossEntropyKernel {
   // Adds to `rest`, unless that is null, what the block adds up to without the pivots.
   SoftBlock softBlock(const Strip& strip, size_t first, size_t n, double* rest) {
     const Numbers<At> dense = denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
-    const auto skip = At::skip(strip.pivots, first);
     if (!batch_.epsilons && batch_.epsilon == 0.0 && !batch_.weight) {
-      if (rest) strip.user.sum(n, skip, ElementVisitor<At, Real>{dense.at, dense.p}, rest);
+      const ElementVisitor<At, Real> visitor{dense.at, dense.p};
+      if (rest) strip.user.sum(n, At::skip(strip.pivots, first), visitor, rest);
       return {dense, dense, dense};
     }
     Real keep[kRows], mass[kRows];
@@ -507,7 +507,7 @@ class CrossEntropyKernel {
                                    At::perRow(keep),
                                    At::perRow(mass)};
     if (rest) {
-      strip.user.sum(n, skip, visitor, rest);
+      strip.user.sum(n, At::skip(strip.pivots, first), visitor, rest);
     } else {
       strip.user.forEach(n, visitor);
     }
@@ -872,7 +872,7 @@ class CrossEntropyKernel {
 
   SMOOTHLOSS_NOINLINE void report(const SoftmaxRow& row, const SoftmaxSums& over, size_t index, double loss, double nll,
                                   double lse, double zTerm, Sums& sums) const {
-    // −Σ p ln p = ln(Σ e / e_max) − Σ e (z − max) / Σ e, with the largest apart as in solveRow.
+    // −Σ p ln p = ln(Σ e / e_max) − Σ e (z − max) / Σ e, with the largest apart as in solveVector.
     const double expLargest = exp(row.scale.log(row.maximum));
     const double limit = 0.4 * expLargest;
     double entropy = logSum(over.lesser, expLargest, limit);
@@ -978,7 +978,7 @@ class CrossEntropyKernel {
 };
 
 // Short rows, as many at a time as a vector has lanes: turned, so that a vector holds the same column of each, and
-// their gradient turned back. For 16 to 24 classes that takes a quarter less time, half of it for half types, for 48
+// their gradient turned back. For 10 to 24 classes that takes a quarter less time, half of it for half types, for 48
 // classes 6 % less, and for 64 it no longer does.
 template <typename T, typename V, bool kGeneral>
 class ShortCrossEntropy {
@@ -988,6 +988,7 @@ class ShortCrossEntropy {
 
  public:
   static constexpr size_t kMostClasses = 48;
+  static_assert(kMostClasses % kRows == 0, "whole vectors are turned");
   static_assert(3 * kRows * kMostClasses * sizeof(Real) <= Scratch::kRowBytes, "scratch memory holds the vectors");
 
   ShortCrossEntropy(const Batch& batch, Scratch& scratch)
@@ -1009,13 +1010,14 @@ class ShortCrossEntropy {
   }
 
  private:
-  // What is read beyond a row are the rows after it, up to `left` elements from the first one on.
+  // Without gaps, what is read beyond a row are the rows after it, up to `left` elements from the first one on.
   void turnIn(const T* logits, size_t rows, size_t left) {
     for (size_t c = 0; c < batch_.classes; c += kRows) {
       V v[kRows];
       for (size_t r = 0; r < kRows; ++r) {
         const size_t at = r * batch_.rowStride + c;
-        v[r] = r < rows ? loadFirst(As<V>(), logits + at, left - at < kRows ? left - at : kRows) : set1(Real(0));
+        const size_t n = batch_.rowStride == batch_.classes ? left - at : batch_.classes - c;
+        v[r] = r < rows ? loadFirst(As<V>(), logits + at, n < kRows ? n : kRows) : set1(Real(0));
       }
       transpose(v);
       for (size_t i = 0; i < kRows; ++i) store(x_ + (c + i) * kRows, v[i]);

@@ -142,8 +142,11 @@ class LinearKernel {
     strip.largest.clear();
     for (size_t r = 0; r < kRows; ++r) {
       ClassTarget& target = strip.targets[r];
-      target.y = kNone;
-      if (r < count) targets_.put(row + r, target);
+      if (r < count) {
+        targets_.take(row + r, target);
+      } else {
+        target = ClassTarget(kNone);
+      }
       strip.skips[r] = target.y;
       if (target.y == kNone) continue;
       strip.any = true;

@@ -109,8 +109,10 @@ void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch
   if constexpr (kHasAlong) {
     const auto run = [&](auto as) { addRowsWith(as, batch, begin, end, scratch, sums); };
     const bool plain = isPlain(batch);
-    if (isShort(batch) && plain) return forType<ShortPlainCrossEntropy>(batch.type, run);
-    if (isShort(batch)) return forType<ShortGeneralCrossEntropy>(batch.type, run);
+    if (isShort(batch)) {
+      return plain ? forType<ShortPlainCrossEntropy>(batch.type, run)
+                   : forType<ShortGeneralCrossEntropy>(batch.type, run);
+    }
     if (plain) return forType<PlainCrossEntropy>(batch.type, run);
   }
   addRows<GeneralCrossEntropy>(batch, begin, end, scratch, sums);

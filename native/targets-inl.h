@@ -83,10 +83,6 @@ SMOOTHLOSS_INLINE void put(float* p, double x) { *p = toReal<float>(x); }
 SMOOTHLOSS_INLINE void put(double* p, double x) { *p = toReal<double>(x); }
 SMOOTHLOSS_INLINE void put(Half* p, double x) { *p = toHalf(toReal<float>(x)); }
 SMOOTHLOSS_INLINE void put(Bfloat16* p, double x) { *p = toBfloat16(toReal<float>(x)); }
-SMOOTHLOSS_INLINE void toElement(float x, float& element) { element = x; }
-SMOOTHLOSS_INLINE void toElement(double x, double& element) { element = x; }
-SMOOTHLOSS_INLINE void toElement(float x, Half& element) { element = toHalf(x); }
-SMOOTHLOSS_INLINE void toElement(float x, Bfloat16& element) { element = toBfloat16(x); }
 
 // One kind of NaN, whatever the CPU made.
 template <typename V>
@@ -143,6 +139,7 @@ struct ClassTarget {
   SMOOTHLOSS_INLINE explicit ClassTarget(size_t first)
       : y(first), second(kNone), lambda(1.0), own(0.0), ownSecond(0.0), mass(0.0), others(0.0), entropy(0.0) {}
 
+  // Of a row with that first class.
   SMOOTHLOSS_INLINE ClassTarget(const Batch& batch, size_t row, size_t first) : ClassTarget(first) {
     if (batch.dense) return;  // the loss adds up its own
     const double epsilon = numberOf(batch.epsilons, row, batch.epsilon);
@@ -216,18 +213,19 @@ class ClassTargets {
  public:
   SMOOTHLOSS_INLINE explicit ClassTargets(const Batch& batch)
       : batch_(batch),
-        alike_(batch.dense || !(batch.seconds || batch.weight || batch.prior || batch.epsilons)),
+        alike_(batch.dense || !(batch.seconds || batch.weight || batch.smoothing || batch.epsilons)),
         any_(alike_ ? ClassTarget(batch, 0, 0) : ClassTarget(kNone)) {}
 
-  // A row that takes no part has the y kNone. (In place: a copy would wait for the parts that have just been stored.)
-  SMOOTHLOSS_INLINE void put(size_t row, ClassTarget& target) const {
+  // A row that takes no part has the y kNone.
+  SMOOTHLOSS_INLINE void take(size_t row, ClassTarget& target) const {
     const size_t y = static_cast<uint32_t>(batch_.targets[row]);
     if (y >= batch_.classes) {
-      new (&target) ClassTarget(kNone);
+      target = ClassTarget(kNone);
     } else if (alike_) {
       target = any_;
       target.y = y;
     } else {
+      // In place: a copy would wait for the parts that have just been stored.
       new (&target) ClassTarget(batch_, row, y);
     }
   }

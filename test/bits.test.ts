@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest';
 import { CALLS, tables } from './conformance/bits.js';
 import { tables as family } from './conformance/bits-family.js';
+import { tables as short } from './conformance/bits-short.js';
 import { tables as streamed } from './conformance/bits-streamed.js';
 import { tables as threads } from './conformance/bits-threads.js';
 import { strayHashes } from './conformance/pinned.js';
@@ -12,6 +13,7 @@ suite(tables);
 suite(family);
 suite(threads);
 suite(streamed);
+suite(short);
 
 it('there are 10,000 random calls and no stray hashes', () => {
   expect(CALLS).toBe(10_000);

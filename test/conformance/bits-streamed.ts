@@ -1,18 +1,14 @@
-// The same bits where the gradient is so large that x86-64 kernels write it past the cache: 16 MB and more, of 1,000 classes
+// The same bits where the gradient is so large that AVX-512 kernels write it past the cache: 16 MB and more, of 1,000 classes
 // at least. They write whole cache lines that way and the rest as ever, so where an array begins and what lies between rows
 // matters.
 
-import { type Call, make, reports } from '../support/calls.js';
+import { type Call, reports } from '../support/calls.js';
 import { encode, type NumberType } from '../support/numbers.js';
-import { backends } from './backends.js';
-import { describe, everywhere, type Numbers, pinned, sameBytes, update } from './pinned.js';
+import { anywhere, pinned, update } from './pinned.js';
 import { Random } from './random.js';
-import { type Case, same } from './table.js';
+import type { Case } from './table.js';
 
 const BYTES = 16_000_001;
-const NATIVE = backends.filter(({ backend }) => backend.name !== 'js');
-/** What an array holds that nothing has been written to. */
-const UNTOUCHED = 12345;
 
 /** Rows of the width, as many as there must be; targets in their first and last columns, too, and none in some rows. */
 function largeCall(seed: number, type: NumberType, classes: number, options: Partial<Call['options']>): Call {
@@ -39,34 +35,6 @@ function largeCall(seed: number, type: NumberType, classes: number, options: Par
 /** Probabilities that go down from class to class, beginning anywhere. */
 function softTargets({ length }: Call['logits'], classes: number): Float32Array {
   return Float32Array.from({ length }, (_, i) => 2 ** -((i % (classes + 1)) % 64) / 2);
-}
-
-/** The call on every backend; then with gradients that begin anywhere, by any number of threads. */
-function anywhere(call: Call): ReturnType<typeof everywhere> {
-  const first = everywhere(call);
-  const [, expected] = first[first.length - 1];
-  const { classes, rowStride = classes } = call.options;
-  const FloatArray = call.logits.constructor as typeof Float32Array;
-  for (const functions of NATIVE) {
-    for (const [threads, offset] of [
-      [1, 1],
-      [2, 4],
-      [3, 15],
-    ]) {
-      const around = new FloatArray(call.logits.length + 64).fill(UNTOUCHED);
-      const gradient = around.subarray(offset, offset + call.logits.length);
-      make(functions, call, { gradient, threads });
-      const what = `${functions.backend.name}, ${threads} threads, gradient at ${offset}, ${describe(call)}`;
-      for (let i = 0; i < around.length; i++) {
-        const at = i - offset;
-        if (at >= 0 && at < gradient.length && at % rowStride < classes) continue;
-        same(around[i], UNTOUCHED, `what lies beside the gradient at ${at}, ${what}`);
-        around[i] = 0;
-      }
-      sameBytes([['gradient', gradient as Numbers]], [['gradient', expected]], what);
-    }
-  }
-  return first;
 }
 
 const prior = (classes: number) => new Random(1).floats(classes, () => 0.1);

@@ -141,6 +141,37 @@ export function everywhere(call: Call): Part[] {
   return first ?? fail('there is no backend');
 }
 
+/** What an array holds that nothing has been written to. */
+const UNTOUCHED = 12345;
+
+/** The call on every backend; then with gradients that begin anywhere, by any number of threads. */
+export function anywhere(call: Call): Part[] {
+  const first = everywhere(call);
+  const [, expected] = first[first.length - 1];
+  const { classes, rowStride = classes } = call.options;
+  const FloatArray = call.logits.constructor as typeof Float32Array;
+  for (const functions of backends.filter(({ backend }) => backend.name !== 'js')) {
+    for (const [threads, offset] of [
+      [1, 1],
+      [2, 4],
+      [3, 15],
+    ]) {
+      const around = new FloatArray(call.logits.length + 64).fill(UNTOUCHED);
+      const gradient = around.subarray(offset, offset + call.logits.length);
+      make(functions, call, { gradient, threads });
+      const what = `${functions.backend.name}, ${threads} threads, gradient at ${offset}, ${describe(call)}`;
+      for (let i = 0; i < around.length; i++) {
+        const at = i - offset;
+        if (at >= 0 && at < gradient.length && at % rowStride < classes) continue;
+        same(around[i], UNTOUCHED, `what lies beside the gradient at ${at}, ${what}`);
+        around[i] = 0;
+      }
+      sameBytes([['gradient', gradient as Numbers]], [['gradient', expected]], what);
+    }
+  }
+  return first;
+}
+
 export function pinned(name: string, run: (hash: Hash) => void): Case {
   names.add(name);
   return {

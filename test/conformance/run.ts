@@ -11,6 +11,7 @@ import '../support/expect-backends.js';
 import { backends } from './backends.js';
 import { tables as bitsOfIndices } from './bits.js';
 import { tables as bitsOfFamily } from './bits-family.js';
+import { tables as bitsOfShort } from './bits-short.js';
 import { tables as bitsOfStreamed } from './bits-streamed.js';
 import { tables as bitsOfThreads } from './bits-threads.js';
 import { tables as errors } from './errors.js';
@@ -30,7 +31,13 @@ import { tables as vectors } from './vectors.js';
 
 const update = process.argv.includes('--update');
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
-const bits: Table[] = [...bitsOfIndices, ...bitsOfFamily, ...bitsOfThreads, ...bitsOfStreamed];
+const bits: Table[] = [
+  ...bitsOfIndices,
+  ...bitsOfFamily,
+  ...bitsOfThreads,
+  ...bitsOfStreamed,
+  ...bitsOfShort,
+];
 const all: Table[] = update
   ? bits
   : [
