@@ -973,7 +973,7 @@ class CrossEntropyKernel {
     if constexpr (kMayStream) {
       if (streams_) return to.forEachStreamed(gradient, n, strip.rows[0].pivot - first, visitor);
     }
-    to.forEach(n, visitor);
+    to.forEachLine(gradient, n, visitor);
   }
 };
 

@@ -188,7 +188,7 @@ SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) {
 template <typename T>
 SMOOTHLOSS_INLINE void prefetch(const T* p, size_t ahead) {
   const char* line = reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + ahead);
-  for (size_t i = 0; i < kLanes * sizeof(T); i += 64) _mm_prefetch(line + i, _MM_HINT_T0);
+  for (size_t i = 0; i < kLanes * sizeof(T); i += 64) _mm_prefetch(line + i, _MM_HINT_T1);
 }
 
 SMOOTHLOSS_INLINE void zip(Vec& a, Vec& b) {
