@@ -1,6 +1,6 @@
-// The same bits where the gradient is so large that AVX-512 kernels write it past the cache: 16 MB and more, of 1,000 classes
-// at least. They write whole cache lines that way and the rest as ever, so where an array begins and what lies between rows
-// matters.
+// The same bits where the gradient is so large that AVX-512 and AVX2 kernels write it past the cache: 16 MB and more, of
+// 1,000 classes at least, from 8,192 on in another way if options allow. They write whole cache lines that way and the rest
+// as ever, so where an array begins and what lies between rows matters.
 
 import { type Call, reports } from '../support/calls.js';
 import { encode, type NumberType } from '../support/numbers.js';
@@ -63,6 +63,10 @@ const CALLS: Record<string, () => Call> = {
     const call = largeCall(9, 'float32', 3001, { labelSmoothing: 0.1 });
     return { ...call, targets: softTargets(call.logits, 3001) };
   },
+  'long rows': () => largeCall(12, 'float32', 8211, { rowStride: 8213 }),
+  'long rows of float64': () => largeCall(13, 'float64', 8192, { labelSmoothing: 0.1 }),
+  'long rows of bfloat16': () => largeCall(14, 'bfloat16', 9001, { labelSmoothing: 0.1 }),
+  'long rows of float16': () => largeCall(15, 'float16', 8224, { rowStride: 8225, reduction: 'sum' }),
   'the longest rows': () => largeCall(7, 'float32', 2 ** 17, { labelSmoothing: 0.1 }),
   'longer rows': () => largeCall(8, 'float32', 2 ** 17 + 1, { labelSmoothing: 0.1 }),
 };
