@@ -549,7 +549,7 @@ class CrossEntropyKernel {
     return termBlock(batch_, terms_, strip.user, strip.x, first, n, scratch_);
   }
 
-  // A block of soft targets: as given, t' (for kl alone), and w t'.
+  // A block of soft targets: as given, t' (for the sums of kl alone), and w t'.
   struct SoftBlock {
     Numbers<At> dense;
     Numbers<At> shares;
@@ -570,7 +570,7 @@ class CrossEntropyKernel {
       keep[r] = static_cast<Real>(1.0 - epsilon);
       mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
     }
-    Real* const shares = batch_.kl ? blockOf<Real>(scratch_, kShareBlock) : nullptr;
+    Real* const shares = rest && batch_.kl ? blockOf<Real>(scratch_, kShareBlock) : nullptr;
     Real* const targets = blockOf<Real>(scratch_, kTargetBlock);
     const BlendVisitor<At> visitor{dense,
                                    classFactors(batch_.prior, first),
