@@ -72,10 +72,14 @@ struct LastGradient {
     if constexpr (N == 1) {
       store(gradient + c, terms[0]);
     } else {
-      const bool stays = pivot - c < N * At::kColumns;
+      const bool streams = pivot - c >= N * At::kColumns;
       for (size_t i = 0; i < N; i += 2) {
         T* const to = gradient + c + i * At::kColumns;
-        stays ? storePair(to, terms[i], terms[i + 1]) : streamPair(to, terms[i], terms[i + 1]);
+        if (streams) {
+          streamPair(to, terms[i], terms[i + 1]);
+        } else {
+          storePair(to, terms[i], terms[i + 1]);
+        }
       }
     }
   }
@@ -298,12 +302,14 @@ class CrossEntropyKernel {
   const size_t tile_;      // strips that go through each step together
   const size_t ahead_;     // bytes from a row to the one that comes into the cache meanwhile
   const size_t cached_;    // columns whose exponentials are kept in scratch memory
-  // A gradient that is streamed is a row behind: the scan of a row writes that of the row before it, so that memory is
-  // written while the CPU computes, and the exponentials take the place of those that are written. That goes block by
-  // block, or, in plain batches of long rows, step by step: there memory keeps up better, and 32,000 classes take 8 %
-  // less time with AVX-512, 16 % with AVX2. (Rows of 1,000 take 10 % longer: what goes block by block does not wait for
-  // a row's maximum.)
-  Strip streamed_[kMayStream ? 2 : 1];
+  Strip tiles_[kMayStream ? 2 : 1][kTile];
+  // A gradient that is streamed is a tile behind: the scan of a row writes that of the row in its place in the tile
+  // before, so that memory is written while the CPU computes, and its exponentials take the place of those that are
+  // written. That goes block by block, or, in plain batches of long rows, step by step: there memory keeps up better,
+  // and 32,000 classes take 8 % less time with AVX-512, 16 % with AVX2. (Rows of 1,000 take 10 % longer: what goes
+  // block by block does not wait for a row's maximum.)
+  const Strip* lastTile_ = nullptr;
+  size_t lastCount_ = 0;         // its strips
   const Strip* last_ = nullptr;  // the one whose gradient is to be written
   size_t written_ = 0;           // columns of it
   bool stepwise_ = false;        // the rest of it step by step
@@ -324,13 +330,13 @@ class CrossEntropyKernel {
                  batch.classes <= kCached && batch.rows * batch.classes >= kStreamedBytes / sizeof(T)),
         inGradient_(!streams_ && !isHalf(batch.type) && batch.inner == 1 && batch.gradient && terms_.cap == 0 &&
                     !wantsEntropy_),
-        tile_(streams_ ? 1 : tileOf(batch)),
+        tile_(tileOf(batch)),
         ahead_((tile_ > 1 ? 2 : 1) * batch.rowStride * sizeof(T)),
         cached_(batch.gradient && !inGradient_ && !split ? kCached : 0) {}
 
   ~CrossEntropyKernel() {
     if constexpr (kMayStream) {
-      completeLast();
+      for (size_t i = 0; i < lastCount_; ++i) completeLast(i);
       if (streams_) endStream(As<V>());
     }
   }
@@ -339,23 +345,27 @@ class CrossEntropyKernel {
 
   // The gradient is complete when the kernel is destroyed.
   void run(size_t begin, size_t end, Sums& sums) {
-    if constexpr (kMayStream) {
-      if (streams_) return runStreamed(begin, end, sums);
-    }
-    Strip strips[kTile];
     for (size_t row = begin; row < end;) {
+      Strip* const strips = tiles_[kMayStream && lastTile_ == tiles_[0] ? 1 : 0];
       size_t count = 0;
       for (; count < tile_ && row < end; ++count) {
         const size_t rows = stripOf(As<At>(), batch_, row, end);
         enter(strips[count], row, rows, count);
+        if (streams_) fetchEnds(strips[count]);
         row += rows;
         // The next strip's maximum before this one's sums, which then need not wait for their own.
         takeMaximum(strips[count]);
-        if (count > 0) sumUp(strips[count - 1]);
+        if (count > 0) sumUp(strips, count - 1);
       }
-      sumUp(strips[count - 1]);
+      sumUp(strips, count - 1);
+      if constexpr (kMayStream) {
+        while (lastCount_ > count) completeLast(--lastCount_);
+      }
       solve(strips, count, sums);
-      if (batch_.gradient) {
+      if (streams_) {
+        lastTile_ = strips;
+        lastCount_ = count;
+      } else if (batch_.gradient) {
         for (size_t i = 0; i < count; ++i) {
           runStage(*this, strips[i], kFinish, batch_.classes);
           finishRows(strips[i]);
@@ -415,9 +425,11 @@ class CrossEntropyKernel {
 
  private:
   // Short rows go through each step together, and are solved together. Long rows go alone, to stay in the cache: with a
-  // gradient until it is written, without one from their maximum to their sums.
+  // gradient until it is written, which takes twice the room where it is not in place, without one from their maximum
+  // to their sums.
   static size_t tileOf(const Batch& batch) {
-    const size_t tile = (batch.gradient ? 8192 : 32768) / batch.classes;
+    const size_t elements = !batch.gradient ? 32768 : batch.gradient == batch.logits ? 8192 : 4096;
+    const size_t tile = elements / batch.classes;
     return tile < 1 ? 1 : tile > kTile ? kTile : tile;
   }
   void takeMaximum(Strip& strip) {
@@ -425,32 +437,30 @@ class CrossEntropyKernel {
     runStage(*this, strip, kMaximum, batch_.classes);
     beginScan(strip);
   }
-  void sumUp(Strip& strip) {
+  void sumUp(Strip* strips, size_t i) {
+    Strip& strip = strips[i];
+    if constexpr (kMayStream) {
+      if (i < lastCount_) {
+        last_ = lastTile_ + i;
+        stepwise_ = goesStepwise(strip);
+        if (stepwise_) writeEnds();
+      }
+    }
     if (scans(strip)) runStage(*this, strip, kScan, batch_.classes);
+    if constexpr (kMayStream) {
+      if (i < lastCount_) completeLast(i);
+    }
   }
 
-  void runStreamed(size_t begin, size_t end, Sums& sums) {
-    for (size_t row = begin; row < end; ++row) {
-      Strip& strip = streamed_[last_ == streamed_ ? 1 : 0];
-      enter(strip, row, 1, 0);
-      // The lines that are not streamed, before they are stored to. (That of a soft target's pivot is not known yet.)
-      for (const size_t c : {size_t{0}, strip.pivots[0], batch_.classes - 1}) {
-        if (c < batch_.classes) strip.user.ahead(static_cast<const T*>(strip.gradient), c, 0);
-      }
-      takeMaximum(strip);
-      stepwise_ = goesStepwise(strip);
-      if (stepwise_) writeEnds();
-      sumUp(strip);
-      completeLast();
-      solve(&strip, 1, sums);
-      last_ = &strip;
+  // The lines that are not streamed, before they are stored to. (That of a soft target's pivot is not known yet.)
+  void fetchEnds(const Strip& strip) const {
+    for (const size_t c : {size_t{0}, strip.pivots[0], batch_.classes - 1}) {
+      if (c < batch_.classes) strip.user.ahead(static_cast<const T*>(strip.gradient), c, 0);
     }
   }
   // Whether the last row's gradient can be written beside the exponentials of this strip.
   bool goesStepwise(const Strip& strip) const {
-    if (kGeneral || last_ == nullptr || batch_.smoothing || batch_.classes < kStepwiseClasses || !scans(strip)) {
-      return false;
-    }
+    if (kGeneral || batch_.smoothing || batch_.classes < kStepwiseClasses || !scans(strip)) return false;
     const SoftmaxRow& last = last_->rows[0];
     return strip.rows[0].scale.shift == 0.0 && last.target.y != kNone && last.defined;
   }
@@ -483,12 +493,13 @@ class CrossEntropyKernel {
     finish(*last_, written_, end);
     written_ = end;
   }
-  void completeLast() {
-    if (last_ == nullptr) return;
-    finish(*last_, written_, batch_.classes);
-    finishRows(*last_);
+  // Writes what is left of the gradient of strip i of the last tile.
+  void completeLast(size_t i) {
+    finish(lastTile_[i], written_, batch_.classes);
+    finishRows(lastTile_[i]);
     last_ = nullptr;
     written_ = 0;
+    stepwise_ = false;
   }
 
   bool transforms() const { return kGeneral && transforms_; }
@@ -514,7 +525,8 @@ class CrossEntropyKernel {
     strip.exps = nullptr;
     strip.expsAt = scratchAt_;
     if (cached_ > 0) {
-      strip.exps = reinterpret_cast<Real*>(scratch_.row) + inTile * batch_.classes;
+      // Apart by whole vectors, as which they may be stored.
+      strip.exps = reinterpret_cast<Real*>(scratch_.row) + inTile * ((batch_.classes + kLanes - 1) / kLanes * kLanes);
     } else {
       if (inGradient_) strip.exps = static_cast<Real*>(strip.gradient);
       strip.expsAt = strip.user;
