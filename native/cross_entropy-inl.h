@@ -57,32 +57,35 @@ struct LastGradient {
   using V = typename At::V;
   const typename At::Real* e;  // all from the first column on that begins a line of the gradient
   T* gradient;
-  size_t end;  // columns that fill whole lines
+  size_t end;  // columns that fill whole lines, a multiple of kLanes
   size_t pivot;
   V scale;
   V offset;
 
-  // A store to a line that has just been streamed waits for it to come back, so the pivot's lines are not streamed, nor
-  // are vectors that come one by one.
+  // N vectors from column c on, of which some may lie beyond the end. A store to a line that has just been streamed
+  // waits for it to come back, so the pivot's lines are not streamed, nor are vectors that come one by one.
   template <size_t N>
   SMOOTHLOSS_INLINE void step(size_t c) const {
     if (c >= end) return;
-    V terms[N];
-    for (size_t i = 0; i < N; ++i) terms[i] = fma(load(As<V>(), e + c + i * At::kColumns), scale, offset);
     if constexpr (N == 1) {
-      store(gradient + c, terms[0]);
+      store(gradient + c, element(c));
     } else {
       const bool streams = pivot - c >= N * At::kColumns;
-      for (size_t i = 0; i < N; i += 2) {
-        T* const to = gradient + c + i * At::kColumns;
+      for (size_t i = c; i < c + N * At::kColumns; i += 2 * At::kColumns) {
+        if (N * At::kColumns > kLanes && i >= end) return;
+        const V first = element(i);
+        const V second = element(i + At::kColumns);
         if (streams) {
-          streamPair(to, terms[i], terms[i + 1]);
+          streamPair(gradient + i, first, second);
         } else {
-          storePair(to, terms[i], terms[i + 1]);
+          storePair(gradient + i, first, second);
         }
       }
     }
   }
+
+ private:
+  SMOOTHLOSS_INLINE V element(size_t c) const { return fma(load(As<V>(), e + c), scale, offset); }
 };
 
 template <typename At, typename T, Keep kKeep, bool kShift, typename Beside = Nothing>
