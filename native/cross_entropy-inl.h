@@ -62,8 +62,8 @@ struct LastGradient {
   V scale;
   V offset;
 
-  // N vectors from column c on, of which some may lie beyond the end. A store to a line that has just been streamed
-  // waits for it to come back, so the pivot's lines are not streamed, nor are vectors that come one by one.
+  // N vectors from column c on, of which some may lie beyond the end. The pivot's lines are not streamed, since a store
+  // to a line that has just been streamed waits for it to come back; vectors that come one by one are few.
   template <size_t N>
   SMOOTHLOSS_INLINE void step(size_t c) const {
     if (c >= end) return;
@@ -267,7 +267,7 @@ class CrossEntropyKernel {
   static constexpr size_t kTile = kRows == 1 ? 16 : 1;  // strips, at most, that go through each step together
   static constexpr size_t kCached = Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock;  // columns, at most
   static constexpr bool kMayStream = kStreams && kRows == 1;
-  static constexpr size_t kStepwiseClasses = 8192;
+  static constexpr size_t kStepwiseClasses = 8192;  // and more: tiles of one row
 
  public:
   using Layout = At;
@@ -314,8 +314,8 @@ class CrossEntropyKernel {
   const Strip* lastTile_ = nullptr;
   size_t lastCount_ = 0;         // its strips
   const Strip* last_ = nullptr;  // the one whose gradient is to be written
-  size_t written_ = 0;           // columns of it
-  bool stepwise_ = false;        // the rest of it step by step
+  size_t written_ = 0;           // columns of it that are, or will be step by step
+  bool stepwise_ = false;        // it goes step by step
 
  public:
   CrossEntropyKernel(const Batch& batch, Scratch& scratch, bool split = false)
@@ -467,7 +467,7 @@ class CrossEntropyKernel {
     const SoftmaxRow& last = last_->rows[0];
     return strip.rows[0].scale.shift == 0.0 && last.target.y != kNone && last.defined;
   }
-  // What is written so, from the column `first` on; and the columns before and after, which fill no line.
+  // What is written so, from the column `first` on; and the columns before and after, fewer than a line and kLanes.
   LastGradient<At, T> lastGradient(size_t first) const {
     T* const gradient = static_cast<T*>(last_->gradient);
     const SoftmaxRow& row = last_->rows[0];

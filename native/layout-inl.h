@@ -260,7 +260,8 @@ struct Along {
       c = end;
     }
     for (; c + kStep <= n; c += kStep) ((m[J] = max(elements(p, c + J * kColumns), m[J])), ...);
-    for (; c < n; c += kColumns) m[0] = max(keepFirst(loadFirst(As<V>(), p + c, n - c), n - c, lowest), m[0]);
+    for (; c + kColumns <= n; c += kColumns) m[0] = max(elements(p, c), m[0]);
+    if (c < n) m[0] = max(keepFirst(loadFirst(As<V>(), p + c, n - c), n - c, lowest), m[0]);
     ((m[0] = max(m[J], m[0])), ...);
     return m[0];
   }

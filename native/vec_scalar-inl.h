@@ -133,8 +133,8 @@ SMOOTHLOSS_INLINE Vec splitExponent(Vec x, Vec& m) {
 }
 SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) { return {splitExponent(x.v, m.v)}; }
 
-// Asks for the kLanes numbers that begin `ahead` bytes beyond p to come into the second level's cache, if the CPU takes
-// such hints. There need not be any. (Into the first level's it took up to 7 % longer, for rows longer than that.)
+// Asks for the kLanes numbers that begin `ahead` bytes beyond p, if the CPU takes such hints. There need not be any.
+// (On x86-64 for the second level's cache: for the first level's it took up to 7 % longer, with rows longer than that.)
 template <typename T>
 SMOOTHLOSS_INLINE void prefetch(const T*, size_t) {}
 
