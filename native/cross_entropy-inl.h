@@ -257,8 +257,9 @@ struct SoftmaxSums {
 };
 
 // Without kGeneral: for batches that isPlain, of rows whose parts are all left out. Asking for each costs a row of ten
-// classes a tenth of its time, so this is one more instance of the kernel for each number type, T, and two for short
-// rows. With kGeneral, and with short rows, T is the arithmetic's.
+// classes a tenth of its time, so this is one more instance of the kernel for each number type, T, and two for rows
+// that are brought into scratch memory (cross_entropy_apart-inl.h). With kGeneral, and for those, T is the
+// arithmetic's.
 template <typename T, typename At, bool kGeneral>
 class CrossEntropyKernel {
   using V = typename At::V;
@@ -378,7 +379,10 @@ class CrossEntropyKernel {
   }
 
   // The same for one strip that lies elsewhere: x and gradient in whole vectors, as in scratch memory.
-  void runApart(size_t row, size_t rows, const void* x, void* gradient, Sums& sums) {
+  void runApart(size_t row, size_t rows, const Real* x, Real* gradient, Sums& sums) {
+    if constexpr (!kGeneral) {
+      if (runTogether(row, rows, x, gradient, sums)) return;
+    }
     Strip strip;
     enterAt(strip, row, rows, 0, scratchAt_, x, gradient);
     if (strip.any) {
@@ -391,6 +395,117 @@ class CrossEntropyKernel {
       part(strip, kFinish, 0, batch_.classes);
       finishRows(strip);
     }
+  }
+
+  // runApart where what is a number of a row is in vectors too, so that rows of ten classes take half the time. False,
+  // with nothing added, and written to no more than the gradient, if a row is out of the ordinary: its logits NaN,
+  // infinite or beyond kShiftAbove, or smoothed towards a distribution.
+  bool runTogether(size_t row, size_t rows, const Real* x, Real* gradient, Sums& sums) {
+    using D = DoubleVec;
+    const At& at = scratchAt_;
+    const V maximum = at.largest(x, batch_.classes);
+    if (batch_.smoothing || toDouble(maxLane(abs(maximum))) > kShiftAbove) return false;
+
+    Solutions of;
+    size_t pivots[kRows];
+    Real columns[kRows], maxima[kRows];
+    double k[kRows];
+    for (size_t r = 0; r < kRows; ++r) {
+      const size_t y = pivots[r] = r < rows ? targets_.classOf(row + r) : kNone;
+      columns[r] = y == kNone ? Real(-1) : static_cast<Real>(static_cast<int32_t>(y));
+      of.logPivot[r] = toDouble(x[(y == kNone ? 0 : y) * kRows + r]);
+    }
+    store(maxima, maximum);
+    const ClassTarget target = targets_.alike() ? *targets_.alike() : ClassTarget(kNone);
+    bool smooths = target.mass > 0.0;
+    for (size_t r = 0; r < kRows; r += D::kWidth) {
+      const auto put = [r](double* numbers, D a) { store(numbers + r, a); };
+      const D most = load(As<D>(), maxima + r);
+      const D scale = roundToInteger(most * kLog2EDouble);
+      put(k, scale);
+      put(of.maximum, most);
+      put(of.logMaximum, most - scale * kLn2);
+      put(of.logPivot, load(As<D>(), of.logPivot + r) - scale * kLn2);
+      put(of.own, target.own);
+      put(of.rest, target.mass * target.others);
+      put(of.mass, target.mass);
+      put(of.others, target.others);
+      put(of.factor, bounded(batch_.gradientScale));
+      put(of.exps, 0.0);
+      put(of.below, 0.0);
+    }
+    if (!targets_.alike() || batch_.rowWeight || batch_.gradientScales) {
+      for (size_t r = 0; r < rows; ++r) {
+        if (pivots[r] == kNone) continue;
+        ClassTarget its;
+        targets_.take(row + r, its);
+        of.own[r] = its.own;
+        of.rest[r] = its.mass * its.others;
+        of.mass[r] = its.mass;
+        of.others[r] = its.others;
+        of.factor[r] = upstreamOf(batch_, row + r);
+        smooths = smooths || its.mass > 0.0;
+      }
+    }
+
+    for (size_t c = 0; c < batch_.classes; c += kBlock) {
+      const size_t n = batch_.classes - c < kBlock ? batch_.classes - c : kBlock;
+      const Real* const z = x + c * kRows;
+      const typename At::Skip skip{sub(load(As<V>(), columns), set1(static_cast<Real>(c)))};
+      if (smooths) {
+        at.sum(n, skip, BelowVisitor<At, Real, Factors::kOnes>{at, z, {nullptr, at, nullptr}, maximum}, of.below);
+      }
+      const V none = set1(Real(0));
+      const V floor = expFloor(As<V>(), k);
+      const V magic = expMagic(As<V>(), k);
+      if (gradient) {
+        Real* const e = gradient + c * kRows;
+        at.sum(n, skip, ExpVisitor<At, Real, Keep::kColumns, false>{at, z, at, e, 0, none, floor, magic}, of.exps);
+      } else {
+        at.sum(n, skip, ExpVisitor<At, Real, Keep::kNot, false>{at, z, at, nullptr, 0, none, floor, magic}, of.exps);
+      }
+    }
+
+    D odd = 0.0;  // NaN where a number is not finite
+    for (size_t r = 0; r < kRows; r += D::kWidth) {
+      solveVector(of, r);
+      for (const double* numbers : {of.sum, of.below, of.own, of.rest}) {
+        const D a = load(As<D>(), numbers + r);
+        odd = odd + (a - a);
+      }
+    }
+    if (maxLane(whereEqual(odd, 0.0, 0.0, 1.0)) > 0.0) return false;
+
+    for (size_t r = 0; r < rows; ++r) {
+      if (pivots[r] == kNone) continue;
+      const double loss = of.ownLoss[r] + of.smoothedLoss[r];
+      const double weighed = weigh(numberOf(batch_.rowWeight, row + r, 1.0), loss);
+      sums.numerator += weighed;
+      putResult<Real>(batch_.losses, row + r, weighed);
+    }
+    if (gradient == nullptr) return true;
+    at.forEach(batch_.classes,
+               GradientVisitor<At, Real, Factors::kOnes>{
+                   at, gradient, {nullptr, at, nullptr}, at, gradient, toReals(of.multiplier), toReals(of.offset)});
+    Real pivotGradients[kRows];
+    store(pivotGradients, toReals(of.pivotGradient));
+    for (size_t r = 0; r < rows; ++r) {
+      if (pivots[r] == kNone) {
+        fillRow(at, gradient, batch_.classes, r, 0.0);
+      } else {
+        gradient[pivots[r] * kRows + r] = pivotGradients[r];
+      }
+    }
+    return true;
+  }
+  // toReal of each row's number, of which none is NaN.
+  static V toReals(double* numbers) {
+    constexpr double kLargest =
+        sizeof(Real) == sizeof(double) ? 0x1p1023 : static_cast<double>(std::numeric_limits<Real>::max());
+    for (size_t r = 0; r < kRows; r += DoubleVec::kWidth) {
+      store(numbers + r, max(min(load(As<DoubleVec>(), numbers + r), kLargest), -kLargest));
+    }
+    return load(As<V>(), numbers);
   }
 
   // The stages of a strip: see splitStrip.
@@ -1072,88 +1187,9 @@ class CrossEntropyKernel {
   }
 };
 
-// Short rows, as many at a time as a vector has lanes: turned, so that a vector holds the same column of each, and
-// their gradient turned back. Up to 24 classes that takes a fifth to a third less time, for 40 a tenth less, for 48
-// about the same.
-template <typename T, typename V, bool kGeneral>
-class ShortCrossEntropy {
-  using At = Across<V>;
-  using Real = typename At::Real;
-  static constexpr size_t kRows = At::kRows;
-
- public:
-  static constexpr size_t kMostClasses = 48;
-  static_assert(kMostClasses % kRows == 0, "whole vectors are turned");
-  static_assert(3 * kRows * kMostClasses * sizeof(Real) <= Scratch::kRowBytes, "scratch memory holds the vectors");
-
-  ShortCrossEntropy(const Batch& batch, Scratch& scratch)
-      : batch_(batch),
-        turned_(turn(batch)),
-        kernel_(turned_, scratch),
-        // Exponentials come first.
-        x_(reinterpret_cast<Real*>(scratch.row) + kRows * kMostClasses),
-        gradient_(x_ + kRows * kMostClasses) {}
-
-  void run(size_t begin, size_t end, Sums& sums) {
-    for (size_t row = begin; row < end; row += kRows) {
-      const size_t rows = end - row < kRows ? end - row : kRows;
-      const size_t offset = row * batch_.rowStride;
-      turnIn(static_cast<const T*>(batch_.logits) + offset, rows, (end - 1 - row) * batch_.rowStride + batch_.classes);
-      kernel_.runApart(row, rows, x_, batch_.gradient ? gradient_ : nullptr, sums);
-      if (batch_.gradient) turnBack(static_cast<T*>(batch_.gradient) + offset, rows);
-    }
-  }
-
- private:
-  // Without gaps, what is read beyond a row are the rows after it, up to `left` elements from the first one on.
-  void turnIn(const T* logits, size_t rows, size_t left) {
-    for (size_t c = 0; c < batch_.classes; c += kRows) {
-      V v[kRows];
-      for (size_t r = 0; r < kRows; ++r) {
-        const size_t at = r * batch_.rowStride + c;
-        const size_t n = batch_.rowStride == batch_.classes ? left - at : batch_.classes - c;
-        v[r] = r < rows ? loadFirst(As<V>(), logits + at, n < kRows ? n : kRows) : set1(Real(0));
-      }
-      transpose(v);
-      for (size_t i = 0; i < kRows; ++i) store(x_ + (c + i) * kRows, v[i]);
-    }
-  }
-  // By way of scratch memory, where what a vector has beyond its row is then overwritten: the last columns come first.
-  void turnBack(T* gradient, size_t rows) {
-    const size_t classes = batch_.classes;
-    T* const turned = reinterpret_cast<T*>(x_);
-    for (size_t c = (classes - 1) / kRows * kRows; c < classes; c -= kRows) {
-      V v[kRows];
-      for (size_t i = 0; i < kRows; ++i) v[i] = load(As<V>(), gradient_ + (c + i) * kRows);
-      transpose(v);
-      for (size_t r = 0; r < kRows; ++r) store(turned + r * classes + c, v[r]);
-    }
-    const size_t together = batch_.rowStride == classes ? rows : 1;
-    for (size_t r = 0; r < rows; r += together) {
-      std::memcpy(gradient + r * batch_.rowStride, turned + r * classes, together * classes * sizeof(T));
-    }
-  }
-  static Batch turn(const Batch& batch) {
-    Batch turned = batch;
-    turned.inner = kRows;
-    turned.type = std::is_same<Real, double>::value ? Type::kFloat64 : Type::kFloat32;
-    return turned;
-  }
-
-  const Batch& batch_;
-  const Batch turned_;
-  CrossEntropyKernel<Real, At, kGeneral> kernel_;
-  Real* const x_;
-  Real* const gradient_;
-};
-inline bool isShort(const Batch& batch) {
-  return batch.inner == 1 && !batch.dense && batch.rows >= Vec::kWidth &&
-         batch.classes <= ShortCrossEntropy<float, Vec, true>::kMostClasses;
-}
-
 // Whether a batch asks for nothing but the loss of single classes and its gradient.
 inline bool isPlain(const Batch& batch) {
-  return batch.inner == 1 && !batch.dense && !batch.seconds && !batch.kl && batch.logitScale == 1.0 &&
-         batch.softcap == 0.0 && batch.zLoss == 0.0 && !batch.metrics && !batch.rowLoss && !batch.rowNll &&
-         !batch.rowLse && !batch.rowEntropy && !batch.prediction;
+  return !batch.dense && !batch.seconds && !batch.kl && batch.logitScale == 1.0 && batch.softcap == 0.0 &&
+         batch.zLoss == 0.0 && !batch.metrics && !batch.rowLoss && !batch.rowNll && !batch.rowLse &&
+         !batch.rowEntropy && !batch.prediction;
 }

@@ -406,22 +406,40 @@ struct Across {
   template <typename Visitor>
   SMOOTHLOSS_NOINLINE void sum(size_t n, const Skip& skip, const Visitor& given, double* totals) const {
     Visitor visitor = given;
+    const V zero = set1(Real(0));
     V lanes[kLanes];
-    for (V& lane : lanes) lane = set1(Real(0));
-    V terms[kGroup];
+    V column = zero;
     size_t c = 0;
-    for (; c + kGroup <= n; c += kGroup) {
-      visitor.visit(Whole<Across>{*this}, c, terms);
-      for (size_t i = 0; i < kGroup; ++i) addTo(lanes[c % kLanes + i], skip, terms[i], c + i);
-    }
-    V term[1];
-    for (; c < n; ++c) {
-      visitor.visit(Whole<Across>{*this}, c, term);
-      addTo(lanes[c % kLanes], skip, term[0], c);
-    }
+    const auto addColumns = [&](size_t end, auto begins) {
+      const auto addTo = [&](V& lane, V term) {
+        lane = add(begins.value ? zero : lane, whereEqual(skip.column, column, zero, term));
+        column = add(column, set1(Real(1)));
+      };
+      V terms[kGroup];
+      for (; c + kGroup <= end; c += kGroup) {
+        visitor.visit(Whole<Across>{*this}, c, terms);
+        for (size_t i = 0; i < kGroup; ++i) addTo(lanes[c % kLanes + i], terms[i]);
+      }
+      V term[1];
+      for (; c < end; ++c) {
+        visitor.visit(Whole<Across>{*this}, c, term);
+        addTo(lanes[c % kLanes], term[0]);
+      }
+    };
+    // Few columns fill few lanes, and the others stay 0.
+    addColumns(n < kLanes ? n : kLanes, std::true_type());
+    const size_t used = n <= 8 ? 8 : n <= 16 ? 16 : kLanes;
+    for (size_t i = c; i < used; ++i) lanes[i] = zero;
+    addColumns(n, std::false_type());
     Real eight[8][kRows];
     for (size_t i = 0; i < 8; ++i) {
-      store(eight[i], add(add(lanes[i], lanes[i + 16]), add(lanes[i + 8], lanes[i + 24])));
+      V sum = lanes[i];
+      if (used == kLanes) {
+        sum = add(add(sum, lanes[i + 16]), add(lanes[i + 8], lanes[i + 24]));
+      } else if (used > 8) {
+        sum = add(sum, lanes[i + 8]);
+      }
+      store(eight[i], sum);
     }
     for (size_t r = 0; r < kRows; r += DoubleVec::kWidth) {
       DoubleVec four[4];
@@ -434,7 +452,4 @@ struct Across {
 
  private:
   SMOOTHLOSS_INLINE bool full() const { return kRows == 1 || count == kRows; }
-  SMOOTHLOSS_INLINE static void addTo(V& lane, const Skip& skip, V term, size_t c) {
-    lane = add(lane, whereEqual(skip.column, set1(static_cast<Real>(c)), set1(Real(0)), term));
-  }
 };

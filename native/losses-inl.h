@@ -9,6 +9,8 @@
 
 #include "cross_entropy-inl.h"
 
+#include "cross_entropy_apart-inl.h"
+
 #include "linear-inl.h"
 
 #include "bce_with_logits-inl.h"
@@ -86,9 +88,9 @@ using GeneralCrossEntropy = CrossEntropyKernel<typename At::Real, At, true>;
 template <typename T, typename V>
 using PlainCrossEntropy = CrossEntropyKernel<T, Along<V>, false>;
 template <typename T, typename V>
-using ShortGeneralCrossEntropy = ShortCrossEntropy<T, V, true>;
+using ApartGeneralCrossEntropy = ApartCrossEntropy<T, V, true>;
 template <typename T, typename V>
-using ShortPlainCrossEntropy = ShortCrossEntropy<T, V, false>;
+using ApartPlainCrossEntropy = ApartCrossEntropy<T, V, false>;
 
 // Calls action(As<Kernel>()) with the kernel for the batch's number type.
 template <template <typename, typename> class Kernel, typename Action>
@@ -109,11 +111,13 @@ void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch
   if constexpr (kHasAlong) {
     const auto run = [&](auto as) { addRowsWith(as, batch, begin, end, scratch, sums); };
     const bool plain = isPlain(batch);
-    if (isShort(batch)) {
-      return plain ? forType<ShortPlainCrossEntropy>(batch.type, run)
-                   : forType<ShortGeneralCrossEntropy>(batch.type, run);
+    const bool apart = batch.type == Type::kFloat64 ? ApartPlainCrossEntropy<double, DoubleVec>::takes(batch)
+                                                    : ApartPlainCrossEntropy<float, Vec>::takes(batch);
+    if (apart) {
+      return plain ? forType<ApartPlainCrossEntropy>(batch.type, run)
+                   : forType<ApartGeneralCrossEntropy>(batch.type, run);
     }
-    if (plain) return forType<PlainCrossEntropy>(batch.type, run);
+    if (plain && batch.inner == 1) return forType<PlainCrossEntropy>(batch.type, run);
   }
   addRows<GeneralCrossEntropy>(batch, begin, end, scratch, sums);
 }

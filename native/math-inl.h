@@ -80,14 +80,33 @@ SMOOTHLOSS_INLINE void exp(DoubleVec (&x)[N], DoubleVec magic) {
     x[i] = (1.0 + expMinus1(r)) * powerOfTwo(sum);
   }
 }
-// exp's magic number for one scale, and the x from which down it returns 0.
+// exp's magic number for one scale, and the x from which down it returns 0; and those of a vector of scales.
 SMOOTHLOSS_INLINE float expMagic(As<Vec>, double k) { return kRoundToEighth + static_cast<float>(127.0 - k); }
 SMOOTHLOSS_INLINE double expMagic(As<DoubleVec>, double k) { return kRoundToIntegerDouble + (1023.0 - k); }
 SMOOTHLOSS_INLINE float expFloor(As<Vec>, double k) { return static_cast<float>((k - 127.0) * kLn2); }
 SMOOTHLOSS_INLINE double expFloor(As<DoubleVec>, double k) { return (k - 1023.0) * kLn2; }
+template <typename V>
+SMOOTHLOSS_INLINE V expMagic(As<V> as, const double* k) {
+  double biased[V::kWidth];
+  for (size_t i = 0; i < V::kWidth; i += DoubleVec::kWidth) {
+    store(biased + i, (sizeof(typename V::Real) == 4 ? 127.0 : 1023.0) - load(As<DoubleVec>(), k + i));
+  }
+  return add(set1(expMagic(as, sizeof(typename V::Real) == 4 ? 127.0 : 1023.0)), load(as, biased));
+}
+template <typename V>
+SMOOTHLOSS_INLINE V expFloor(As<V> as, const double* k) {
+  double floor[V::kWidth];
+  for (size_t i = 0; i < V::kWidth; i += DoubleVec::kWidth) {
+    store(floor + i, (load(As<DoubleVec>(), k + i) - (sizeof(typename V::Real) == 4 ? 127.0 : 1023.0)) * kLn2);
+  }
+  return load(as, floor);
+}
 
 // round(x) for |x| < 2^51.
-SMOOTHLOSS_INLINE double roundToInteger(double x) { return (x + kRoundToIntegerDouble) - kRoundToIntegerDouble; }
+template <typename D>
+SMOOTHLOSS_INLINE D roundToInteger(D x) {
+  return (x + kRoundToIntegerDouble) - kRoundToIntegerDouble;
+}
 
 // e^x for x ≤ 700, within 1.3 units in the last place; 0 below −700; NaN for NaN.
 template <typename D>

@@ -32,6 +32,12 @@ SMOOTHLOSS_INLINE Across<V> scratchLayout(As<Across<V>>) {
   return {V::kWidth, V::kWidth};
 }
 
+// How many of the rows [row, end) are in one image.
+SMOOTHLOSS_INLINE size_t inImage(const Batch& batch, size_t row, size_t end) {
+  const size_t rows = batch.inner - row % batch.inner;
+  return end - row < rows ? end - row : rows;
+}
+
 // How many of the rows [row, end) one At can take together.
 template <typename V>
 SMOOTHLOSS_INLINE size_t stripOf(As<Along<V>>, const Batch&, size_t, size_t) {
@@ -39,8 +45,7 @@ SMOOTHLOSS_INLINE size_t stripOf(As<Along<V>>, const Batch&, size_t, size_t) {
 }
 template <typename V>
 SMOOTHLOSS_INLINE size_t stripOf(As<Across<V>>, const Batch& batch, size_t row, size_t end) {
-  const size_t inImage = batch.inner - row % batch.inner;
-  const size_t left = end - row < inImage ? end - row : inImage;
+  const size_t left = inImage(batch, row, end);
   return left < V::kWidth ? left : V::kWidth;
 }
 
@@ -216,10 +221,17 @@ class ClassTargets {
         alike_(batch.dense || !(batch.seconds || batch.weight || batch.smoothing || batch.epsilons)),
         any_(alike_ ? ClassTarget(batch, 0, 0) : ClassTarget(kNone)) {}
 
+  // kNone for a row that takes no part.
+  SMOOTHLOSS_INLINE size_t classOf(size_t row) const {
+    const size_t y = static_cast<uint32_t>(batch_.targets[row]);
+    return y < batch_.classes ? y : kNone;
+  }
+  // What all rows have but for their class; null: they differ.
+  SMOOTHLOSS_INLINE const ClassTarget* alike() const { return alike_ ? &any_ : nullptr; }
   // A row that takes no part has the y kNone.
   SMOOTHLOSS_INLINE void take(size_t row, ClassTarget& target) const {
-    const size_t y = static_cast<uint32_t>(batch_.targets[row]);
-    if (y >= batch_.classes) {
+    const size_t y = classOf(row);
+    if (y == kNone) {
       target = ClassTarget(kNone);
     } else if (alike_) {
       target = any_;

@@ -2,8 +2,8 @@
 
 import { expect, it } from 'vitest';
 import { CALLS, tables } from './conformance/bits.js';
+import { tables as apart } from './conformance/bits-apart.js';
 import { tables as family } from './conformance/bits-family.js';
-import { tables as short } from './conformance/bits-short.js';
 import { tables as streamed } from './conformance/bits-streamed.js';
 import { tables as threads } from './conformance/bits-threads.js';
 import { strayHashes } from './conformance/pinned.js';
@@ -13,7 +13,7 @@ suite(tables);
 suite(family);
 suite(threads);
 suite(streamed);
-suite(short);
+suite(apart);
 
 it('there are 10,000 random calls and no stray hashes', () => {
   expect(CALLS).toBe(10_000);

@@ -1,6 +1,6 @@
 // The same bits where the gradient is so large that AVX-512 and AVX2 kernels write it past the cache: 16 MB and more, of
-// 1,000 classes at least, from 8,192 on in another way if options allow. They write whole cache lines that way and the rest
-// as ever, so where an array begins and what lies between rows matters.
+// 1,000 classes at least, from 8,192 on in another way if options allow, or of images. They write whole cache lines that
+// way and the rest as ever, so where an array begins and what lies between rows matters.
 
 import { type Call, reports } from '../support/calls.js';
 import { encode, type NumberType } from '../support/numbers.js';
@@ -19,7 +19,8 @@ function largeCall(seed: number, type: NumberType, classes: number, options: Par
     type,
   );
   const special = encode([NaN, Infinity, -Infinity, -1e30, 3e6], type);
-  const rows = Math.ceil(BYTES / classes / some.BYTES_PER_ELEMENT);
+  const { inner = 1 } = options;
+  const rows = Math.ceil(BYTES / classes / some.BYTES_PER_ELEMENT / inner) * inner;
   const logits = new (some.constructor as typeof Float32Array)(rows * rowStride);
   for (let i = 0; i < logits.length; i += some.length) {
     logits.set(some.subarray(0, logits.length - i) as Float32Array, i);
@@ -68,6 +69,16 @@ const CALLS: Record<string, () => Call> = {
   'long rows of bfloat16': () => largeCall(14, 'bfloat16', 8193, { rowStride: 8195 }),
   'long rows of float16': () => largeCall(15, 'float16', 8224, { rowStride: 8225, reduction: 'sum' }),
   'the longest rows': () => largeCall(7, 'float32', 2 ** 17, { labelSmoothing: 0.1 }),
+  images: () => largeCall(16, 'float32', 21, { inner: 4096, labelSmoothing: 0.1 }),
+  'images whose columns begin anywhere': () =>
+    largeCall(17, 'float32', 19, { inner: 1004, gradientScale: -2 }),
+  'images of float64': () => largeCall(18, 'float64', 150, { inner: 1000 }),
+  'images of bfloat16': () => largeCall(19, 'bfloat16', 30, { inner: 1024 }),
+  'images of float16': () => largeCall(20, 'float16', 700, { inner: 96, labelSmoothing: 0.1 }),
+  'images, all reports': () => {
+    const call = largeCall(21, 'float32', 40, { inner: 512, labelSmoothing: 0.1, softcap: 30 });
+    return { ...call, options: { ...call.options, ...reports(call) } };
+  },
   'longer rows': () => largeCall(8, 'float32', 2 ** 17 + 1, { labelSmoothing: 0.1 }),
 };
 

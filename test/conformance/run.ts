@@ -10,8 +10,8 @@ import { backend } from 'smoothloss';
 import '../support/expect-backends.js';
 import { backends } from './backends.js';
 import { tables as bitsOfIndices } from './bits.js';
+import { tables as bitsOfApart } from './bits-apart.js';
 import { tables as bitsOfFamily } from './bits-family.js';
-import { tables as bitsOfShort } from './bits-short.js';
 import { tables as bitsOfStreamed } from './bits-streamed.js';
 import { tables as bitsOfThreads } from './bits-threads.js';
 import { tables as errors } from './errors.js';
@@ -36,7 +36,7 @@ const bits: Table[] = [
   ...bitsOfFamily,
   ...bitsOfThreads,
   ...bitsOfStreamed,
-  ...bitsOfShort,
+  ...bitsOfApart,
 ];
 const all: Table[] = update
   ? bits
