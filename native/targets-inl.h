@@ -342,15 +342,15 @@ struct ElementVisitor {
   }
 };
 
-// The first column where a row's number equals its maximum.
+// The first column where the row's number equals its maximum.
 template <typename At, typename T>
-SMOOTHLOSS_INLINE size_t firstOf(const At& at, const T* x, size_t n, size_t row, double maximum) {
+SMOOTHLOSS_INLINE size_t firstOf(const At& at, const T* x, size_t n, double maximum) {
   size_t c = 0;
   // Vectors first find the columns it is among.
   if constexpr (At::kColumns > 1) {
     while (c + kLanes < n && toDouble(maxLane(at.largest(x + c, kLanes))) != maximum) c += kLanes;
   }
-  while (c + 1 < n && toDouble(*at.element(x, c, row)) != maximum) ++c;
+  while (c + 1 < n && toDouble(*at.element(x, c, 0)) != maximum) ++c;
   return c;
 }
 
@@ -372,10 +372,20 @@ struct Argmax {
   SMOOTHLOSS_INLINE void take(const At& at, const T* x, size_t first, size_t n, bool indexed) {
     Real before[At::kRows];
     for (size_t r = 0; r < At::kRows; ++r) before[r] = maximum[r];
-    At::toRows(max(at.largest(x, n), At::perRow(maximum)), maximum);
+    const typename At::V largest = max(at.largest(x, n), At::perRow(maximum));
+    At::toRows(largest, maximum);
     if (!indexed) return;
-    for (size_t r = 0; r < at.rows(); ++r) {
-      if (maximum[r] > before[r]) index[r] = first + firstOf(at, x, n, r, toDouble(maximum[r]));
+    if constexpr (At::kRows > 1) {
+      typename At::V columns = set1(Real(0));
+      for (size_t c = n; c-- > 0;)
+        columns = whereEqual(at.elements(x, c), largest, set1(static_cast<Real>(c)), columns);
+      Real column[At::kRows];
+      At::toRows(columns, column);
+      for (size_t r = 0; r < At::kRows; ++r) {
+        if (maximum[r] > before[r]) index[r] = first + static_cast<size_t>(column[r]);
+      }
+    } else if (maximum[0] > before[0]) {
+      index[0] = first + firstOf(at, x, n, toDouble(maximum[0]));
     }
   }
   // The same of later columns.

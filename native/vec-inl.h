@@ -34,7 +34,10 @@ constexpr uint32_t kSqrtHalfBits = 0x3f3504f3;  // √½
 constexpr uint64_t kSqrtHalfBitsDouble = 0x3fe6a09e667f3bcd;
 
 // Operations of DoubleVec on one number: see vec_scalar-inl.h.
+SMOOTHLOSS_INLINE double load(As<double>, const double* p) { return *p; }
+SMOOTHLOSS_INLINE void store(double* p, double a) { *p = a; }
 SMOOTHLOSS_INLINE double whereGreater(double a, double b, double x, double y) { return a > b ? x : y; }
+SMOOTHLOSS_INLINE double zeroWhereZero(double a, double x) { return x == 0.0 ? 0.0 : a; }
 SMOOTHLOSS_INLINE double powerOfTwo(double a) { return fromBits(bitsOf(a) << 52); }
 SMOOTHLOSS_INLINE double splitExponent(double x, double& m) {
   const uint64_t biased = (bitsOf(x) + (0x3ff0000000000000u - kSqrtHalfBitsDouble)) >> 52;
