@@ -407,30 +407,37 @@ struct Across {
   SMOOTHLOSS_NOINLINE void sum(size_t n, const Skip& skip, const Visitor& given, double* totals) const {
     Visitor visitor = given;
     const V zero = set1(Real(0));
-    V lanes[kLanes];
-    V column = zero;
-    size_t c = 0;
-    const auto addColumns = [&](size_t end, auto begins) {
-      const auto addTo = [&](V& lane, V term) {
-        lane = add(begins.value ? zero : lane, whereEqual(skip.column, column, zero, term));
-        column = add(column, set1(Real(1)));
-      };
-      V terms[kGroup];
-      for (; c + kGroup <= end; c += kGroup) {
-        visitor.visit(Whole<Across>{*this}, c, terms);
-        for (size_t i = 0; i < kGroup; ++i) addTo(lanes[c % kLanes + i], terms[i]);
-      }
-      V term[1];
-      for (; c < end; ++c) {
-        visitor.visit(Whole<Across>{*this}, c, term);
-        addTo(lanes[c % kLanes], term[0]);
-      }
-    };
-    // Few columns fill few lanes, and the others stay 0.
-    addColumns(n < kLanes ? n : kLanes, std::true_type());
+    // Few columns fill few lanes, and the others stay 0, which adds nothing: no lane is −0.
     const size_t used = n <= 8 ? 8 : n <= 16 ? 16 : kLanes;
-    for (size_t i = c; i < used; ++i) lanes[i] = zero;
-    addColumns(n, std::false_type());
+    V lanes[kLanes];
+    for (size_t i = n; i < used; ++i) lanes[i] = zero;
+    V column = zero;
+    const auto addTo = [&](V& lane, V before, V term) {
+      lane = add(before, whereEqual(skip.column, column, zero, term));
+      column = add(column, set1(Real(1)));
+    };
+    V terms[kGroup];
+    size_t c = 0;
+    for (; c + kGroup <= n; c += kGroup) {
+      visitor.visit(Whole<Across>{*this}, c, terms);
+      V* const group = lanes + c % kLanes;
+      if (c < kLanes) {
+        for (size_t i = 0; i < kGroup; ++i) addTo(group[i], zero, terms[i]);
+      } else {
+        for (size_t i = 0; i < kGroup; ++i) addTo(group[i], group[i], terms[i]);
+      }
+    }
+    V term[1];
+    for (; c < n; ++c) {
+      visitor.visit(Whole<Across>{*this}, c, term);
+      addTo(lanes[c % kLanes], c < kLanes ? zero : lanes[c % kLanes], term[0]);
+    }
+    addLanes(lanes, used, totals);
+  }
+
+ private:
+  // totals[r] += Σ of the lanes of row r, of which those from `used` on are 0: 8, 16 or kLanes.
+  SMOOTHLOSS_NOINLINE static void addLanes(const V (&lanes)[kLanes], size_t used, double* totals) {
     Real eight[8][kRows];
     for (size_t i = 0; i < 8; ++i) {
       V sum = lanes[i];
@@ -449,7 +456,5 @@ struct Across {
       store(totals + r, add(load(As<DoubleVec>(), totals + r), sum));
     }
   }
-
- private:
   SMOOTHLOSS_INLINE bool full() const { return kRows == 1 || count == kRows; }
 };
