@@ -380,9 +380,7 @@ class CrossEntropyKernel {
 
   // The same for one strip that lies elsewhere: x and gradient in whole vectors, as in scratch memory.
   void runApart(size_t row, size_t rows, const Real* x, Real* gradient, Sums& sums) {
-    if constexpr (!kGeneral) {
-      if (runTogether(row, rows, x, gradient, sums)) return;
-    }
+    if (runTogether(row, rows, x, gradient, sums)) return;
     Strip strip;
     enterAt(strip, row, rows, 0, scratchAt_, x, gradient);
     if (strip.any) {
@@ -399,28 +397,33 @@ class CrossEntropyKernel {
 
   // runApart where what is a number of a row is in vectors too, so that rows of ten classes take half the time. False,
   // with nothing added, and written to no more than the gradient, if a row is out of the ordinary: its logits NaN,
-  // infinite or beyond kShiftAbove, or smoothed towards a distribution.
+  // infinite or beyond kShiftAbove, or if it has parts that are not made here.
   bool runTogether(size_t row, size_t rows, const Real* x, Real* gradient, Sums& sums) {
     using D = DoubleVec;
+    if (batch_.smoothing || soft() || transforms()) return false;
+    if (kGeneral && (batch_.seconds || batch_.kl || batch_.zLoss > 0.0)) return false;
     const At& at = scratchAt_;
-    const V maximum = at.largest(x, batch_.classes);
-    if (batch_.smoothing || toDouble(maxLane(abs(maximum))) > kShiftAbove) return false;
+    Argmax<At> largest;
+    largest.clear();
+    largest.take(at, x, 0, batch_.classes, wantsArgmax());
+    const V maximum = At::perRow(largest.maximum);
+    if (toDouble(maxLane(abs(maximum))) > kShiftAbove) return false;
 
     Solutions of;
     size_t pivots[kRows];
-    Real columns[kRows], maxima[kRows];
+    Real columns[kRows], largestColumns[kRows];
     double k[kRows];
     for (size_t r = 0; r < kRows; ++r) {
       const size_t y = pivots[r] = r < rows ? targets_.classOf(row + r) : kNone;
       columns[r] = y == kNone ? Real(-1) : static_cast<Real>(static_cast<int32_t>(y));
       of.logPivot[r] = toDouble(x[(y == kNone ? 0 : y) * kRows + r]);
+      if (wantsEntropy()) largestColumns[r] = static_cast<Real>(static_cast<int32_t>(largest.index[r]));
     }
-    store(maxima, maximum);
     const ClassTarget target = targets_.alike() ? *targets_.alike() : ClassTarget(kNone);
     bool smooths = target.mass > 0.0;
     for (size_t r = 0; r < kRows; r += D::kWidth) {
       const auto put = [r](double* numbers, D a) { store(numbers + r, a); };
-      const D most = load(As<D>(), maxima + r);
+      const D most = load(As<D>(), largest.maximum + r);
       const D scale = roundToInteger(most * kLog2EDouble);
       put(k, scale);
       put(of.maximum, most);
@@ -433,6 +436,8 @@ class CrossEntropyKernel {
       put(of.factor, bounded(batch_.gradientScale));
       put(of.exps, 0.0);
       put(of.below, 0.0);
+      put(of.spread, 0.0);
+      put(of.lesser, 0.0);
     }
     if (!targets_.alike() || batch_.rowWeight || batch_.gradientScales) {
       for (size_t r = 0; r < rows; ++r) {
@@ -451,18 +456,27 @@ class CrossEntropyKernel {
     for (size_t c = 0; c < batch_.classes; c += kBlock) {
       const size_t n = batch_.classes - c < kBlock ? batch_.classes - c : kBlock;
       const Real* const z = x + c * kRows;
-      const typename At::Skip skip{sub(load(As<V>(), columns), set1(static_cast<Real>(c)))};
+      const auto skip = [c](const Real* which) {
+        return typename At::Skip{sub(load(As<V>(), which), set1(static_cast<Real>(c)))};
+      };
       if (smooths) {
-        at.sum(n, skip, BelowVisitor<At, Real, Factors::kOnes>{at, z, {nullptr, at, nullptr}, maximum}, of.below);
+        const BelowVisitor<At, Real, Factors::kOnes> visitor{at, z, {nullptr, at, nullptr}, maximum};
+        at.sum(n, skip(columns), visitor, of.below);
       }
+      Real* const e = gradient ? gradient + c * kRows : wantsEntropy() ? blockOf<Real>(scratch_, kExpBlock) : nullptr;
       const V none = set1(Real(0));
       const V floor = expFloor(As<V>(), k);
       const V magic = expMagic(As<V>(), k);
-      if (gradient) {
-        Real* const e = gradient + c * kRows;
-        at.sum(n, skip, ExpVisitor<At, Real, Keep::kColumns, false>{at, z, at, e, 0, none, floor, magic}, of.exps);
+      if (e) {
+        const ExpVisitor<At, Real, Keep::kColumns, false> visitor{at, z, at, e, 0, none, floor, magic};
+        at.sum(n, skip(columns), visitor, of.exps);
       } else {
-        at.sum(n, skip, ExpVisitor<At, Real, Keep::kNot, false>{at, z, at, nullptr, 0, none, floor, magic}, of.exps);
+        const ExpVisitor<At, Real, Keep::kNot, false> visitor{at, z, at, nullptr, 0, none, floor, magic};
+        at.sum(n, skip(columns), visitor, of.exps);
+      }
+      if (wantsEntropy()) {
+        at.sum(n, At::skip(kNoColumns, 0), SpreadVisitor<At, Real>{at, z, at, e, maximum}, of.spread);
+        at.sum(n, skip(largestColumns), ElementVisitor<At, Real>{at, e}, of.lesser);
       }
     }
 
@@ -477,11 +491,17 @@ class CrossEntropyKernel {
     if (maxLane(whereEqual(odd, 0.0, 0.0, 1.0)) > 0.0) return false;
 
     for (size_t r = 0; r < rows; ++r) {
-      if (pivots[r] == kNone) continue;
+      if (pivots[r] == kNone) {
+        if (kGeneral && batch_.prediction) batch_.prediction[row + r] = -1;
+        continue;
+      }
       const double loss = of.ownLoss[r] + of.smoothedLoss[r];
-      const double weighed = weigh(numberOf(batch_.rowWeight, row + r, 1.0), loss);
-      sums.numerator += weighed;
-      putResult<Real>(batch_.losses, row + r, weighed);
+      const double weighed = addLoss(row + r, loss, sums);
+      if (reports()) {
+        const double entropy = wantsEntropy() ? of.entropy[r] : kNaN;
+        const double lse = of.maximum[r] + of.lseAboveMax[r];
+        report(row + r, weighed, {of.nll[r], lse, entropy, 0.0, largest.index[r], pivots[r]}, sums);
+      }
     }
     if (gradient == nullptr) return true;
     at.forEach(batch_.classes,
@@ -626,6 +646,9 @@ class CrossEntropyKernel {
   bool wantsNll() const { return kGeneral && wantsNll_; }
   bool wantsEntropy() const { return kGeneral && wantsEntropy_; }
   bool wantsArgmax() const { return kGeneral && wantsArgmax_; }
+  bool reports() const {
+    return kGeneral && (wantsNll_ || wantsEntropy_ || batch_.rowLoss || batch_.rowLse || batch_.prediction);
+  }
   static bool hasSecond(const ClassTarget& target) { return kGeneral && target.second != kNone; }
 
   // Turns to the rows [row, row + rows), strip number inTile of its tile.
@@ -1087,34 +1110,50 @@ class CrossEntropyKernel {
     const double zTerm = kGeneral && batch_.zLoss > 0.0 ? batch_.zLoss * (lse * lse) : 0.0;
     loss += zTerm;
     if (!row.defined) loss = kNaN;
-    const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), loss);
-    sums.numerator += weighed;
-    putResult<Real>(batch_.losses, index, weighed);
-    if (kGeneral && (wantsNll() || wantsEntropy() || batch_.rowLoss || batch_.rowLse || batch_.prediction)) {
-      double plain = kNaN;
-      if (soft()) {
-        plain = over.dense * lseAboveMax - over.denseBelow;
-      } else {
-        plain = target.lambda > 0.0 ? target.lambda * from.nll[n] : 0.0;
-        if (target.lambda < 1.0) plain += (1.0 - target.lambda) * nllSecond;
-      }
-      report(row, from, n, index, weighed, plain, lse, zTerm, sums);
+    const double weighed = addLoss(index, loss, sums);
+    if (!reports()) return;
+    double nll = kNaN;
+    if (soft()) {
+      nll = over.dense * lseAboveMax - over.denseBelow;
+    } else {
+      nll = target.lambda > 0.0 ? target.lambda * from.nll[n] : 0.0;
+      if (target.lambda < 1.0) nll += (1.0 - target.lambda) * nllSecond;
+    }
+    const double entropy = wantsEntropy() ? from.entropy[n] : kNaN;
+    if (row.defined) {
+      report(index, weighed, {nll, lse, entropy, zTerm, row.predicted, row.labelled}, sums);
+    } else {
+      report(index, weighed, {kNaN, kNaN, kNaN, kNaN, row.predicted, row.labelled}, sums);
     }
   }
 
-  SMOOTHLOSS_NOINLINE void report(const SoftmaxRow& row, const Solutions& from, size_t n, size_t index, double loss,
-                                  double nll, double lse, double zTerm, Sums& sums) const {
-    double entropy = wantsEntropy() ? from.entropy[n] : kNaN;
-    if (!row.defined) nll = lse = entropy = zTerm = kNaN;
+  // Returns the loss with its weight.
+  double addLoss(size_t index, double loss, Sums& sums) const {
+    const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), loss);
+    sums.numerator += weighed;
+    putResult<Real>(batch_.losses, index, weighed);
+    return weighed;
+  }
+
+  // What is reported of a row.
+  struct Report {
+    double nll;
+    double lse;
+    double entropy;
+    double zTerm;
+    size_t predicted;
+    size_t labelled;
+  };
+  SMOOTHLOSS_NOINLINE void report(size_t index, double loss, const Report& of, Sums& sums) const {
     putResult<Real>(batch_.rowLoss, index, loss);
-    putResult<Real>(batch_.rowNll, index, nll);
-    putResult<Real>(batch_.rowLse, index, lse);
-    putResult<Real>(batch_.rowEntropy, index, entropy);
-    if (batch_.prediction) batch_.prediction[index] = static_cast<int32_t>(row.predicted);
-    sums.nll += nll;
-    sums.entropy += entropy;
-    sums.zLoss += zTerm;
-    if (batch_.metrics && row.predicted == row.labelled) sums.correct += 1.0;
+    putResult<Real>(batch_.rowNll, index, of.nll);
+    putResult<Real>(batch_.rowLse, index, of.lse);
+    putResult<Real>(batch_.rowEntropy, index, of.entropy);
+    if (batch_.prediction) batch_.prediction[index] = static_cast<int32_t>(of.predicted);
+    sums.nll += of.nll;
+    sums.entropy += of.entropy;
+    sums.zLoss += of.zTerm;
+    if (batch_.metrics && of.predicted == of.labelled) sums.correct += 1.0;
   }
 
   // Turns the columns' e_k into the gradient.
