@@ -72,13 +72,7 @@ const CALLS: Record<string, () => Call> = {
   images: () => largeCall(16, 'float32', 21, { inner: 4096, labelSmoothing: 0.1 }),
   'images whose columns begin anywhere': () =>
     largeCall(17, 'float32', 19, { inner: 1004, gradientScale: -2 }),
-  'images of float64': () => largeCall(18, 'float64', 150, { inner: 1000 }),
   'images of bfloat16': () => largeCall(19, 'bfloat16', 30, { inner: 1024 }),
-  'images of float16': () => largeCall(20, 'float16', 700, { inner: 96, labelSmoothing: 0.1 }),
-  'images, all reports': () => {
-    const call = largeCall(21, 'float32', 40, { inner: 512, labelSmoothing: 0.1, softcap: 30 });
-    return { ...call, options: { ...call.options, ...reports(call) } };
-  },
   'longer rows': () => largeCall(8, 'float32', 2 ** 17 + 1, { labelSmoothing: 0.1 }),
 };
 
