@@ -395,32 +395,53 @@ class CrossEntropyKernel {
     }
   }
 
-  // runApart where what is a number of a row is in vectors too, so that rows of ten classes take half the time. False,
-  // with nothing added, and written to no more than the gradient, if a row is out of the ordinary: its logits NaN,
-  // infinite or beyond kShiftAbove, or if it has parts that are not made here.
+  // runApart where what is a number of a row is in vectors too, so that rows of ten classes take half the time: the
+  // same numbers as those of RowScale, begin and finish. False, with nothing added, and written to no more than the
+  // gradient, if a row that takes part is out of the ordinary, its logits beyond kShiftAbove or a number of it not
+  // finite, or if the batch has parts that are not made here.
   bool runTogether(size_t row, size_t rows, const Real* x, Real* gradient, Sums& sums) {
     using D = DoubleVec;
     if (batch_.smoothing || soft() || transforms()) return false;
     if (kGeneral && (batch_.seconds || batch_.kl || batch_.zLoss > 0.0)) return false;
-    const At& at = scratchAt_;
-    Argmax<At> largest;
-    largest.clear();
-    largest.take(at, x, 0, batch_.classes, wantsArgmax());
-    const V maximum = At::perRow(largest.maximum);
-    if (toDouble(maxLane(abs(maximum))) > kShiftAbove) return false;
 
-    Solutions of;
+    const At& at = scratchAt_;
     size_t pivots[kRows];
-    Real columns[kRows], largestColumns[kRows];
-    double k[kRows];
+    Real columns[kRows];
+    double takes[kRows];  // part: 1, else 0
+    bool any = false;
     for (size_t r = 0; r < kRows; ++r) {
       const size_t y = pivots[r] = r < rows ? targets_.classOf(row + r) : kNone;
       columns[r] = y == kNone ? Real(-1) : static_cast<Real>(static_cast<int32_t>(y));
-      of.logPivot[r] = toDouble(x[(y == kNone ? 0 : y) * kRows + r]);
+      takes[r] = y == kNone ? 0.0 : 1.0;
+      any = any || y != kNone;
+    }
+    const auto finishOthers = [&] {
+      for (size_t r = 0; r < rows; ++r) {
+        if (pivots[r] != kNone) continue;
+        if (kGeneral && batch_.prediction) batch_.prediction[row + r] = -1;
+        if (gradient) fillRow(at, gradient, batch_.classes, r, 0.0);
+      }
+    };
+    if (!any) {
+      finishOthers();
+      return true;
+    }
+
+    Argmax<At> largest;
+    largest.clear();
+    largest.take(at, x, 0, batch_.classes, wantsArgmax());
+    Solutions of;
+    Real largestColumns[kRows];
+    for (size_t r = 0; r < kRows; ++r) {
+      of.logPivot[r] = toDouble(x[(pivots[r] == kNone ? 0 : pivots[r]) * kRows + r]);
+      if (pivots[r] == kNone) largest.maximum[r] = Real(0);
       if (wantsEntropy()) largestColumns[r] = static_cast<Real>(static_cast<int32_t>(largest.index[r]));
     }
+    const V maximum = At::perRow(largest.maximum);
+    if (toDouble(maxLane(abs(maximum))) > kShiftAbove) return false;
     const ClassTarget target = targets_.alike() ? *targets_.alike() : ClassTarget(kNone);
     bool smooths = target.mass > 0.0;
+    double k[kRows];
     for (size_t r = 0; r < kRows; r += D::kWidth) {
       const auto put = [r](double* numbers, D a) { store(numbers + r, a); };
       const D most = load(As<D>(), largest.maximum + r);
@@ -453,6 +474,9 @@ class CrossEntropyKernel {
       }
     }
 
+    const V none = set1(Real(0));
+    const V floor = expFloor(As<V>(), k);
+    const V magic = expMagic(As<V>(), k);
     for (size_t c = 0; c < batch_.classes; c += kBlock) {
       const size_t n = batch_.classes - c < kBlock ? batch_.classes - c : kBlock;
       const Real* const z = x + c * kRows;
@@ -464,9 +488,6 @@ class CrossEntropyKernel {
         at.sum(n, skip(columns), visitor, of.below);
       }
       Real* const e = gradient ? gradient + c * kRows : wantsEntropy() ? blockOf<Real>(scratch_, kExpBlock) : nullptr;
-      const V none = set1(Real(0));
-      const V floor = expFloor(As<V>(), k);
-      const V magic = expMagic(As<V>(), k);
       if (e) {
         const ExpVisitor<At, Real, Keep::kColumns, false> visitor{at, z, at, e, 0, none, floor, magic};
         at.sum(n, skip(columns), visitor, of.exps);
@@ -482,50 +503,46 @@ class CrossEntropyKernel {
 
     D odd = 0.0;  // NaN where a number is not finite
     for (size_t r = 0; r < kRows; r += D::kWidth) {
-      solveRows<DoubleVec>(of, r);
-      for (const double* numbers : {of.sum, of.below, of.own, of.rest}) {
+      solveRows<D>(of, r);
+      D excess = 0.0;
+      for (const double* numbers : {of.sum, of.below, of.own, of.rest, of.factor}) {
         const D a = load(As<D>(), numbers + r);
-        odd = odd + (a - a);
+        excess = excess + (a - a);
       }
+      odd = odd + zeroWhereZero(excess, load(As<D>(), takes + r));
     }
     if (maxLane(whereEqual(odd, 0.0, 0.0, 1.0)) > 0.0) return false;
 
     for (size_t r = 0; r < rows; ++r) {
-      if (pivots[r] == kNone) {
-        if (kGeneral && batch_.prediction) batch_.prediction[row + r] = -1;
-        continue;
-      }
-      const double loss = of.ownLoss[r] + of.smoothedLoss[r];
-      const double weighed = addLoss(row + r, loss, sums);
+      if (pivots[r] == kNone) continue;
+      const double weighed = addLoss(row + r, of.ownLoss[r] + of.smoothedLoss[r], sums);
       if (reports()) {
         const double entropy = wantsEntropy() ? of.entropy[r] : kNaN;
         const double lse = of.maximum[r] + of.lseAboveMax[r];
         report(row + r, weighed, {of.nll[r], lse, entropy, 0.0, largest.index[r], pivots[r]}, sums);
       }
     }
-    if (gradient == nullptr) return true;
-    at.forEach(batch_.classes,
-               GradientVisitor<At, Real, Factors::kOnes>{
-                   at, gradient, {nullptr, at, nullptr}, at, gradient, toReals(of.multiplier), toReals(of.offset)});
-    Real pivotGradients[kRows];
-    store(pivotGradients, toReals(of.pivotGradient));
-    for (size_t r = 0; r < rows; ++r) {
-      if (pivots[r] == kNone) {
-        fillRow(at, gradient, batch_.classes, r, 0.0);
-      } else {
-        gradient[pivots[r] * kRows + r] = pivotGradients[r];
+    if (gradient) {
+      at.forEach(batch_.classes,
+                 GradientVisitor<At, Real, Factors::kOnes>{
+                     at, gradient, {nullptr, at, nullptr}, at, gradient, toReals(of.multiplier), toReals(of.offset)});
+      Real pivotGradients[kRows];
+      store(pivotGradients, toReals(of.pivotGradient));
+      for (size_t r = 0; r < rows; ++r) {
+        if (pivots[r] != kNone) gradient[pivots[r] * kRows + r] = pivotGradients[r];
       }
     }
+    finishOthers();
     return true;
   }
   // toReal of each row's number, of which none is NaN.
-  static V toReals(double* numbers) {
-    constexpr double kLargest =
-        sizeof(Real) == sizeof(double) ? 0x1p1023 : static_cast<double>(std::numeric_limits<Real>::max());
+  static V toReals(const double* numbers) {
+    constexpr double kLargest = kLargestGradient<Real>;
+    double bounds[kRows];
     for (size_t r = 0; r < kRows; r += DoubleVec::kWidth) {
-      store(numbers + r, max(min(load(As<DoubleVec>(), numbers + r), kLargest), -kLargest));
+      store(bounds + r, max(min(load(As<DoubleVec>(), numbers + r), kLargest), -kLargest));
     }
-    return load(As<V>(), numbers);
+    return load(As<V>(), bounds);
   }
 
   // The stages of a strip: see splitStrip.

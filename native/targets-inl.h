@@ -78,9 +78,11 @@ SMOOTHLOSS_INLINE double smoothingOf(const Batch& batch, size_t k) {
 // NaN, and what kind of NaN depends on the CPU. Those in double stop at 2^1023, so that times an exponential up to 2^½
 // they stay finite.
 template <typename Real>
+constexpr double kLargestGradient =
+    sizeof(Real) == sizeof(double) ? 0x1p1023 : static_cast<double>(std::numeric_limits<Real>::max());
+template <typename Real>
 SMOOTHLOSS_INLINE Real toReal(double x) {
-  constexpr bool kDouble = sizeof(Real) == sizeof(double);
-  constexpr double kLargest = kDouble ? 0x1p1023 : static_cast<double>(std::numeric_limits<Real>::max());
+  constexpr double kLargest = kLargestGradient<Real>;
   if (x != x) return std::numeric_limits<Real>::quiet_NaN();
   return static_cast<Real>(x > kLargest ? kLargest : x < -kLargest ? -kLargest : x);
 }
