@@ -33,13 +33,16 @@ class ApartCrossEntropy {
   ApartCrossEntropy(const ApartCrossEntropy&) = delete;
   ApartCrossEntropy& operator=(const ApartCrossEntropy&) = delete;
 
-  // Whether the rows of a batch are to be, and can be, brought here.
+  // Whether the rows of a batch are to be, and can be, brought here. With fewer rows or more classes one row after the
+  // other is as fast; images of many classes that the cache holds take up to a fifth less time where they are.
   static bool takes(const Batch& batch) {
-    // With fewer rows or more classes one row after the other is as fast.
     constexpr size_t kFewestRows = 6;
     constexpr size_t kMostClasses = kRows < 16 ? 48 : 64;
+    constexpr size_t kManyClasses = 256;
+    constexpr size_t kHeldElements = 500'000;
     if (batch.dense) return false;
-    return batch.inner == 1 ? batch.rows >= kFewestRows && batch.classes <= kMostClasses : stripsOf(batch) > 0;
+    if (batch.inner == 1) return batch.rows >= kFewestRows && batch.classes <= kMostClasses;
+    return stripsOf(batch) > 0 && (batch.classes < kManyClasses || batch.rows * batch.classes > kHeldElements);
   }
 
   // The gradient is complete when the kernel is destroyed.
