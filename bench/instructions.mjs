@@ -20,7 +20,7 @@ const WIDTHS = [4, 6]; // instructions a cycle
 
 const { values: options } = parseArgs({
   options: {
-    shapes: { type: 'string', default: '64x1000,64x8000' },
+    shapes: { type: 'string', default: '64x10,64x1000,64x8000' },
     out: { type: 'string', default: path.join(import.meta.dirname, 'report', 'instructions.md') },
     counted: { type: 'boolean' }, // this is the process that valgrind watches
   },

@@ -81,23 +81,32 @@ SMOOTHLOSS_INLINE void exp(DoubleVec (&x)[N], DoubleVec magic) {
   }
 }
 // exp's magic number for one scale, and the x from which down it returns 0; and those of a vector of scales.
-SMOOTHLOSS_INLINE float expMagic(As<Vec>, double k) { return kRoundToEighth + static_cast<float>(127.0 - k); }
-SMOOTHLOSS_INLINE double expMagic(As<DoubleVec>, double k) { return kRoundToIntegerDouble + (1023.0 - k); }
-SMOOTHLOSS_INLINE float expFloor(As<Vec>, double k) { return static_cast<float>((k - 127.0) * kLn2); }
-SMOOTHLOSS_INLINE double expFloor(As<DoubleVec>, double k) { return (k - 1023.0) * kLn2; }
+template <typename V>
+constexpr double kExpBias = sizeof(typename V::Real) == sizeof(float) ? 127.0 : 1023.0;
+template <typename V>
+constexpr typename V::Real kExpRound = static_cast<typename V::Real>(
+    sizeof(typename V::Real) == sizeof(float) ? double{kRoundToEighth} : kRoundToIntegerDouble);
+template <typename V>
+SMOOTHLOSS_INLINE typename V::Real expMagic(As<V>, double k) {
+  return kExpRound<V> + static_cast<typename V::Real>(kExpBias<V> - k);
+}
+template <typename V>
+SMOOTHLOSS_INLINE typename V::Real expFloor(As<V>, double k) {
+  return static_cast<typename V::Real>(kLn2 * (k - kExpBias<V>));
+}
 template <typename V>
 SMOOTHLOSS_INLINE V expMagic(As<V> as, const double* k) {
   double biased[V::kWidth];
   for (size_t i = 0; i < V::kWidth; i += DoubleVec::kWidth) {
-    store(biased + i, (sizeof(typename V::Real) == 4 ? 127.0 : 1023.0) - load(As<DoubleVec>(), k + i));
+    store(biased + i, kExpBias<V> - load(As<DoubleVec>(), k + i));
   }
-  return add(set1(expMagic(as, sizeof(typename V::Real) == 4 ? 127.0 : 1023.0)), load(as, biased));
+  return add(set1(kExpRound<V>), load(as, biased));
 }
 template <typename V>
 SMOOTHLOSS_INLINE V expFloor(As<V> as, const double* k) {
   double floor[V::kWidth];
   for (size_t i = 0; i < V::kWidth; i += DoubleVec::kWidth) {
-    store(floor + i, (load(As<DoubleVec>(), k + i) - (sizeof(typename V::Real) == 4 ? 127.0 : 1023.0)) * kLn2);
+    store(floor + i, kLn2 * (load(As<DoubleVec>(), k + i) - kExpBias<V>));
   }
   return load(as, floor);
 }
