@@ -1,0 +1,63 @@
+// What npm packs.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { files, root, tarball } from './support/installed.js';
+import { tool } from './support/run.js';
+
+describe('the tarball', () => {
+  test('holds what it should and nothing else', () => {
+    const modules = readdirSync(path.join(root, 'lib'), { recursive: true, encoding: 'utf8' })
+      .map((file) => file.replaceAll('\\', '/'))
+      .filter((file) => /\.m?ts$/.test(file));
+    const binaries = readdirSync(path.join(root, 'prebuilds'), { recursive: true, encoding: 'utf8' })
+      .map((file) => file.replaceAll('\\', '/'))
+      .filter((file) => /^(linux|darwin|win32)-(x64|arm64)\/smoothloss(\.glibc|\.musl)?\.node$/.test(file));
+    const expected = [
+      ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'binding.gyp'],
+      ...readdirSync(path.join(root, 'native')).map((file) => `native/${file}`),
+      ...modules.map((file) => `dist/${file.replace(/ts$/, 'js')}`),
+      ...modules.map((file) => `dist/${file.replace(/(m?ts)$/, 'd.$1')}`),
+      ...binaries.map((file) => `prebuilds/${file}`),
+    ];
+    expect(files.map((file) => file.path).sort()).toEqual(expected.sort());
+    for (const file of expected.filter((name) => name.startsWith('native/'))) {
+      expect(file).toMatch(/\.(h|cc|gypi)$/);
+    }
+  });
+
+  test('is small', () => {
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    expect(bytes).toBeLessThan(4e6);
+  });
+
+  // What Node 20 itself needs.
+  test('asks for no newer system library than Node', () => {
+    const newest: Record<string, string> = { GLIBC: '2.28', GLIBCXX: '3.4.21', CXXABI: '1.3.9' };
+    for (const file of files.map((entry) => entry.path).filter((name) => /^prebuilds\/linux-/.test(name))) {
+      const text = readFileSync(path.join(root, file), 'latin1');
+      for (const [, library, version] of text.matchAll(/\b(GLIBC|GLIBCXX|CXXABI)_([\d.]+)\b/g)) {
+        const order = version.localeCompare(newest[library], 'en', { numeric: true });
+        expect(order, `${file} needs ${library} ${version}`).toBeLessThanOrEqual(0);
+      }
+    }
+  });
+
+  test('satisfies publint', () => {
+    const { status, stdout, stderr } = tool('publint/src/cli.js', 'run', tarball, '--strict');
+    expect(stdout + stderr).toMatch(/All good!/);
+    expect(status).toBe(0);
+  });
+
+  test('has the right types for every way to import it, as attw sees it', () => {
+    const { status, stdout, stderr } = tool(
+      '@arethetypeswrong/cli/dist/index.js',
+      tarball,
+      '--profile',
+      'strict',
+    );
+    expect(stdout + stderr).toMatch(/No problems found/);
+    expect(status).toBe(0);
+  });
+});

@@ -1,0 +1,115 @@
+// The package installed where there is no compiler, used from CommonJS, ES modules and TypeScript, with its binary, without
+// it, and with one that does not load.
+//
+// SMOOTHLOSS_ARM64_NODE=<command that starts an arm64 Node>: tests the package there too.
+
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import {
+  copyOfProject,
+  installed,
+  native,
+  platform,
+  project,
+  root,
+  runBare,
+  use,
+} from './support/installed.js';
+import { node } from './support/run.js';
+
+const arm64Node = process.env.SMOOTHLOSS_ARM64_NODE?.split(' ');
+
+/** A binary of this system that does not run on this processor, if one was built. */
+function otherBinary(): Buffer | undefined {
+  const directory = path.join(
+    root,
+    'prebuilds',
+    `${process.platform}-${process.arch === 'x64' ? 'arm64' : 'x64'}`,
+  );
+  return existsSync(directory) ? readFileSync(path.join(directory, readdirSync(directory)[0])) : undefined;
+}
+
+describe('installed where there is no compiler', () => {
+  test('without building anything', () => {
+    if (process.platform !== 'win32') {
+      for (const name of ['cc', 'c++', 'gcc', 'g++', 'clang', 'make', 'cmake', 'python3']) {
+        expect(() => runBare([name, '--version']), name).toThrow('ENOENT');
+      }
+    }
+    expect(existsSync(path.join(installed, 'build'))).toBe(false);
+  });
+
+  test('computes natively from CommonJS', () => {
+    expect({ status: use.status, stderr: use.stderr }).toEqual({ status: 0, stderr: '' });
+    expect(use.stdout).toMatch(new RegExp(`^${native} [0-9a-f]{64}\n$`));
+  });
+
+  test('computes natively from ES modules, with the instance that CommonJS has', () => {
+    expect(runBare(node('use.mjs'))).toEqual(use);
+  });
+
+  test('has exact types in TypeScript, whatever the module system, and runs', () => {
+    const tsc = (...args: string[]) =>
+      runBare(node(path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), ...args));
+    const strict = [
+      '--strict',
+      '--exactOptionalPropertyTypes',
+      '--target',
+      'es2023',
+      '--lib',
+      'es2023',
+      '--types',
+      '',
+    ];
+    for (const extension of ['cts', 'mts']) {
+      cpSync(path.join(project, 'use.ts'), path.join(project, `compiled.${extension}`));
+    }
+    const clean = { status: 0, stdout: '', stderr: '' };
+    expect(tsc(...strict, '--module', 'node16', 'compiled.cts', 'compiled.mts')).toEqual(clean);
+    expect(tsc(...strict, '--module', 'nodenext', '--noEmit', 'compiled.cts', 'compiled.mts')).toEqual(clean);
+    expect(
+      tsc(...strict, '--module', 'preserve', '--moduleResolution', 'bundler', '--noEmit', 'use.ts'),
+    ).toEqual(clean);
+    for (const compiled of ['compiled.cjs', 'compiled.mjs']) {
+      expect(runBare(node(compiled))).toEqual({ status: 0, stdout: `${native}\n`, stderr: '' });
+    }
+  });
+
+  test.skipIf(!arm64Node)('computes with NEON on arm64, to the same bits', () => {
+    for (const script of ['use.cjs', 'use.mjs']) {
+      const result = runBare([...(arm64Node as string[]), script]);
+      expect(result).toEqual({ status: 0, stdout: use.stdout.replace(native, 'neon'), stderr: '' });
+    }
+  });
+});
+
+describe('without its binary', () => {
+  test('computes in JavaScript to the same bits, says why, and does not warn', () => {
+    const { directory, prebuilds } = copyOfProject('missing');
+    rmSync(prebuilds, { recursive: true });
+    const { status, stdout, stderr } = runBare(node('use.cjs'), directory);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const [computed, reason] = stdout.split('\n');
+    expect(computed).toBe(use.stdout.trim().replace(native, 'js'));
+    expect(reason).toContain(`no native binary for ${platform}`);
+  });
+});
+
+describe.each([
+  ['damaged', () => Buffer.from('This is no binary.')],
+  ['of another processor', otherBinary],
+])('with a binary that is %s', (name, content) => {
+  test.skipIf(content() === undefined)('computes in JavaScript, says why, and warns once', () => {
+    const { directory, prebuilds } = copyOfProject(name.replaceAll(' ', '-'));
+    const [file] = readdirSync(path.join(prebuilds, platform));
+    writeFileSync(path.join(prebuilds, platform, file), content() as Buffer);
+    const { status, stdout, stderr } = runBare(node('use.mjs'), directory);
+    expect(status).toBe(0);
+    const [computed, ...reason] = stdout.trim().split('\n');
+    expect(computed).toBe(use.stdout.trim().replace(native, 'js'));
+    expect(reason.join('\n')).toContain('does not load');
+    expect(stderr.match(/Warning: /g)).toHaveLength(1);
+    expect(stderr).toContain('SMOOTHLOSS_NATIVE_BROKEN');
+  });
+});
