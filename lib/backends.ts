@@ -1,44 +1,14 @@
 // Which backends there are, and which one the package uses.
 
-import path from 'node:path';
+import { environment, loadAddon, platform, warn } from '#host';
 import type { Kernels } from './batch.js';
 import { rangeError } from './errors.js';
 import { kernels as jsKernels } from './js/losses.js';
-import { type Addon, nativeKernels } from './native.js';
+import { nativeKernels } from './native.js';
 import { defaultThreads, setDefaultThreads } from './threads.js';
 import type { Backend, BackendName } from './types.js';
 
-// node-gyp-build has no types of its own.
-const nodeGypBuild: { path(directory: string): string } = require('node-gyp-build');
-
 const NAMES: readonly BackendName[] = ['avx512', 'avx2', 'neon', 'scalar', 'js'];
-const ROOT = path.join(__dirname, '..');
-
-interface Native {
-  addon?: Addon;
-  /** Why there is no addon. */
-  reason?: string;
-  /** There is a file, and it does not load. */
-  broken?: boolean;
-}
-
-function loadAddon(): Native {
-  let file: string;
-  try {
-    file = path.resolve(nodeGypBuild.path(ROOT));
-  } catch {
-    return { reason: `no native binary for ${process.platform}-${process.arch} was found` };
-  }
-  try {
-    const addon: Partial<Addon> = require(file);
-    if (!Array.isArray(addon.backends) || typeof addon.compute !== 'function')
-      throw new Error('it is another addon');
-    return { addon: addon as Addon };
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { reason: `the native binary ${file} does not load: ${message}`, broken: true };
-  }
-}
 
 const native = loadAddon();
 const available: readonly BackendName[] = [...(native.addon?.backends ?? []), 'js'];
@@ -84,7 +54,7 @@ export function load(name: unknown, asked: string): Loaded {
     throw rangeError(asked, name, `one of ${NAMES.map((known) => `'${known}'`).join(', ')}`);
   }
   if (!available.includes(name as BackendName)) {
-    const why = native.reason ?? `this machine (${process.platform}-${process.arch}) does not run it`;
+    const why = native.reason ?? `this machine (${platform}) does not run it`;
     throw Object.assign(
       new Error(
         `${asked} is "${name}", but ${why}: must be one of those available here, ${available.join(', ')}`,
@@ -100,17 +70,14 @@ function withReason({ backend, kernels }: Loaded, reason: string | undefined): L
 }
 
 function choose(): Loaded {
-  const wanted = process.env.SMOOTHLOSS_BACKEND;
-  if (wanted !== undefined && wanted !== '') {
+  const wanted = environment('SMOOTHLOSS_BACKEND');
+  if (wanted !== undefined) {
     const asked = load(wanted, 'SMOOTHLOSS_BACKEND');
     return asked.backend.name === 'js' ? withReason(asked, 'SMOOTHLOSS_BACKEND asks for it') : asked;
   }
-  if (native.broken) {
-    process.emitWarning(`${native.reason}; smoothloss computes in JavaScript, slower`, {
-      code: 'SMOOTHLOSS_NATIVE_BROKEN',
-    });
-  }
-  return withReason(bind(available[0]), native.reason);
+  const { reason, warning } = native;
+  if (warning !== undefined) warn(`${reason}; smoothloss computes in JavaScript, slower`, warning);
+  return withReason(bind(available[0]), reason);
 }
 
 /** What the package uses. */

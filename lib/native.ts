@@ -24,6 +24,14 @@ export interface Addon {
   abort(job: number): void;
 }
 
+/** What the search for the addon found: the addon, or the reason why there is none. */
+export interface FoundAddon {
+  addon?: Addon;
+  reason?: string;
+  /** The code of a process warning, where somebody should know that calls are slower than they could be. */
+  warning?: string;
+}
+
 export type NativeBackend = 'avx512' | 'avx2' | 'neon' | 'scalar';
 
 // Operation in native/call.cc.

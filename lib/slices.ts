@@ -1,7 +1,7 @@
 // A call on the event loop's own thread, in slices between which the loop goes on: for the JavaScript backend, and for what
 // other threads cannot be given.
 
-import { setImmediate } from 'node:timers/promises';
+import { nextTurn } from '#host';
 import { takeArena } from './arena.js';
 import { addSums, type Batch, type Kernel, rowChunk, type Sums } from './batch.js';
 
@@ -11,8 +11,8 @@ const SLICE = 3;
 // All calls together take one slice a turn of the event loop.
 let last: Promise<void> = Promise.resolve();
 
-function nextTurn(): Promise<void> {
-  last = last.then(() => setImmediate());
+function nextSlice(): Promise<void> {
+  last = last.then(nextTurn);
   return last;
 }
 
@@ -22,7 +22,7 @@ export async function computeInSlices(kernel: Kernel, batch: Batch, check: () =>
   const chunk = rowChunk(batch);
   const total: Sums = { numerator: 0, nll: 0, correct: 0, entropy: 0, zLoss: 0 };
   for (let begin = 0; begin < batch.rows; ) {
-    await nextTurn();
+    await nextSlice();
     check();
     const start = performance.now();
     do {

@@ -20,7 +20,9 @@ export const byteOffsetOf = getter<number>('byteOffset');
 export const byteLengthOf = getter<number>('byteLength');
 
 const getResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')?.get;
-const getShared = Object.getOwnPropertyDescriptor(SharedArrayBuffer.prototype, 'byteLength')?.get;
+// Pages that are not isolated from others have no SharedArrayBuffer, nor does a process that builds a snapshot.
+const Shared = typeof SharedArrayBuffer === 'undefined' ? undefined : SharedArrayBuffer;
+const getShared = Shared && Object.getOwnPropertyDescriptor(Shared.prototype, 'byteLength')?.get;
 
 /** Whether a buffer's memory may go away by resizing: not by a property of the caller's. */
 export function isResizable(buffer: ArrayBufferLike): boolean {

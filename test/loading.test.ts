@@ -22,6 +22,7 @@ const NAMES: BackendName[] = ['avx512', 'avx2', 'neon', 'scalar', 'js'];
 const available = availableBackends();
 const native = available.filter((name) => name !== 'js');
 const unavailable = NAMES.filter((name) => !available.includes(name));
+const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 const addonFile = (requireFromRoot('node-gyp-build') as { path(directory: string): string }).path;
 
 const SAY = `
@@ -143,19 +144,40 @@ describe('without a native binary', () => {
     mkdirSync(place, { recursive: true });
     return { SMOOTHLOSS_PREBUILD: place };
   };
-  const reason = `no native binary for ${process.platform}-${process.arch} was found`;
+  const platform = `${process.platform}-${process.arch}`;
+  const reason = `no native binary for ${platform} was found (bundlers: leave smoothloss external, or copy its folder prebuilds beside the bundle; in a clone: npm run build)`;
+  const js = { name: 'js', threads: 1, available: ['js'], loss };
 
-  it('JavaScript computes, says why, and does not complain', () => {
-    expect(runChild(SAY, empty())).toMatchObject({
-      output: { name: 'js', threads: 1, reason, available: ['js'], loss },
+  it('that the package has, JavaScript computes, says why, and warns once', () => {
+    const { output, stderr, status } = runChild(SAY, empty());
+    expect({ output, status }).toEqual({ output: { ...js, reason }, status: 0 });
+    expect(stderr).toContain(
+      `[SMOOTHLOSS_NATIVE_MISSING] Warning: ${reason}; smoothloss computes in JavaScript, slower\n`,
+    );
+    expect(stderr.match(/SMOOTHLOSS_NATIVE_MISSING/g)).toHaveLength(1);
+  });
+
+  it('and none in the package either, JavaScript computes, says how to build one, and does not complain', () => {
+    const elsewhere = `Object.defineProperty(process, 'platform', { value: 'freebsd' }); ${SAY}`;
+    const build = 'npx node-gyp rebuild -C node_modules/smoothloss/native builds one';
+    const missing = `no native binary for freebsd-${process.arch} was found (${build})`;
+    expect(runChild(elsewhere, empty())).toMatchObject({
+      output: { ...js, reason: missing },
       stderr: '',
       status: 0,
     });
   });
 
+  it('the platforms for which one is missed are those that the workflow builds', () => {
+    const [, shipped] = /SHIPPED = \[([^\]]*)\]/.exec(read('lib/host/process.ts')) ?? [];
+    const built = [...read('.github/workflows/package.yml').matchAll(/\{ platform: ([\w-]+),/g)];
+    expect(shipped.match(/[\w-]+/g)?.sort()).toEqual(built.map(([, name]) => name).sort());
+  });
+
   it('JavaScript gives another reason if it was asked for', () => {
-    const { output } = runChild(SAY, { ...empty(), SMOOTHLOSS_BACKEND: 'js' });
-    expect(output).toEqual({ name: 'js', threads: 1, ...ASKED, available: ['js'], loss });
+    const { output, stderr } = runChild(SAY, { ...empty(), SMOOTHLOSS_BACKEND: 'js' });
+    expect(output).toEqual({ ...js, ...ASKED });
+    expect(stderr).toBe('');
   });
 
   it.each(['avx512', 'avx2', 'neon', 'scalar'])('%s is an error', (name) => {
@@ -222,6 +244,40 @@ describe('with a broken native binary', () => {
     expect(stderr).toContain(`SMOOTHLOSS_BACKEND is "scalar", but the native binary ${file} does not load: `);
     expect(stderr).toContain("code: 'ERR_BACKEND_UNAVAILABLE'");
   });
+});
+
+// Node 24's name of it; 20's is experimental and says so.
+const PERMISSION = process.allowedNodeEnvironmentFlags.has('--permission')
+  ? ['--permission']
+  : ['--experimental-permission', '--disable-warning=ExperimentalWarning'];
+
+describe('where permissions are denied', () => {
+  const run = (...flags: string[]) => runChild(SAY, {}, 'commonjs', [...PERMISSION, ...flags]);
+
+  it('the addon is not loaded: JavaScript computes, and one warning says what to do', () => {
+    const { output, stderr, status } = run(`--allow-fs-read=${root}`);
+    expect(status, stderr).toBe(0);
+    expect(output).toMatchObject({ name: 'js', threads: 1, available: ['js'], loss });
+    expect(output).toHaveProperty('reason', expect.stringContaining('(--allow-addons lets it)'));
+    expect(stderr.match(/SMOOTHLOSS_NATIVE_BROKEN/g)).toHaveLength(1);
+  });
+
+  it('what node-gyp-build looks at besides the package does not matter', () => {
+    const { output, stderr } = run(`--allow-fs-read=${root}`, '--allow-addons');
+    expect(output, stderr).toMatchObject({ name: available[0], available, loss });
+  });
+});
+
+it('without SharedArrayBuffer, as in a page that is not isolated, all is as with it', () => {
+  const program = `
+    delete globalThis.SharedArrayBuffer;
+    ${SAY}
+    const { crossEntropy } = require('smoothloss/promises').loadBackend('js');
+    crossEntropy(Float32Array.of(1, 2, 3), Uint8Array.of(2), { classes: 3 }).then(({ loss }) => console.error(loss));
+  `;
+  const { output, stderr } = runChild(program);
+  expect(output).toMatchObject({ name: available[0], available, loss });
+  expect(stderr).toBe(`${loss}\n`);
 });
 
 /** Some addon that is not ours: a build tool's. */

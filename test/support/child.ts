@@ -14,15 +14,23 @@ export interface Child {
 // SMOOTHLOSS_TEST_NODE=<command>: how to start Node, where it is an emulator that runs it.
 const [command, ...commandArguments] = process.env.SMOOTHLOSS_TEST_NODE?.split(' ') ?? [process.execPath];
 
-/** `program` is CommonJS, or with `type: 'module'` a module; `print(value)` in it is the way to say something. */
-export function runChild(program: string, env: NodeJS.ProcessEnv = {}, type = 'commonjs'): Child {
+/**
+ * `program` is CommonJS, or with `type: 'module'` a module; `print(value)` in it is the way to say something. `flags` are
+ * Node's.
+ */
+export function runChild(
+  program: string,
+  env: NodeJS.ProcessEnv = {},
+  type = 'commonjs',
+  flags: readonly string[] = [],
+): Child {
   const all: NodeJS.ProcessEnv = { ...process.env };
   for (const name of Object.keys(all))
     if (/^(SMOOTHLOSS_(?!PREBUILD$)|NODE_OPTIONS|VITEST)/.test(name)) delete all[name];
   const print = 'const print = (value) => console.log(JSON.stringify(value));';
   const { stdout, stderr, status, signal } = spawnSync(
     command,
-    [...commandArguments, `--input-type=${type}`, '--eval', `${print}\n${program}`],
+    [...commandArguments, ...flags, `--input-type=${type}`, '--eval', `${print}\n${program}`],
     { cwd: root, env: { ...all, ...env }, encoding: 'utf8', timeout: 300_000 },
   );
   const output = stdout.trim() === '' ? undefined : JSON.parse(stdout);

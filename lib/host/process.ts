@@ -1,0 +1,125 @@
+// What smoothloss needs of Node, and of the runtimes that have its modules: Bun, Deno, Electron.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { Addon, FoundAddon } from '../native.js';
+
+export const platform = `${process.platform}-${process.arch}`;
+
+/** The platforms whose binary the package has; on Linux for glibc. The matrix of .github/workflows/package.yml is the same. */
+const SHIPPED = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64', 'win32-x64', 'win32-arm64'];
+const BUILD = 'npx node-gyp rebuild -C node_modules/smoothloss/native builds one';
+const BUNDLE =
+  'bundlers: leave smoothloss external, or copy its folder prebuilds beside the bundle; in a clone: npm run build';
+
+/** The result of `probe`, or of `otherwise` where the permissions of the runtime forbid it. */
+function permitted<T>(probe: () => T, otherwise: T): T {
+  try {
+    return probe();
+  } catch {
+    return otherwise;
+  }
+}
+
+/** An environment variable; undefined if it is empty, not set or not permitted. */
+export function environment(name: string): string | undefined {
+  return permitted(() => process.env[name] || undefined, undefined);
+}
+
+export function warn(message: string, code: string): void {
+  process.emitWarning(message, { code });
+}
+
+/** Resolves after other work of the event loop has had its turn. */
+export function nextTurn(): Promise<void> {
+  return setImmediate();
+}
+
+/** The text of a file; '' if there is none. */
+const read = (file: string) => permitted(() => readFileSync(file, 'utf8').trim(), '');
+
+/** The CPU time that Linux's control groups allow, in CPUs: containers may have less of it than CPUs. */
+function cgroupLimit(): number {
+  if (process.platform !== 'linux') return Infinity;
+  let limit = Infinity;
+  const group = /^0::(.*)$/m.exec(read('/proc/self/cgroup'))?.[1];
+  for (let at = group; at !== undefined; at = at === '/' ? undefined : path.posix.dirname(at)) {
+    const [quota, period] = read(`/sys/fs/cgroup${at === '/' ? '' : at}/cpu.max`)
+      .split(' ')
+      .map(Number);
+    if (quota > 0 && period > 0) limit = Math.min(limit, quota / period);
+  }
+  // The first version of control groups.
+  const quota = Number(read('/sys/fs/cgroup/cpu/cpu.cfs_quota_us'));
+  const period = Number(read('/sys/fs/cgroup/cpu/cpu.cfs_period_us'));
+  return quota > 0 && period > 0 ? Math.min(limit, quota / period) : limit;
+}
+
+/** How many CPUs the process may use. */
+export function processors(): number {
+  const available = permitted(() => os.availableParallelism(), 1);
+  return Math.max(1, Math.min(available, Math.ceil(cgroupLimit())));
+}
+
+/** What a binary exports, if it is ours. */
+export function accept(exports: Partial<Addon>): FoundAddon {
+  if (!Array.isArray(exports.backends) || typeof exports.compute !== 'function') {
+    throw new Error('it is another addon');
+  }
+  return { addon: exports as Addon };
+}
+
+const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code;
+
+/** There is a binary, and it does not load. */
+export function broken(file: string, error: unknown): FoundAddon {
+  const message = error instanceof Error ? error.message : String(error);
+  const remedy = codeOf(error) === 'ERR_DLOPEN_DISABLED' ? ' (--allow-addons lets it)' : '';
+  return {
+    reason: `the native binary ${file} does not load: ${message}${remedy}`,
+    warning: 'SMOOTHLOSS_NATIVE_BROKEN',
+  };
+}
+
+/** There is no binary. Somebody should know if the package has one for the platform. */
+function missing(): FoundAddon {
+  const musl = permitted(() => readdirSync('/lib').some((file) => file.startsWith('ld-musl-')), false);
+  const shipped = SHIPPED.includes(platform) && !musl;
+  const remedy = shipped ? BUNDLE : BUILD;
+  const reason = `no native binary for ${platform}${musl ? ' with musl' : ''} was found (${remedy})`;
+  return shipped ? { reason, warning: 'SMOOTHLOSS_NATIVE_MISSING' } : { reason };
+}
+
+/** Where a copy of the package's folder `prebuilds` in this directory has the binary. */
+export function prebuiltIn(directory: string): string {
+  return path.join(directory, 'prebuilds', platform);
+}
+
+/** The addon in one of the folders, or in `prebuilds` beside the executable. */
+export function loadFrom(folders: readonly string[]): FoundAddon {
+  const nearby = prebuiltIn(path.dirname(process.execPath));
+  let refused: FoundAddon | undefined;
+  for (const folder of [...folders, nearby]) {
+    let files: string[] = [];
+    try {
+      files = readdirSync(folder).filter((name) => /^smoothloss.*\.node$/.test(name));
+    } catch (error) {
+      const absent = ['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '');
+      if (!absent && folder !== nearby) refused ??= broken(folder, error);
+    }
+    for (const name of files) {
+      const file = path.join(folder, name);
+      try {
+        // Not by `require`, which bundlers replace and single executables have for Node's own modules alone.
+        const module = { exports: {} };
+        process.dlopen(module, file);
+        return accept(module.exports);
+      } catch (error) {
+        refused ??= broken(file, error);
+      }
+    }
+  }
+  return refused ?? missing();
+}
