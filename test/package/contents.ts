@@ -11,9 +11,9 @@ describe('the tarball', () => {
     const modules = readdirSync(path.join(root, 'lib'), { recursive: true, encoding: 'utf8' })
       .map((file) => file.replaceAll('\\', '/'))
       .filter((file) => /\.m?ts$/.test(file));
-    // lib/host/node.ts is CommonJS's way to the binary, lib/host/bundle.ts that of ES modules.
-    const commonJs = modules.filter((file) => file !== 'host/bundle.ts');
-    const esModules = modules.filter((file) => file.endsWith('.ts') && file !== 'host/node.ts');
+    // host/bundle is for the build of ES modules, which bundlers take.
+    const commonJs = modules.filter((file) => file !== 'host/bundle.mts');
+    const esModules = ['index', 'promises', 'shared', 'host/bundle', 'host/browser'];
     const binaries = readdirSync(path.join(root, 'prebuilds'), { recursive: true, encoding: 'utf8' })
       .map((file) => file.replaceAll('\\', '/'))
       .filter((file) => /^(linux|darwin|win32)-(x64|arm64)\/smoothloss(\.glibc|\.musl)?\.node$/.test(file));
@@ -22,8 +22,7 @@ describe('the tarball', () => {
       ...readdirSync(path.join(root, 'native')).map((file) => `native/${file}`),
       ...commonJs.map((file) => `dist/${file.replace(/ts$/, 'js')}`),
       ...commonJs.map((file) => `dist/${file.replace(/(m?ts)$/, 'd.$1')}`),
-      ...esModules.map((file) => `dist/esm/${file.replace(/ts$/, 'js')}`),
-      'dist/esm/package.json',
+      ...esModules.map((file) => `dist/esm/${file}.mjs`),
       ...binaries.map((file) => `prebuilds/${file}`),
     ];
     expect(files.map((file) => file.path).sort()).toEqual(expected.sort());

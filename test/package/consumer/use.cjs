@@ -1,4 +1,4 @@
-// CommonJS: prints the backend, and a hash of what it computed.
+// CommonJS: prints the backend, and a digest of what it computed.
 
 const smoothloss = require('smoothloss');
 const { report } = require('./report.cjs');

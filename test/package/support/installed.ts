@@ -32,5 +32,5 @@ export function copyOfProject(name: string): { directory: string; prebuilds: str
   return { directory, prebuilds: path.join(directory, 'node_modules', 'smoothloss', 'prebuilds') };
 }
 
-/** What use.cjs prints where all is well: the native backend, and a hash of the results' bits. */
+/** What use.cjs prints where all is well: the native backend, and a digest of the results' bits. */
 export const use = runBare(node('use.cjs'));
