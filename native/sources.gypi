@@ -1,17 +1,17 @@
 {
   "variables": {
-    "smoothloss_sources": [
-      "native/addon.cc",
-      "native/batch_task.cc",
-      "native/call.cc",
-      "native/dispatch.cc",
-      "native/hold.cc",
-      "native/jobs.cc",
-      "native/kernels_avx2.cc",
-      "native/kernels_avx512.cc",
-      "native/kernels_neon.cc",
-      "native/kernels_scalar.cc",
-      "native/pool.cc"
+    "smoothloss_source_files": [
+      "addon.cc",
+      "batch_task.cc",
+      "call.cc",
+      "dispatch.cc",
+      "hold.cc",
+      "jobs.cc",
+      "kernels_avx2.cc",
+      "kernels_avx512.cc",
+      "kernels_neon.cc",
+      "kernels_scalar.cc",
+      "pool.cc"
     ],
     "smoothloss_defines": [
       "NAPI_VERSION=8",

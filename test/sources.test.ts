@@ -8,15 +8,13 @@ import { root } from './support/root.js';
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 const list = JSON.parse(read('native/sources.gypi')).variables as Record<string, string[]>;
 const cmake = read('CMakeLists.txt');
-const gyp = JSON.parse(read('binding.gyp'));
+const gyp = JSON.parse(read('native/addon.gypi'));
 
 describe('native/sources.gypi', () => {
   it('lists every source file of native/, and no other', () => {
     const files = readdirSync(path.join(root, 'native'), { recursive: true, encoding: 'utf8' });
-    const sources = files
-      .filter((file) => /\.(c|cc|cpp|cxx|s|asm)$/i.test(file))
-      .map((file) => `native/${file}`);
-    expect([...list.smoothloss_sources].sort()).toEqual(sources.sort());
+    const sources = files.filter((file) => /\.(c|cc|cpp|cxx|s|asm)$/i.test(file)).sort();
+    expect([...list.smoothloss_source_files].sort()).toEqual(sources);
   });
 
   it.each(Object.keys(list))('%s holds nothing twice', (name) => {
@@ -31,13 +29,20 @@ describe('native/sources.gypi', () => {
   });
 });
 
-describe('binding.gyp', () => {
+describe('native/addon.gypi', () => {
   const text = JSON.stringify(gyp);
 
+  it('is what both files for node-gyp build: that of the repository, and that of the package', () => {
+    expect(JSON.parse(read('binding.gyp'))).toEqual({ includes: ['native/addon.gypi'] });
+    const { includes, targets } = JSON.parse(read('native/binding.gyp').replace(/^#.*$/gm, ''));
+    expect(includes).toEqual(['addon.gypi']);
+    expect(targets.map(({ type }: { type: string }) => type)).toEqual(['none']);
+  });
+
   it('includes the list and names no source', () => {
-    expect(gyp.includes).toEqual(['native/sources.gypi']);
+    expect(gyp.includes).toEqual(['sources.gypi']);
     expect(gyp.targets).toHaveLength(1);
-    expect(gyp.targets[0].sources).toEqual(['<@(smoothloss_sources)']);
+    expect(gyp.targets[0].sources).toEqual(['<@(smoothloss_source_files)']);
     expect(text).not.toMatch(/\.(c|cc|cpp)"/);
   });
 

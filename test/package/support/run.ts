@@ -30,6 +30,7 @@ export function withoutSettings(PATH: string): NodeJS.ProcessEnv {
 
 export const node = (...args: string[]) => [process.execPath, ...args];
 export const npm = (...args: string[]) => node(String(process.env.npm_execpath), ...args);
+export const npx = (...args: string[]) => npm('exec', '--', ...args);
 
 const root = process.cwd();
 
