@@ -1,10 +1,10 @@
 // What npm packs.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { files, root, tarball } from './support/installed.js';
-import { tool } from './support/run.js';
+import { files, newDirectory, root, tarball } from './support/installed.js';
+import { npm, run, tool } from './support/run.js';
 
 describe('the tarball', () => {
   test('holds what it should and nothing else', () => {
@@ -18,7 +18,7 @@ describe('the tarball', () => {
       .map((file) => file.replaceAll('\\', '/'))
       .filter((file) => /^(linux|darwin|win32)-(x64|arm64)\/smoothloss(\.glibc|\.musl)?\.node$/.test(file));
     const expected = [
-      ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'binding.gyp'],
+      ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
       ...readdirSync(path.join(root, 'native')).map((file) => `native/${file}`),
       ...commonJs.map((file) => `dist/${file.replace(/ts$/, 'js')}`),
       ...commonJs.map((file) => `dist/${file.replace(/(m?ts)$/, 'd.$1')}`),
@@ -27,8 +27,13 @@ describe('the tarball', () => {
     ];
     expect(files.map((file) => file.path).sort()).toEqual(expected.sort());
     for (const file of expected.filter((name) => name.startsWith('native/'))) {
-      expect(file).toMatch(/\.(h|cc|gypi)$/);
+      expect(file).toMatch(/\.(h|cc|gypi?)$/);
     }
+  });
+
+  // npm and Yarn take a binding.gyp in the root for a script to run at every install from a lock file, "gypfile": false or not.
+  test('has nothing in its root that package managers would compile', () => {
+    expect(files.map((file) => file.path).filter((file) => /^[^/]*\.gypi?$/.test(file))).toEqual([]);
   });
 
   test('is small', () => {
@@ -63,5 +68,21 @@ describe('the tarball', () => {
     );
     expect(stdout + stderr).toMatch(/No problems found/);
     expect(status).toBe(0);
+  });
+});
+
+describe('packing', () => {
+  test.each(['dist', 'prebuilds'])('is refused without %s, and says what makes it', (missing) => {
+    const checkout = newDirectory('checkout');
+    const { files: entries } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+    for (const entry of ['package.json', 'README.md', 'scripts', ...entries]) {
+      if (entry !== missing) cpSync(path.join(root, entry), path.join(checkout, entry), { recursive: true });
+    }
+    const { status, stderr } = run(npm('pack'), checkout);
+    expect(status).not.toBe(0);
+    expect(stderr).toContain('smoothloss is not packed');
+    expect(stderr).toContain(missing === 'dist' ? 'npm run build:ts' : 'npm run build:prebuilt');
+    expect(stderr).not.toContain(missing === 'dist' ? 'npm run build:prebuilt' : 'npm run build:ts');
+    expect(readdirSync(checkout).filter((name) => name.endsWith('.tgz'))).toEqual([]);
   });
 });
