@@ -60,7 +60,7 @@ const all: Manager[] = [
     from: 'npm:yarn@1.22.22',
     program: 'bin/yarn.js',
     add: ['add', `file:${tarball}`],
-    again: [fresh('install', '--frozen-lockfile')],
+    again: [fresh('install')], // to --frozen-lockfile no lock file with a tarball in it is ever right
   },
   yarn4('node-modules', {}),
   yarn4('pnp', { start: ['node'] }),
@@ -93,7 +93,7 @@ describe.each(all)('$name', ({ from, program, settings = {}, add, again, start }
     const { status, stdout, stderr } = manager(...command);
     const output = stdout + stderr;
     expect(status, output).toBe(0);
-    expect(output).not.toMatch(/warn|deprecated|gyp|must be built|ignored build/i);
+    expect(output).not.toMatch(/warn|deprecated|gyp (info|ERR)|gyp rebuild|must be built|ignored build/i);
     expect(start ? manager(...start, 'use.cjs') : runBare(node('use.cjs'), project)).toEqual(use);
     const names = readdirSync(project, { recursive: true, encoding: 'utf8' });
     expect(names.filter((name) => /smoothloss[\\/]((?!dist).)*[\\/]build$/.test(name))).toEqual([]);
