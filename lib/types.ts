@@ -30,8 +30,29 @@ export type ArrayOf<L extends Logits> = L extends Float32Array
       ? Uint16Array
       : Float16ArrayIfKnown;
 
-/** The typed array of losses: Float64Array for Float64Array logits, Float32Array for all others. */
-export type FloatsOf<L extends Logits> = L extends Float64Array ? Float64Array : Float32Array;
+// New arrays, on memory of their own: Float32Array<ArrayBuffer> from TypeScript 5.7 on, and what `of` returns says so; before,
+// typed arrays are not generic.
+type NewFloat32Array = ReturnType<typeof Float32Array.of>;
+type NewFloat64Array = ReturnType<typeof Float64Array.of>;
+type NewUint16Array = ReturnType<typeof Uint16Array.of>;
+type NewInt32Array = ReturnType<typeof Int32Array.of>;
+type NewFloat16ArrayIfKnown = typeof globalThis extends {
+  Float16Array: { of(...items: number[]): infer A };
+}
+  ? A
+  : never;
+
+/** A new array of the type that logits are, on an ArrayBuffer of its own. */
+export type NewArrayOf<L extends Logits> = L extends Float32Array
+  ? NewFloat32Array
+  : L extends Float64Array
+    ? NewFloat64Array
+    : L extends Uint16Array
+      ? NewUint16Array
+      : NewFloat16ArrayIfKnown;
+
+/** The new array of losses: Float64Array for Float64Array logits, Float32Array for all others. */
+export type FloatsOf<L extends Logits> = L extends Float64Array ? NewFloat64Array : NewFloat32Array;
 
 /**
  * R·C numbers, row after row: a probability per row and class ("soft targets"). They are not checked, and rows need not
@@ -107,7 +128,7 @@ export type Normalizer = 'weight' | 'rows' | 'all' | number;
 export type ElementNormalizer = 'elements' | 'rows' | 'weight' | 'all' | number;
 
 /** The options that every loss has. R is the number of rows, C of classes. */
-export interface BatchOptions<R = Reduction | undefined, G = boolean | Logits | undefined> {
+export interface BatchOptions {
   /** C, the number of classes: an integer from 1 to 2^31 − 1. */
   classes: number;
   /**
@@ -122,7 +143,7 @@ export interface BatchOptions<R = Reduction | undefined, G = boolean | Logits | 
    * `'mean'` (the default): `loss` is numerator / denominator. `'sum'`: `loss` is the numerator. `'none'`: `losses` holds
    * the losses one by one, and there is no `loss`.
    */
-  reduction?: R | undefined;
+  reduction?: Reduction | undefined;
   /**
    * What the mean is when its denominator is 0: `'nan'` (the default, as PyTorch), `'zero'`, or an `'error'` with code
    * ERR_EMPTY. The gradient is 0 in the first two.
@@ -134,7 +155,7 @@ export interface BatchOptions<R = Reduction | undefined, G = boolean | Logits | 
    * overwritten. In a training loop give an array: pages of a large new one cost many times the call. With reduction `'none'` each gradient is that of its own loss. Elements between rows (`rowStride`) are
    * left alone.
    */
-  gradient?: G | undefined;
+  gradient?: boolean | Logits | undefined;
   /**
    * Multiplies the gradient, 1 by default: the upstream gradient, finite and within the range of float32. With reduction
    * `'none'` also one per row (length R).
@@ -155,11 +176,11 @@ export interface BatchOptions<R = Reduction | undefined, G = boolean | Logits | 
 }
 
 /** What there is to know of the model beside the loss. */
-export interface MeasureOptions<M = boolean | undefined, P = readonly string[] | undefined> {
+export interface MeasureOptions<N extends keyof PerRow = keyof PerRow> {
   /** `true`: the result holds `metrics`, means over what takes part. false by default. */
-  metrics?: M | undefined;
+  metrics?: boolean | undefined;
   /** Names of what the result's `perRow` shall hold, one number per row each. */
-  perRow?: P | undefined;
+  perRow?: readonly N[] | undefined;
 }
 
 /** The options of targets that are classes. */
@@ -215,17 +236,10 @@ export type KlDivPerRow = 'loss';
 /** What `perRow` of `nllLoss` may name: see {@link PerRow}. */
 export type NllLossPerRow = 'loss' | 'nll' | 'prediction';
 
-/**
- * Options of {@link CrossEntropy}. R is the number of rows, C of classes. The type parameters are what decides the result's
- * type; without them, this is every set of options.
- */
-export interface CrossEntropyOptions<
-  R = Reduction | undefined,
-  G = boolean | Logits | undefined,
-  M = boolean | undefined,
-  P = readonly CrossEntropyPerRow[] | undefined,
-> extends BatchOptions<R, G>,
-    MeasureOptions<M, P>,
+/** Options of {@link CrossEntropy}. R is the number of rows, C of classes. */
+export interface CrossEntropyOptions
+  extends BatchOptions,
+    MeasureOptions<CrossEntropyPerRow>,
     ClassOptions,
     RowOptions,
     LogitOptions {
@@ -236,17 +250,10 @@ export interface CrossEntropyOptions<
   zLoss?: number | undefined;
 }
 
-/**
- * Options of {@link BceWithLogits}. R is the number of rows, C of classes. The type parameters are what decides the
- * result's type; without them, this is every set of options.
- */
-export interface BceWithLogitsOptions<
-  R = Reduction | undefined,
-  G = boolean | Logits | undefined,
-  M = boolean | undefined,
-  P = readonly BceWithLogitsPerRow[] | undefined,
-> extends BatchOptions<R, G>,
-    MeasureOptions<M, P>,
+/** Options of {@link BceWithLogits}. R is the number of rows, C of classes. */
+export interface BceWithLogitsOptions
+  extends BatchOptions,
+    MeasureOptions<BceWithLogitsPerRow>,
     LogitOptions {
   /** Label smoothing, 0 by default: see {@link BceLabelSmoothing}. */
   labelSmoothing?: BceLabelSmoothing | undefined;
@@ -272,16 +279,10 @@ export interface BceWithLogitsOptions<
   normalizer?: ElementNormalizer | undefined;
 }
 
-/**
- * Options of {@link KlDiv}. R is the number of rows, C of classes. The type parameters are what decides the result's type;
- * without them, this is every set of options.
- */
-export interface KlDivOptions<
-  R = Reduction | 'batchmean' | undefined,
-  G = boolean | Logits | undefined,
-  P = readonly KlDivPerRow[] | undefined,
-> extends Omit<BatchOptions<R, G>, 'reduction'>,
-    Omit<MeasureOptions<undefined, P>, 'metrics'> {
+/** Options of {@link KlDiv}. R is the number of rows, C of classes. */
+export interface KlDivOptions
+  extends Omit<BatchOptions, 'reduction'>,
+    Omit<MeasureOptions<KlDivPerRow>, 'metrics'> {
   /** Whether the targets are logarithms of probabilities, too; false by default. */
   logTarget?: boolean | undefined;
   /** Length C, finite and ≥ 0: a weight for each class's term. */
@@ -293,7 +294,7 @@ export interface KlDivOptions<
    * PyTorch. `'batchmean'`: the numerator by the number of rows that take part, the divergence proper (with `inner`
    * PyTorch's divides by R/inner instead: `'mean'` with that `normalizer`); allows no `normalizer`. `'sum'`: `loss` is the numerator. `'none'`: `losses` holds one loss per element, and there is no `loss`.
    */
-  reduction?: R | undefined;
+  reduction?: Reduction | 'batchmean' | undefined;
   /**
    * The mean's denominator. `'elements'` (the default): the number of elements in rows that take part. `'rows'`: of those
    * rows. `'weight'`: Σ of rowWeight · weight over those elements. `'all'`: R·C. A number > 0: that.
@@ -301,17 +302,10 @@ export interface KlDivOptions<
   normalizer?: ElementNormalizer | undefined;
 }
 
-/**
- * Options of {@link NllLoss}. R is the number of rows, C of classes. The type parameters are what decides the result's type;
- * without them, this is every set of options.
- */
-export interface NllLossOptions<
-  R = Reduction | undefined,
-  G = boolean | Logits | undefined,
-  M = boolean | undefined,
-  P = readonly NllLossPerRow[] | undefined,
-> extends BatchOptions<R, G>,
-    MeasureOptions<M, P>,
+/** Options of {@link NllLoss}. R is the number of rows, C of classes. */
+export interface NllLossOptions
+  extends BatchOptions,
+    MeasureOptions<NllLossPerRow>,
     ClassOptions,
     RowOptions {}
 
@@ -340,7 +334,7 @@ export interface Loss {
 }
 
 /** With reduction `'none'`. */
-export interface Losses<A = Float32Array> {
+export interface Losses<A = NewFloat32Array> {
   /**
    * `crossEntropy` and `nllLoss`: rowWeight · row loss, one per row. `bceWithLogits` and `klDiv`: rowWeight · loss, one per
    * element, laid out as the logits. 0 for what is ignored, and between rows. A Float64Array for Float64Array logits.
@@ -349,7 +343,7 @@ export interface Losses<A = Float32Array> {
 }
 
 /** When a gradient was asked for. */
-export interface Gradient<A = Float32Array> {
+export interface Gradient<A = NewFloat32Array> {
   /** ∂loss/∂logits, laid out as the logits: a new array, or the one that was passed as `gradient`. */
   gradient: A;
 }
@@ -387,7 +381,7 @@ export interface Metrics<T> {
 }
 
 /** One number per row each: what `perRow` of the result may hold. The floats are Float64Array for Float64Array logits. */
-export interface PerRow<A = Float32Array> {
+export interface PerRow<A = NewFloat32Array> {
   /** rowWeight · row loss (in `bceWithLogits` and `klDiv`, summed over the row); 0 for ignored rows. */
   loss: A;
   /** −Σ t·ln p with the target before smoothing, without weights; 0 for ignored rows. */
@@ -397,10 +391,25 @@ export interface PerRow<A = Float32Array> {
   /** Entropy of the model's distribution in nats; 0 for ignored rows. */
   entropy: A;
   /** The class with the largest entry, ties to the smallest; −1 for ignored rows. */
-  prediction: Int32Array;
+  prediction: NewInt32Array;
 }
 
-type Flat<T> = { [K in keyof T]: T[K] };
+// A plain object, for an editor to show member by member.
+type Simplify<T> = { [K in keyof T]: T[K] } & NonNullable<unknown>;
+
+// What option K is among options O, which are of type Known: undefined where it is left out.
+type Option<K extends string, O, Known> = K extends keyof O & keyof Known
+  ? unknown extends O[K] // any
+    ? Known[K]
+    : O[K]
+  : undefined;
+
+// Member T of the result for option V that asks for it: there, not there, or perhaps there.
+type If<V, T> = [V] extends [false | undefined]
+  ? unknown
+  : [Extract<V, false | undefined>] extends [never]
+    ? T
+    : Partial<T>;
 
 type LossOf<L extends Logits, R> = [R] extends ['none']
   ? Losses<FloatsOf<L>>
@@ -408,37 +417,58 @@ type LossOf<L extends Logits, R> = [R] extends ['none']
     ? Loss
     : Partial<Loss & Losses<FloatsOf<L>>>;
 
-type GradientOf<L extends Logits, G> = [G] extends [false | undefined]
-  ? unknown
-  : [Extract<G, false | undefined>] extends [never]
-    ? Gradient<ArrayOf<L>>
-    : Partial<Gradient<ArrayOf<L>>>;
-
-type MetricsOf<T, M> = [M] extends [false | undefined]
-  ? unknown
-  : [M] extends [true]
-    ? Metrics<T>
-    : Partial<Metrics<T>>;
+// A new array, or the very one that was given.
+type GradientOf<L extends Logits, G> = [ArrayOf<L>] extends [G]
+  ? ArrayOf<L>
+  : (true extends G ? NewArrayOf<L> : never) | Extract<G, ArrayOf<L>>;
 
 type PerRowOf<L extends Logits, P> = P extends readonly (keyof PerRow)[]
-  ? {
-      /** The arrays that option `perRow` names. */
-      perRow: number extends P['length']
-        ? Flat<Partial<Pick<PerRow<FloatsOf<L>>, P[number]>>>
-        : Flat<Pick<PerRow<FloatsOf<L>>, P[number]>>;
-    }
-  : unknown;
+  ? Simplify<
+      number extends P['length']
+        ? Partial<Pick<PerRow<FloatsOf<L>>, P[number]>>
+        : Pick<PerRow<FloatsOf<L>>, P[number]>
+    >
+  : never;
 
-// An option that decides the result's type must be there, and not undefined, if it was taken into account.
-type Given<K extends string, T> = [T] extends [undefined] ? unknown : { [_ in K]: NonNullable<unknown> };
+interface PerRows<T> {
+  /** The arrays that option `perRow` names. */
+  perRow: T;
+}
 
-/** What options must be for logits of type L: a Uint16Array needs `dtype`, and a gradient is of the type of the logits. */
-type For<L extends Logits, G> = ([L] extends [Uint16Array] ? { dtype: 'float16' | 'bfloat16' } : unknown) &
-  ([Exclude<G, boolean | undefined>] extends [ArrayOf<L>]
-    ? unknown
-    : [Logits] extends [Exclude<G, boolean | undefined>]
-      ? unknown
-      : { gradient?: boolean | ArrayOf<L> | undefined });
+/** The result of a loss with metrics T for options O, which are of type Known. */
+type Result<L extends Logits, O, Known, T> = O extends unknown
+  ? Simplify<
+      Totals &
+        LossOf<L, Option<'reduction', O, Known>> &
+        If<Option<'gradient', O, Known>, Gradient<GradientOf<L, Option<'gradient', O, Known>>>> &
+        If<Option<'metrics', O, Known>, Metrics<T>> &
+        If<Option<'perRow', O, Known>, PerRows<PerRowOf<L, Option<'perRow', O, Known>>>>
+    >
+  : never;
+
+/** What a Uint16Array of logits needs. */
+export interface DtypeNeeded {
+  dtype: 'float16' | 'bfloat16';
+}
+
+// Options O where they fit logits of type L: inference takes O from here, and finds all of it. Where they do not, or hold one
+// that is not Known, what the compiler shall compare them with instead, for its message to name just that.
+type Fitting<L extends Logits, O, Known> = [GradientOption<O>] extends [boolean | ArrayOf<L> | undefined]
+  ? [L] extends [Uint16Array]
+    ? O extends DtypeNeeded
+      ? Listed<O, Known>
+      : Known & DtypeNeeded
+    : Listed<O, Known>
+  : Omit<Known, 'gradient'> & { gradient?: boolean | ArrayOf<L> | undefined };
+
+type Listed<O, Known> = [Exclude<keyof O, keyof Known>] extends [never] ? O : Known;
+
+// Any array may be the right one.
+type GradientOption<O> = O extends { gradient?: infer G }
+  ? [Logits] extends [G]
+    ? undefined
+    : G
+  : undefined;
 
 /** What is asked of an AbortSignal, Node's or any other. */
 export interface AbortSignalLike {
@@ -464,168 +494,51 @@ export interface PromiseOptions {
 type Answer<A extends Mode, T> = A extends 'promise' ? Promise<T> : T;
 type OptionsOf<A extends Mode> = A extends 'promise' ? PromiseOptions : unknown;
 
-/** The result of a loss with metrics T, of which P names rows. */
-type Result<L extends Logits, R, G, M, P, T> = Flat<
-  Totals & LossOf<L, R> & GradientOf<L, G> & MetricsOf<T, M> & PerRowOf<L, P>
->;
-
-/** The same where only the reduction is known. */
-type Unsure<L extends Logits, R, N extends keyof PerRow, T> = Flat<
-  Totals &
-    LossOf<L, R> &
-    Partial<Gradient<ArrayOf<L>>> &
-    ([T] extends [never] ? unknown : Partial<Metrics<T>>) & {
-      /** The arrays that option `perRow` names. */
-      perRow?: Flat<Partial<Pick<PerRow<FloatsOf<L>>, N>>>;
-    }
->;
-
 /**
  * The signature of `crossEntropy`; the result's type follows from the logits and from `reduction`, `gradient`, `metrics` and
  * `perRow`. What cannot be known when compiling is optional in it.
  */
-export interface CrossEntropy<A extends Mode = 'now'> {
-  <
-    L extends Logits,
-    R extends Reduction | undefined = undefined,
-    G extends boolean | Logits | undefined = undefined,
-    M extends boolean | undefined = undefined,
-    const P extends readonly CrossEntropyPerRow[] | undefined = undefined,
-  >(
-    logits: L,
-    targets: Targets,
-    options: CrossEntropyOptions<R, G, M, P> &
-      For<L, G> &
-      Given<'reduction', R> &
-      Given<'gradient', G> &
-      Given<'metrics', M> &
-      Given<'perRow', P> &
-      OptionsOf<A>,
-  ): Answer<A, Result<L, R, G, M, P, CrossEntropyMetrics>>;
-  <
-    L extends Logits,
-    R extends Reduction | undefined = undefined,
-    G extends boolean | Logits | undefined = undefined,
-  >(
-    logits: L,
-    targets: Targets,
-    options: CrossEntropyOptions<R, G> & For<L, G> & Given<'reduction', R> & OptionsOf<A>,
-  ): Answer<A, Unsure<L, R, CrossEntropyPerRow, CrossEntropyMetrics>>;
-  <L extends Logits, G extends boolean | Logits | undefined = undefined>(
-    logits: L,
-    targets: Targets,
-    options: CrossEntropyOptions<Reduction | undefined, G> & For<L, G> & OptionsOf<A>,
-  ): Answer<A, Unsure<L, Reduction, CrossEntropyPerRow, CrossEntropyMetrics>>;
-}
+export type CrossEntropy<A extends Mode = 'now'> = <
+  L extends Logits,
+  const O extends CrossEntropyOptions & OptionsOf<A>,
+>(
+  logits: L,
+  targets: Targets,
+  options: Fitting<L, O, CrossEntropyOptions & OptionsOf<A>>,
+) => Answer<A, Result<L, O, CrossEntropyOptions, CrossEntropyMetrics>>;
 
 /** The signature of `bceWithLogits`; the result's type follows as that of {@link CrossEntropy}. */
-export interface BceWithLogits<A extends Mode = 'now'> {
-  <
-    L extends Logits,
-    R extends Reduction | undefined = undefined,
-    G extends boolean | Logits | undefined = undefined,
-    M extends boolean | undefined = undefined,
-    const P extends readonly BceWithLogitsPerRow[] | undefined = undefined,
-  >(
-    logits: L,
-    targets: BceTargets,
-    options: BceWithLogitsOptions<R, G, M, P> &
-      For<L, G> &
-      Given<'reduction', R> &
-      Given<'gradient', G> &
-      Given<'metrics', M> &
-      Given<'perRow', P> &
-      OptionsOf<A>,
-  ): Answer<A, Result<L, R, G, M, P, BceWithLogitsMetrics>>;
-  <
-    L extends Logits,
-    R extends Reduction | undefined = undefined,
-    G extends boolean | Logits | undefined = undefined,
-  >(
-    logits: L,
-    targets: BceTargets,
-    options: BceWithLogitsOptions<R, G> & For<L, G> & Given<'reduction', R> & OptionsOf<A>,
-  ): Answer<A, Unsure<L, R, BceWithLogitsPerRow, BceWithLogitsMetrics>>;
-  <L extends Logits, G extends boolean | Logits | undefined = undefined>(
-    logits: L,
-    targets: BceTargets,
-    options: BceWithLogitsOptions<Reduction | undefined, G> & For<L, G> & OptionsOf<A>,
-  ): Answer<A, Unsure<L, Reduction, BceWithLogitsPerRow, BceWithLogitsMetrics>>;
-}
+export type BceWithLogits<A extends Mode = 'now'> = <
+  L extends Logits,
+  const O extends BceWithLogitsOptions & OptionsOf<A>,
+>(
+  logits: L,
+  targets: BceTargets,
+  options: Fitting<L, O, BceWithLogitsOptions & OptionsOf<A>>,
+) => Answer<A, Result<L, O, BceWithLogitsOptions, BceWithLogitsMetrics>>;
 
 /** The signature of `klDiv`; the result's type follows as that of {@link CrossEntropy}. */
-export interface KlDiv<A extends Mode = 'now'> {
-  <
-    L extends Logits,
-    R extends Reduction | 'batchmean' | undefined = undefined,
-    G extends boolean | Logits | undefined = undefined,
-    const P extends readonly KlDivPerRow[] | undefined = undefined,
-  >(
-    logProbs: L,
-    targets: SoftTargets,
-    options: KlDivOptions<R, G, P> &
-      For<L, G> &
-      Given<'reduction', R> &
-      Given<'gradient', G> &
-      Given<'perRow', P> &
-      OptionsOf<A>,
-  ): Answer<A, Result<L, R, G, undefined, P, never>>;
-  <
-    L extends Logits,
-    R extends Reduction | 'batchmean' | undefined = undefined,
-    G extends boolean | Logits | undefined = undefined,
-  >(
-    logProbs: L,
-    targets: SoftTargets,
-    options: KlDivOptions<R, G> & For<L, G> & Given<'reduction', R> & OptionsOf<A>,
-  ): Answer<A, Unsure<L, R, KlDivPerRow, never>>;
-  <L extends Logits, G extends boolean | Logits | undefined = undefined>(
-    logProbs: L,
-    targets: SoftTargets,
-    options: KlDivOptions<Reduction | 'batchmean' | undefined, G> & For<L, G> & OptionsOf<A>,
-  ): Answer<A, Unsure<L, Reduction, KlDivPerRow, never>>;
-}
+export type KlDiv<A extends Mode = 'now'> = <L extends Logits, const O extends KlDivOptions & OptionsOf<A>>(
+  logProbs: L,
+  targets: SoftTargets,
+  options: Fitting<L, O, KlDivOptions & OptionsOf<A>>,
+) => Answer<A, Result<L, O, KlDivOptions, never>>;
 
 /** The signature of `nllLoss`; the result's type follows as that of {@link CrossEntropy}. */
-export interface NllLoss<A extends Mode = 'now'> {
-  <
-    L extends Logits,
-    R extends Reduction | undefined = undefined,
-    G extends boolean | Logits | undefined = undefined,
-    M extends boolean | undefined = undefined,
-    const P extends readonly NllLossPerRow[] | undefined = undefined,
-  >(
-    logProbs: L,
-    targets: IndexArray | MixedTargets,
-    options: NllLossOptions<R, G, M, P> &
-      For<L, G> &
-      Given<'reduction', R> &
-      Given<'gradient', G> &
-      Given<'metrics', M> &
-      Given<'perRow', P> &
-      OptionsOf<A>,
-  ): Answer<A, Result<L, R, G, M, P, NllLossMetrics>>;
-  <
-    L extends Logits,
-    R extends Reduction | undefined = undefined,
-    G extends boolean | Logits | undefined = undefined,
-  >(
-    logProbs: L,
-    targets: IndexArray | MixedTargets,
-    options: NllLossOptions<R, G> & For<L, G> & Given<'reduction', R> & OptionsOf<A>,
-  ): Answer<A, Unsure<L, R, NllLossPerRow, NllLossMetrics>>;
-  <L extends Logits, G extends boolean | Logits | undefined = undefined>(
-    logProbs: L,
-    targets: IndexArray | MixedTargets,
-    options: NllLossOptions<Reduction | undefined, G> & For<L, G> & OptionsOf<A>,
-  ): Answer<A, Unsure<L, Reduction, NllLossPerRow, NllLossMetrics>>;
-}
+export type NllLoss<A extends Mode = 'now'> = <
+  L extends Logits,
+  const O extends NllLossOptions & OptionsOf<A>,
+>(
+  logProbs: L,
+  targets: IndexArray | MixedTargets,
+  options: Fitting<L, O, NllLossOptions & OptionsOf<A>>,
+) => Answer<A, Result<L, O, NllLossOptions, NllLossMetrics>>;
 
 /** The signature of `smoothLabels`: Float64Array for Float64Array targets, Float32Array for all others. */
 export type SmoothLabels<A extends Mode = 'now'> = <T extends Targets>(
   targets: T,
   options: SmoothLabelsOptions & OptionsOf<A>,
-) => Answer<A, T extends Float64Array ? Float64Array : Float32Array>;
+) => Answer<A, T extends Float64Array ? NewFloat64Array : NewFloat32Array>;
 
 /** The name of a backend: native with AVX-512, with AVX2 and FMA, with NEON, native for any CPU, JavaScript. */
 export type BackendName = 'avx512' | 'avx2' | 'neon' | 'scalar' | 'js';

@@ -32,24 +32,26 @@ declare function exactly<Expected>(): <Actual>(
     : [actual: Plain<Actual>, is: 'not the expected type']
 ) => void;
 
+// What the package makes is on an ArrayBuffer of its own.
+type Floats = Float32Array<ArrayBuffer>;
+type Doubles = Float64Array<ArrayBuffer>;
+type Ints = Int32Array<ArrayBuffer>;
+
 interface Totals {
   numerator: number;
   denominator: number;
   rows: number;
 }
 type Loss = Totals & { loss: number };
-type Losses = Totals & { losses: Float32Array };
-type Gradient = { gradient: Float32Array };
+type Losses = Totals & { losses: Floats };
+type Gradient = { gradient: Floats };
+type Given = { gradient: Float32Array };
 type RowMetrics = { metrics: CrossEntropyMetrics };
-type Double = Totals & { losses: Float64Array; gradient: Float64Array };
+type Double = Totals & { losses: Doubles; gradient: Doubles };
 
-/** Where the options are not known but for the reduction, everything else may be there. */
-type Perhaps<A, M, N extends string> = Partial<
-  { gradient: A; metrics: M } & { perRow: Partial<Record<Exclude<N, 'prediction'>, A> & PredictionOf<N>> }
->;
-type PredictionOf<N extends string> = 'prediction' extends N ? { prediction: Int32Array } : unknown;
-type Anything = Totals & Partial<{ loss: number; losses: Float32Array }>;
-type RowNames = 'loss' | 'nll' | 'lse' | 'entropy' | 'prediction';
+/** Where the options are not known, everything may be there. */
+type Anything = Totals & Partial<{ loss: number; losses: Floats; gradient: Float32Array }>;
+type RowNames = { loss?: Floats; nll?: Floats; lse?: Floats; entropy?: Floats; prediction?: Ints };
 
 declare const x: Float32Array;
 declare const d: Float64Array;
@@ -68,60 +70,136 @@ exactly<Loss>()(crossEntropy(x, y, { classes, reduction: undefined, gradient: un
 exactly<Loss>()(crossEntropy(x, y, { classes, metrics: false, perRow: undefined }));
 exactly<Losses>()(crossEntropy(x, y, { classes, reduction: 'none' }));
 exactly<Loss & Gradient>()(crossEntropy(x, y, { classes, gradient: true }));
-exactly<Loss & Gradient>()(crossEntropy(x, y, { classes, gradient: x, reduction: 'sum' }));
+exactly<Loss & Given>()(crossEntropy(x, y, { classes, gradient: x, reduction: 'sum' }));
 exactly<Losses & Gradient>()(crossEntropy(x, y, { classes, gradient: true, reduction: 'none' }));
-exactly<Losses & Gradient>()(crossEntropy(x, y, { classes, gradient: x, reduction: 'none' }));
+exactly<Losses & Given>()(crossEntropy(x, y, { classes, gradient: x, reduction: 'none' }));
 exactly<Loss & Gradient & RowMetrics>()(crossEntropy(x, y, { classes, gradient: true, metrics: true }));
 exactly<{ nll: number; accuracy: number; entropy: number; zLoss: number }>()(
   crossEntropy(x, y, { classes, metrics: true }).metrics,
 );
 
-// Of the logits' type, whatever memory it is on.
+// Of the logits' type, whatever memory they are on.
 exactly<Double>()(crossEntropy(d, y, { classes, gradient: true, reduction: 'none' }));
-exactly<Double>()(crossEntropy(new Float64Array(3), y, { classes, gradient: d, reduction: 'none' }));
-exactly<Losses & { gradient: Uint16Array }>()(
+exactly<Losses & { gradient: Uint16Array<ArrayBuffer> }>()(
   crossEntropy(h, y, { classes, dtype: 'float16', gradient: true, reduction: 'none' }),
 );
-exactly<Loss & { gradient: Float32Array | Float64Array }>()(
-  crossEntropy(flag ? x : d, y, { classes, gradient: true }),
-);
-exactly<Totals & { losses: Float32Array | Float64Array }>()(
+exactly<Loss & { gradient: Floats | Doubles }>()(crossEntropy(flag ? x : d, y, { classes, gradient: true }));
+exactly<Totals & { losses: Floats | Doubles }>()(
   crossEntropy(flag ? x : d, y, { classes, reduction: 'none' }),
 );
 
+// A given gradient is what was given, to the letter.
+class Tensor extends Float32Array<ArrayBuffer> {
+  shape = [0, 0];
+}
+declare const tensor: Tensor;
+declare const shared: Float32Array<SharedArrayBuffer>;
+declare const half: Uint16Array<SharedArrayBuffer>;
+exactly<Loss & { gradient: Float32Array<SharedArrayBuffer> }>()(
+  crossEntropy(x, y, { classes, gradient: shared }),
+);
+exactly<Loss & { gradient: Tensor }>()(crossEntropy(x, y, { classes, gradient: tensor }));
+exactly<Loss & { gradient: Floats }>()(crossEntropy(shared, y, { classes, gradient: true }));
+exactly<Loss & { gradient: Floats }>()(crossEntropy(tensor, y, { classes, gradient: true }));
+exactly<Totals & { losses: Doubles; gradient: Float64Array }>()(
+  crossEntropy(new Float64Array(3), y, { classes, gradient: d, reduction: 'none' }),
+);
+exactly<Uint16Array<SharedArrayBuffer>>()(
+  klDiv(h, x, { classes, dtype: 'float16', gradient: half }).gradient,
+);
+exactly<Float32Array<SharedArrayBuffer>>()(bceWithLogits(x, x, { classes, gradient: shared }).gradient);
+exactly<Tensor>()(nllLoss(x, y, { classes, gradient: tensor }).gradient);
+exactly<Tensor | Float32Array<SharedArrayBuffer>>()(
+  crossEntropy(x, y, { classes, gradient: flag ? tensor : shared }).gradient,
+);
+exactly<Floats | Float32Array<SharedArrayBuffer>>()(
+  crossEntropy(x, y, { classes, gradient: flag ? true : shared }).gradient,
+);
+exactly<Loss & Partial<{ gradient: Tensor }>>()(crossEntropy(x, y, { classes, gradient: flag && tensor }));
+exactly<Loss & { gradient: Float32Array | Float64Array }>()(
+  crossEntropy(flag ? x : d, y, { classes, gradient: flag ? x : d }),
+);
+
+// New arrays can be transferred to another thread.
+declare const port: import('node:worker_threads').MessagePort;
+const transferred = crossEntropy(x, y, {
+  classes,
+  gradient: true,
+  reduction: 'none',
+  perRow: ['prediction'],
+});
+port.postMessage(transferred, [
+  transferred.gradient.buffer,
+  transferred.losses.buffer,
+  transferred.perRow.prediction.buffer,
+  smoothLabels(y, { classes }).buffer,
+]);
+// @ts-expect-error memory that is shared already
+port.postMessage(shared, [crossEntropy(x, y, { classes, gradient: shared }).gradient.buffer]);
+
 // Just the names that are listed.
-exactly<Loss & { perRow: { loss: Float32Array; prediction: Int32Array } }>()(
+exactly<Loss & { perRow: { loss: Floats; prediction: Ints } }>()(
   crossEntropy(x, y, { classes, perRow: ['loss', 'prediction'] }),
 );
-exactly<Loss & { perRow: { lse: Float64Array; entropy: Float64Array } }>()(
+exactly<Loss & { perRow: { lse: Doubles; entropy: Doubles } }>()(
   crossEntropy(d, y, { classes, perRow: ['lse', 'entropy'] }),
 );
 // biome-ignore lint/complexity/noBannedTypes: an object without properties is what is meant
 exactly<Loss & { perRow: {} }>()(crossEntropy(x, y, { classes, perRow: [] }));
 declare const names: ('loss' | 'nll')[];
-exactly<Loss & { perRow: { loss?: Float32Array; nll?: Float32Array } }>()(
-  crossEntropy(x, y, { classes, perRow: names }),
+exactly<Loss & { perRow: { loss?: Floats; nll?: Floats } }>()(crossEntropy(x, y, { classes, perRow: names }));
+exactly<Loss & { perRow?: { nll: Floats } }>()(
+  crossEntropy(x, y, { classes, perRow: flag ? (['nll'] as const) : undefined }),
 );
+
+// Options in a variable.
 const constant = { classes, perRow: ['nll'], reduction: 'none' } as const;
-exactly<Losses & { perRow: { nll: Float32Array } }>()(crossEntropy(x, y, constant));
+exactly<Losses & { perRow: { nll: Floats } }>()(crossEntropy(x, y, constant));
+exactly<Losses & Gradient & { perRow: { nll: Floats } }>()(
+  crossEntropy(x, y, { ...constant, gradient: true }),
+);
+const satisfied = { classes, perRow: ['lse'], gradient: true } satisfies CrossEntropyOptions;
+exactly<Loss & Gradient & { perRow: { lse?: Floats } }>()(crossEntropy(x, y, satisfied));
+const both = {
+  classes,
+  perRow: ['lse'],
+  gradient: true,
+  reduction: 'none',
+} as const satisfies CrossEntropyOptions;
+exactly<Losses & Gradient & { perRow: { lse: Floats } }>()(crossEntropy(x, y, both));
 
 // Where the options are not known, everything may be there.
-exactly<Anything & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(crossEntropy(x, y, options));
-exactly<Totals & Partial<{ loss: number; losses: Float32Array }>>()(
-  crossEntropy(x, y, { classes, reduction }),
-);
+exactly<Anything & { metrics?: CrossEntropyMetrics; perRow?: RowNames }>()(crossEntropy(x, y, options));
+exactly<Totals & Partial<{ loss: number; losses: Floats }>>()(crossEntropy(x, y, { classes, reduction }));
 exactly<Loss & Partial<Gradient>>()(crossEntropy(x, y, { classes, gradient: flag }));
 exactly<Losses & Partial<Gradient>>()(crossEntropy(x, y, { classes, gradient: flag, reduction: 'none' }));
 exactly<Loss & Partial<RowMetrics>>()(crossEntropy(x, y, { classes, metrics: flag }));
+const given: CrossEntropyOptions = { classes, reduction: 'none', gradient: true };
+exactly<Anything & { metrics?: CrossEntropyMetrics; perRow?: RowNames }>()(crossEntropy(x, y, given));
+exactly<Losses & Gradient & { metrics?: CrossEntropyMetrics; perRow?: RowNames }>()(
+  crossEntropy(x, y, { ...given, reduction: 'none', gradient: true }),
+);
+// biome-ignore lint/suspicious/noExplicitAny: what is meant
+declare const any: any;
+exactly<Anything & { metrics?: CrossEntropyMetrics; perRow?: RowNames }>()(crossEntropy(x, y, any));
+exactly<Totals & Partial<{ loss: number; losses: Floats }>>()(
+  crossEntropy(x, y, { classes, reduction: any }),
+);
 
 // An option that may be missing, or undefined, is not taken for one that is there.
 declare const optional: { classes: number; reduction?: 'none' };
-exactly<Anything & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(crossEntropy(x, y, optional));
-declare const perhaps: { classes: number; gradient?: true };
-exactly<Loss & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(crossEntropy(x, y, perhaps));
-exactly<Loss & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(
-  crossEntropy(x, y, { classes, gradient: flag ? true : undefined }),
-);
+exactly<Totals & Partial<{ loss: number; losses: Floats }>>()(crossEntropy(x, y, optional));
+declare const perhaps: { classes: number; gradient?: true; metrics?: boolean };
+exactly<Loss & Partial<Gradient & RowMetrics>>()(crossEntropy(x, y, perhaps));
+exactly<Loss & Partial<Gradient>>()(crossEntropy(x, y, { classes, gradient: flag ? true : undefined }));
+declare const either: { classes: number; reduction: 'none' } | { classes: number; gradient: true };
+exactly<Losses | (Loss & Gradient)>()(crossEntropy(x, y, either));
+
+// In a function that leaves the type of its options to its callers.
+export function wrap<O extends CrossEntropyOptions>(more: O) {
+  return crossEntropy(x, y, more);
+}
+exactly<Losses & Gradient>()(wrap({ classes, reduction: 'none' as const, gradient: true as const }));
 
 // The other functions.
 type BceMetrics = { nll: number; accuracy: number; entropy: number };
@@ -130,24 +208,20 @@ exactly<Losses & Gradient>()(
   bceWithLogits(x, new Uint8Array(1), { classes, gradient: true, reduction: 'none' }),
 );
 exactly<BceMetrics>()(bceWithLogits(x, y, { classes, metrics: true }).metrics);
-exactly<Loss & { perRow: { entropy: Float64Array } }>()(
-  bceWithLogits(d, x, { classes, perRow: ['entropy'] }),
-);
+exactly<Loss & { perRow: { entropy: Doubles } }>()(bceWithLogits(d, x, { classes, perRow: ['entropy'] }));
 declare const bceOptions: BceWithLogitsOptions;
-exactly<Totals & Partial<{ loss: number; losses: Float64Array }>>()(
-  bceWithLogits(d, x, { classes, reduction }),
-);
-exactly<Float64Array | undefined>()(bceWithLogits(d, x, bceOptions).losses);
+exactly<Totals & Partial<{ loss: number; losses: Doubles }>>()(bceWithLogits(d, x, { classes, reduction }));
+exactly<Doubles | undefined>()(bceWithLogits(d, x, bceOptions).losses);
 
 exactly<Loss & Gradient>()(klDiv(x, x, { classes, gradient: true, reduction: 'batchmean' }));
-exactly<Totals & { losses: Float64Array }>()(klDiv(d, x, { classes, reduction: 'none' }));
-exactly<Loss & { perRow: { loss: Float32Array } }>()(klDiv(x, x, { classes, perRow: ['loss'] }));
+exactly<Totals & { losses: Doubles }>()(klDiv(d, x, { classes, reduction: 'none' }));
+exactly<Loss & { perRow: { loss: Floats } }>()(klDiv(x, x, { classes, perRow: ['loss'] }));
 declare const klOptions: KlDivOptions;
-exactly<Anything & Partial<Gradient & { perRow: { loss?: Float32Array } }>>()(klDiv(x, x, klOptions));
+exactly<Anything & Partial<{ perRow: { loss?: Floats } }>>()(klDiv(x, x, klOptions));
 
 type NllMetrics = { nll: number; accuracy: number };
 exactly<NllMetrics>()(nllLoss(x, y, { classes, metrics: true }).metrics);
-exactly<Loss & { perRow: { nll: Float32Array; prediction: Int32Array } }>()(
+exactly<Loss & { perRow: { nll: Floats; prediction: Ints } }>()(
   nllLoss(x, { a: y, b: y, lambda: x }, { classes, perRow: ['nll', 'prediction'] }),
 );
 exactly<Losses & Gradient>()(nllLoss(x, y, { classes, gradient: true, reduction: 'none' }));
@@ -156,14 +230,11 @@ exactly<number | undefined>()(nllLoss(x, y, nllOptions).loss);
 
 declare const labelOptions: SmoothLabelsOptions;
 declare const anyTargets: Targets;
-const isSingle: Float32Array = smoothLabels(y, { classes, labelSmoothing: 0.1 });
-const isMixed: Float32Array = smoothLabels({ a: y, b: y, lambda: 0.5 }, labelOptions);
-const isSoft: Float32Array = smoothLabels(x, { classes });
-const isDouble: Float64Array = smoothLabels(d, { classes, mask: new Uint8Array(1) });
-const isEither: Float32Array | Float64Array = smoothLabels(anyTargets, { classes, ignoreIndex: [-1] });
-// @ts-expect-error perhaps in single precision
-const isNotSure: Float64Array = smoothLabels(anyTargets, { classes });
-export const labels = [isSingle, isMixed, isSoft, isDouble, isEither, isNotSure];
+exactly<Floats>()(smoothLabels(y, { classes, labelSmoothing: 0.1 }));
+exactly<Floats>()(smoothLabels({ a: y, b: y, lambda: 0.5 }, labelOptions));
+exactly<Floats>()(smoothLabels(x, { classes }));
+exactly<Doubles>()(smoothLabels(d, { classes, mask: new Uint8Array(1) }));
+exactly<Floats | Doubles>()(smoothLabels(anyTargets, { classes, ignoreIndex: [-1] }));
 
 // @ts-expect-error no gradient unless asked for
 crossEntropy(x, y, { classes }).gradient;
@@ -315,15 +386,22 @@ eventually<Losses & Gradient>()(
   promises.crossEntropy(x, y, { classes, gradient: true, reduction: 'none', signal: undefined }),
 );
 eventually<Double>()(promises.crossEntropy(d, y, { classes, gradient: true, reduction: 'none' }));
-eventually<Anything & Perhaps<Float32Array, CrossEntropyMetrics, RowNames>>()(
+eventually<Anything & { metrics?: CrossEntropyMetrics; perRow?: RowNames }>()(
   promises.crossEntropy(x, y, { ...options, signal }),
 );
-eventually<Loss & { perRow: { loss: Float32Array } }>()(
+eventually<Loss & { perRow: { loss: Floats } }>()(
   promises.klDiv(x, x, { classes, reduction: 'batchmean', perRow: ['loss'], signal }),
 );
-eventually<Loss & Gradient>()(promises.bceWithLogits(x, x, { classes, gradient: x, signal }));
+eventually<Loss & Given>()(promises.bceWithLogits(x, x, { classes, gradient: x, signal }));
 eventually<Losses>()(promises.nllLoss(x, y, { classes, reduction: 'none', signal }));
-eventually<Float64Array>()(promises.smoothLabels(d, { classes, signal }));
+eventually<Doubles>()(promises.smoothLabels(d, { classes, signal }));
+eventually<Losses & { gradient: Tensor } & { perRow: { lse: Floats } }>()(
+  promises.crossEntropy(x, y, { ...both, gradient: tensor }),
+);
+exactly<Losses & Gradient & { perRow: { lse: Floats } }>()(loadBackend('js').crossEntropy(x, y, both));
+eventually<Losses & Gradient & { perRow: { lse: Floats } }>()(
+  promises.loadBackend('js').crossEntropy(x, y, both),
+);
 exactly<Functions<'promise'>>()(promises.loadBackend('js'));
 setThreads(4);
 
