@@ -176,16 +176,24 @@ export interface BatchOptions {
 }
 
 /** What there is to know of the model beside the loss. */
-export interface MeasureOptions<N extends keyof PerRow = keyof PerRow> {
-  /** `true`: the result holds `metrics`, means over what takes part. false by default. */
+export interface MeasureOptions {
+  /**
+   * `true`: the result holds `metrics`, means over what takes part, weighted with nothing: `nll` and `accuracy`, in
+   * `crossEntropy` and `bceWithLogits` also `entropy`, in `crossEntropy` also `zLoss`. false by default.
+   */
   metrics?: boolean | undefined;
-  /** Names of what the result's `perRow` shall hold, one number per row each. */
-  perRow?: readonly N[] | undefined;
+  /** Names of the arrays that `perRow` of the result holds, one number per row each. */
+  perRow?: readonly (keyof PerRow)[] | undefined;
 }
 
 /** The options of targets that are classes. */
 export interface ClassOptions {
-  /** Label smoothing, 0 by default: see {@link LabelSmoothing}. */
+  /**
+   * Label smoothing: a row's target t becomes (1 − ε)·t + ε·u. A number is ε, in [0, 1] and 0 by default, with u uniform over
+   * all classes, as PyTorch's `label_smoothing`. `{ epsilon, over, exclude, prior }` says more: `epsilon` may hold one ε per
+   * row, `over: 'others'` gives the row's target no share of u (fairseq), `exclude` names classes that get none (OpenNMT's
+   * padding), and `prior` holds C numbers in place of the uniform u.
+   */
   labelSmoothing?: LabelSmoothing | undefined;
   /**
    * Targets that mark a row as ignored: its loss and gradient are 0, whatever its logits hold, and it does not count in
@@ -239,7 +247,7 @@ export type NllLossPerRow = 'loss' | 'nll' | 'prediction';
 /** Options of {@link CrossEntropy}. R is the number of rows, C of classes. */
 export interface CrossEntropyOptions
   extends BatchOptions,
-    MeasureOptions<CrossEntropyPerRow>,
+    MeasureOptions,
     ClassOptions,
     RowOptions,
     LogitOptions {
@@ -248,14 +256,21 @@ export interface CrossEntropyOptions
    * drifting (PaLM, arXiv:2204.02311, section 5).
    */
   zLoss?: number | undefined;
+  /**
+   * Names of the arrays that `perRow` of the result holds, one number per row each, 0 for ignored rows. `'loss'`: rowWeight ·
+   * row loss. `'nll'`: −Σ t·ln p with the target before smoothing, without weights. `'lse'`: ln Σ exp z. `'entropy'`: of the
+   * model's distribution, in nats. `'prediction'`: the class with the largest entry, ties to the smallest; −1 for ignored
+   * rows.
+   */
+  perRow?: readonly CrossEntropyPerRow[] | undefined;
 }
 
 /** Options of {@link BceWithLogits}. R is the number of rows, C of classes. */
-export interface BceWithLogitsOptions
-  extends BatchOptions,
-    MeasureOptions<BceWithLogitsPerRow>,
-    LogitOptions {
-  /** Label smoothing, 0 by default: see {@link BceLabelSmoothing}. */
+export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, LogitOptions {
+  /**
+   * Label smoothing: each target t in [0, 1] becomes (1 − ε)·t + ε·toward. A number is ε, in [0, 1] and 0 by default, toward ½,
+   * as in Keras and TensorFlow.js. `{ epsilon, toward }` says both; 1/C is timm's toward.
+   */
   labelSmoothing?: BceLabelSmoothing | undefined;
   /**
    * Finite and ≥ 0: a weight for each class (length C), or for each element (R·C numbers row after row, or laid out as the
@@ -264,7 +279,10 @@ export interface BceWithLogitsOptions
   weight?: Float32Array | undefined;
   /** Length C, finite and ≥ 0: multiplies the positive term of each class's loss, as PyTorch's `pos_weight`. */
   posWeight?: Float32Array | undefined;
-  /** Targets that mark a row as ignored, −100 by default, where targets are classes: see {@link ClassOptions}. */
+  /**
+   * Where targets are classes, those that mark a row as ignored: its loss and gradient are 0, whatever its logits hold, and
+   * it does not count in the mean. An integer or several, inside [0, C) or not; −100 by default.
+   */
   ignoreIndex?: number | readonly number[] | undefined;
   /**
    * What is 0 here is ignored: rows (length R), or elements (R·C numbers row after row, or laid out as the logits). Of
@@ -277,12 +295,16 @@ export interface BceWithLogitsOptions
    * elements that take part. `'all'`: R·C. A number > 0: that.
    */
   normalizer?: ElementNormalizer | undefined;
+  /**
+   * Names of the arrays that `perRow` of the result holds, one number per row each, sums over the row's elements that take
+   * part, 0 for ignored rows. `'loss'`: rowWeight · loss. `'nll'`: −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) with the target before
+   * smoothing, without weights. `'entropy'`: of σ(z), in nats.
+   */
+  perRow?: readonly BceWithLogitsPerRow[] | undefined;
 }
 
 /** Options of {@link KlDiv}. R is the number of rows, C of classes. */
-export interface KlDivOptions
-  extends Omit<BatchOptions, 'reduction'>,
-    Omit<MeasureOptions<KlDivPerRow>, 'metrics'> {
+export interface KlDivOptions extends Omit<BatchOptions, 'reduction'> {
   /** Whether the targets are logarithms of probabilities, too; false by default. */
   logTarget?: boolean | undefined;
   /** Length C, finite and ≥ 0: a weight for each class's term. */
@@ -300,14 +322,22 @@ export interface KlDivOptions
    * rows. `'weight'`: Σ of rowWeight · weight over those elements. `'all'`: R·C. A number > 0: that.
    */
   normalizer?: ElementNormalizer | undefined;
+  /**
+   * Names of the arrays that `perRow` of the result holds, one number per row each. `'loss'`: rowWeight · loss, summed over
+   * the row; 0 for ignored rows.
+   */
+  perRow?: readonly KlDivPerRow[] | undefined;
 }
 
 /** Options of {@link NllLoss}. R is the number of rows, C of classes. */
-export interface NllLossOptions
-  extends BatchOptions,
-    MeasureOptions<NllLossPerRow>,
-    ClassOptions,
-    RowOptions {}
+export interface NllLossOptions extends BatchOptions, MeasureOptions, ClassOptions, RowOptions {
+  /**
+   * Names of the arrays that `perRow` of the result holds, one number per row each, 0 for ignored rows. `'loss'`: rowWeight ·
+   * row loss. `'nll'`: −Σ t·ln p with the target before smoothing, without weights. `'prediction'`: the class with the
+   * largest entry, ties to the smallest; −1 for ignored rows.
+   */
+  perRow?: readonly NllLossPerRow[] | undefined;
+}
 
 /** Options of {@link SmoothLabels}, which without `labelSmoothing` makes one-hot rows. R is the number of rows, C of classes. */
 export interface SmoothLabelsOptions extends ClassOptions {
@@ -420,14 +450,12 @@ type LossOf<L extends Logits, R> = [R] extends ['none']
 // A new array, or the very one that was given.
 type GradientOf<L extends Logits, G> = [ArrayOf<L>] extends [G]
   ? ArrayOf<L>
-  : (true extends G ? NewArrayOf<L> : never) | Extract<G, ArrayOf<L>>;
+  : (true extends G ? NewArrayOf<L> : never) | Exclude<G, boolean | undefined>;
 
-type PerRowOf<L extends Logits, P> = P extends readonly (keyof PerRow)[]
-  ? Simplify<
-      number extends P['length']
-        ? Partial<Pick<PerRow<FloatsOf<L>>, P[number]>>
-        : Pick<PerRow<FloatsOf<L>>, P[number]>
-    >
+type PerRowOf<L extends Logits, P> = P extends readonly unknown[]
+  ? number extends P['length']
+    ? Simplify<Partial<Pick<PerRow<FloatsOf<L>>, Extract<P[number], keyof PerRow>>>>
+    : Simplify<Pick<PerRow<FloatsOf<L>>, Extract<P[number], keyof PerRow>>>
   : never;
 
 interface PerRows<T> {
@@ -446,22 +474,22 @@ type Result<L extends Logits, O, Known, T> = O extends unknown
     >
   : never;
 
-/** What a Uint16Array of logits needs. */
+/** What options for a Uint16Array of logits must hold. */
 export interface DtypeNeeded {
+  /** Which half floats the bits are: IEEE 754 half precision, or the upper halves of float32 numbers. */
   dtype: 'float16' | 'bfloat16';
 }
 
-// Options O where they fit logits of type L: inference takes O from here, and finds all of it. Where they do not, or hold one
-// that is not Known, what the compiler shall compare them with instead, for its message to name just that.
-type Fitting<L extends Logits, O, Known> = [GradientOption<O>] extends [boolean | ArrayOf<L> | undefined]
-  ? [L] extends [Uint16Array]
-    ? O extends DtypeNeeded
-      ? Listed<O, Known>
-      : Known & DtypeNeeded
-    : Listed<O, Known>
-  : Omit<Known, 'gradient'> & { gradient?: boolean | ArrayOf<L> | undefined };
-
-type Listed<O, Known> = [Exclude<keyof O, keyof Known>] extends [never] ? O : Known;
+// What options must be for logits of type L: Known, but for what does not fit. Inference takes O from the first branch, whole.
+type Fitting<L extends Logits, O, Known> = [O] extends [never]
+  ? O
+  : [GradientOption<O>] extends [boolean | ArrayOf<L> | undefined]
+    ? [L] extends [Uint16Array]
+      ? O extends DtypeNeeded
+        ? Known
+        : Known & DtypeNeeded
+      : Known
+    : Omit<Known, 'gradient'> & { gradient?: boolean | ArrayOf<L> | undefined };
 
 // Any array may be the right one.
 type GradientOption<O> = O extends { gradient?: infer G }
@@ -498,37 +526,28 @@ type OptionsOf<A extends Mode> = A extends 'promise' ? PromiseOptions : unknown;
  * The signature of `crossEntropy`; the result's type follows from the logits and from `reduction`, `gradient`, `metrics` and
  * `perRow`. What cannot be known when compiling is optional in it.
  */
-export type CrossEntropy<A extends Mode = 'now'> = <
-  L extends Logits,
-  const O extends CrossEntropyOptions & OptionsOf<A>,
->(
+export type CrossEntropy<A extends Mode = 'now'> = <L extends Logits, const O>(
   logits: L,
   targets: Targets,
   options: Fitting<L, O, CrossEntropyOptions & OptionsOf<A>>,
 ) => Answer<A, Result<L, O, CrossEntropyOptions, CrossEntropyMetrics>>;
 
 /** The signature of `bceWithLogits`; the result's type follows as that of {@link CrossEntropy}. */
-export type BceWithLogits<A extends Mode = 'now'> = <
-  L extends Logits,
-  const O extends BceWithLogitsOptions & OptionsOf<A>,
->(
+export type BceWithLogits<A extends Mode = 'now'> = <L extends Logits, const O>(
   logits: L,
   targets: BceTargets,
   options: Fitting<L, O, BceWithLogitsOptions & OptionsOf<A>>,
 ) => Answer<A, Result<L, O, BceWithLogitsOptions, BceWithLogitsMetrics>>;
 
 /** The signature of `klDiv`; the result's type follows as that of {@link CrossEntropy}. */
-export type KlDiv<A extends Mode = 'now'> = <L extends Logits, const O extends KlDivOptions & OptionsOf<A>>(
+export type KlDiv<A extends Mode = 'now'> = <L extends Logits, const O>(
   logProbs: L,
   targets: SoftTargets,
   options: Fitting<L, O, KlDivOptions & OptionsOf<A>>,
 ) => Answer<A, Result<L, O, KlDivOptions, never>>;
 
 /** The signature of `nllLoss`; the result's type follows as that of {@link CrossEntropy}. */
-export type NllLoss<A extends Mode = 'now'> = <
-  L extends Logits,
-  const O extends NllLossOptions & OptionsOf<A>,
->(
+export type NllLoss<A extends Mode = 'now'> = <L extends Logits, const O>(
   logProbs: L,
   targets: IndexArray | MixedTargets,
   options: Fitting<L, O, NllLossOptions & OptionsOf<A>>,
