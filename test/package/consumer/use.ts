@@ -22,6 +22,10 @@ declare const console: { log(text: string): void };
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<A, B>(_: Same<A, B>): void {}
 
+// What the package makes: Float32Array<ArrayBuffer>, or Float32Array where TypeScript is older than 5.7.
+type Floats = ReturnType<typeof Float32Array.of>;
+type Doubles = ReturnType<typeof Float64Array.of>;
+
 const logits = new Float32Array(2 * 4);
 const targets = new Uint8Array([1, 3]);
 
@@ -34,31 +38,41 @@ mean.gradient;
 mean.losses;
 
 const sum = crossEntropy(logits, targets, { classes: 4, reduction: 'sum', gradient: true });
-same<typeof sum.gradient, Float32Array>(true);
+same<typeof sum.gradient, Floats>(true);
 same<keyof typeof sum, 'loss' | 'gradient' | 'numerator' | 'denominator' | 'rows'>(true);
 
 const none = crossEntropy(logits, targets, { classes: 4, reduction: 'none', gradient: new Float32Array(8) });
-same<typeof none.losses, Float32Array>(true);
+same<typeof none.losses, Floats>(true);
+class Tensor extends Float32Array {
+  shape = [2, 4];
+}
+const given = crossEntropy(logits, targets, { classes: 4, gradient: new Tensor(8) });
+same<typeof given.gradient, Tensor>(true);
 same<keyof typeof none, 'losses' | 'gradient' | 'numerator' | 'denominator' | 'rows'>(true);
 // @ts-expect-error reduction 'none' gives no single loss
 none.loss;
 
 const binary = bceWithLogits(new Float64Array(8), new Float32Array(8), { classes: 4, reduction: 'none' });
-same<typeof binary.losses, Float64Array>(true);
+same<typeof binary.losses, Doubles>(true);
 const divergence = klDiv(logits, new Float32Array(8), {
   classes: 4,
   reduction: 'batchmean',
   perRow: ['loss'],
 });
-same<typeof divergence.perRow, { loss: Float32Array }>(true);
+same<typeof divergence.perRow, { loss: Floats }>(true);
 const likelihood = nllLoss(logits, { a: targets, b: targets, lambda: 0.5 }, { classes: 4, perRow: ['nll'] });
-same<typeof likelihood.perRow.nll, Float32Array>(true);
+same<typeof likelihood.perRow.nll, Floats>(true);
 const smoothed = smoothLabels(targets, { classes: 4, labelSmoothing: 0.1 });
-same<typeof smoothed, Float32Array>(true);
+same<typeof smoothed, Floats>(true);
 
 const signal = { aborted: false, addEventListener() {}, removeEventListener() {} };
 export const later = promises.crossEntropy(logits, targets, { classes: 4, gradient: true, signal });
-same<Awaited<typeof later>['gradient'], Float32Array>(true);
+same<Awaited<typeof later>['gradient'], Floats>(true);
+
+const fixed = { classes: 4, reduction: 'none', perRow: ['lse'] } as const satisfies CrossEntropyOptions;
+const exact = crossEntropy(logits, targets, fixed);
+same<keyof typeof exact, 'losses' | 'perRow' | 'numerator' | 'denominator' | 'rows'>(true);
+same<typeof exact.perRow, { lse: Floats }>(true);
 
 const options: CrossEntropyOptions = {
   classes: 4,
