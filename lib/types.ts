@@ -427,11 +427,15 @@ export interface PerRow<A = NewFloat32Array> {
 // A plain object, for an editor to show member by member.
 type Simplify<T> = { [K in keyof T]: T[K] } & NonNullable<unknown>;
 
-// What option K is among options O, which are of type Known: undefined where it is left out.
-type Option<K extends string, O, Known> = K extends keyof O & keyof Known
-  ? unknown extends O[K] // any
-    ? Known[K]
-    : O[K]
+// What option K is among options O, which are of type Known: undefined where it is left out, anything where O is any.
+type Option<K extends string, O, Known> = K extends keyof Known
+  ? K extends keyof O
+    ? unknown extends O[K]
+      ? Known[K]
+      : O[K]
+    : unknown extends O
+      ? Known[K]
+      : undefined
   : undefined;
 
 // Member T of the result for option V that asks for it: there, not there, or perhaps there.
@@ -484,11 +488,13 @@ export interface DtypeNeeded {
 type Fitting<L extends Logits, O, Known> = [O] extends [never]
   ? O
   : [GradientOption<O>] extends [boolean | ArrayOf<L> | undefined]
-    ? [L] extends [Uint16Array]
-      ? O extends DtypeNeeded
-        ? Known
-        : Known & DtypeNeeded
-      : Known
+    ? unknown extends L // any
+      ? Known
+      : [L] extends [Uint16Array]
+        ? O extends DtypeNeeded
+          ? Known
+          : Known & DtypeNeeded
+        : Known
     : Omit<Known, 'gradient'> & { gradient?: boolean | ArrayOf<L> | undefined };
 
 // Any array may be the right one.

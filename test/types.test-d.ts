@@ -195,6 +195,23 @@ exactly<Loss & Partial<Gradient>>()(crossEntropy(x, y, { classes, gradient: flag
 declare const either: { classes: number; reduction: 'none' } | { classes: number; gradient: true };
 exactly<Losses | (Loss & Gradient)>()(crossEntropy(x, y, either));
 
+exactly<Loss & { gradient: Floats | Doubles | Uint16Array<ArrayBuffer> }>()(
+  crossEntropy(any, any, { classes, gradient: true }),
+);
+declare const mayBeGiven: Float32Array | undefined;
+exactly<Loss & { gradient?: Float32Array }>()(crossEntropy(x, y, { classes, gradient: mayBeGiven }));
+
+// As a type, a parameter or a callback.
+declare const returned: ReturnType<typeof crossEntropy>;
+exactly<number | undefined>()(returned.loss);
+declare const taken: Parameters<typeof crossEntropy>[2];
+exactly<CrossEntropyOptions>()(taken);
+export const callback: (
+  scores: Float32Array,
+  labels: Int32Array,
+  more: { classes: number; reduction: 'sum'; gradient: true },
+) => { loss: number; gradient: Float32Array<ArrayBuffer> } = crossEntropy;
+
 // In a function that leaves the type of its options to its callers.
 export function wrap<O extends CrossEntropyOptions>(more: O) {
   return crossEntropy(x, y, more);
