@@ -6,14 +6,13 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } fr
 import path from 'node:path';
 import commonjs from '@rollup/plugin-commonjs';
 import nodeResolve from '@rollup/plugin-node-resolve';
-import ncc from '@vercel/ncc';
 import { nodeFileTrace } from '@vercel/nft';
 import { build } from 'esbuild';
 import { rollup } from 'rollup';
 import { beforeAll, describe, expect, test } from 'vitest';
 import webpack from 'webpack';
 import { copyOfProject, installed, native, runBare, use } from './support/installed.js';
-import { node } from './support/run.js';
+import { node, tool } from './support/run.js';
 
 const digest = use.stdout.trim().replace(`${native} `, '');
 const ENTRIES = ['use.cjs', 'bundle.mjs'];
@@ -87,16 +86,15 @@ function rollupTo(format: 'cjs' | 'es'): Bundler {
   };
 }
 
-const nccBundler: Bundler = {
+const ncc: Bundler = {
   name: 'ncc',
   async bundle(entry, to) {
-    const { code, assets } = await ncc(path.join(project, entry), { quiet: true, cache: false });
-    const files = { [entry]: { source: code }, ...assets };
-    for (const [name, { source }] of Object.entries(files)) {
-      mkdirSync(path.dirname(path.join(to, name)), { recursive: true });
-      writeFileSync(path.join(to, name), source);
-    }
-    return path.join(to, entry);
+    const { status, stdout, stderr } = tool(
+      '@vercel/ncc/dist/ncc/cli.js',
+      ...['build', path.join(project, entry), '--out', to, '--no-cache'],
+    );
+    expect(status, stdout + stderr).toBe(0);
+    return path.join(to, `index${path.extname(entry)}`);
   },
 };
 
@@ -122,7 +120,7 @@ const bundlers = [
   rollupTo('cjs'),
   rollupTo('es'),
 ];
-const tracers = [nccBundler, nft];
+const tracers = [ncc, nft];
 const cases = (of: Bundler[]) => of.flatMap(({ name }) => ENTRIES.map((entry) => [name, entry] as const));
 const made = new Map<string, string>();
 const prebuilds = path.join(project, 'prebuilds');
