@@ -1,0 +1,101 @@
+// The promise: charts say what they show. Every tick has its label, no text covers another, a line or the edge, no mark
+// touches the frame, and the report's page and pictures are what its figures make.
+
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Chart, cross, inside, overlap, read, runsThrough, type Scene } from './support/chart.js';
+import { root } from './support/root.js';
+
+const load = (file: string) => import(pathToFileURL(path.join(root, file)).href);
+const report = path.join(root, 'bench/report');
+const results = JSON.parse(readFileSync(path.join(report, 'results.json'), 'utf8'));
+
+const WIDTH = 840; // of a README's column: wider pictures are made smaller, and their text with them
+
+/** What holds of every chart. */
+function expectLegible({ frame, panels, texts, marks, axes }: Chart): void {
+  expect(frame.right - frame.left).toBeLessThanOrEqual(WIDTH);
+  expect(panels.length).toBeGreaterThan(0);
+
+  const labels = axes.filter(({ ticks }) => ticks > 0);
+  expect(labels.length).toBeGreaterThan(0);
+  for (const { ticks, labels: written } of labels) expect(written).toHaveLength(ticks);
+
+  for (const [i, text] of texts.entries()) {
+    expect(text.fontSize, text.text).toBeGreaterThanOrEqual(12);
+    expect(contrast(text.color), text.text).toBeGreaterThanOrEqual(4.5);
+    expect(inside(text, frame), `${text.text} is cut off`).toBe(true);
+    for (const other of texts.slice(i + 1)) {
+      expect(overlap(text, other), `${text.text} covers ${other.text}`).toBe(false);
+    }
+  }
+
+  const leaders = marks.filter(({ name }) => name.startsWith('leader'));
+  for (const [i, leader] of leaders.entries()) {
+    for (const other of leaders.slice(i + 1)) expect(cross(leader.path, other.path)).toBe(false);
+  }
+  const drawn = marks.filter(({ name }) => !/^(leader|compare)/.test(name));
+  expect(drawn.some(({ type }) => type === 'symbol')).toBe(true);
+  for (const mark of drawn) {
+    expect(inside(mark, panels[mark.panel], 2), `${mark.type} ${mark.name} touches the frame`).toBe(true);
+  }
+  const words = texts.filter(({ role }) => role === 'data');
+  for (const word of words) {
+    for (const line of drawn.filter(({ type }) => type === 'line')) {
+      expect(runsThrough(line.path, word), `a line runs through ${word.text}`).toBe(false);
+    }
+    for (const symbol of drawn.filter(({ type }) => type === 'symbol')) {
+      expect(overlap(word, symbol), `a point is under ${word.text}`).toBe(false);
+    }
+  }
+}
+
+/** Against white, as the Web Content Accessibility Guidelines define it. */
+function contrast(color: string): number {
+  const [, hex] = /^#([0-9a-f]+)$/.exec(color) ?? expect.fail(`${color} is no colour`);
+  const digits = hex.length === 3 ? hex.replaceAll(/./g, '$&$&') : hex;
+  const [r, g, b] = [0, 2, 4].map((at) => {
+    const value = Number.parseInt(digits.slice(at, at + 2), 16) / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+  return 1.05 / (0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05);
+}
+
+describe('the report', () => {
+  const charts = new Map<string, Chart>();
+  beforeAll(async () => {
+    const { pageOf } = await load('bench/report.mjs');
+    await pageOf(results, false, (name: string, view: Scene) => charts.set(name, read(view)));
+  });
+
+  it.each(['time-by-classes', 'time-by-rows', 'bandwidth', 'growth', 'threads', 'accuracy'])(
+    '%s is legible',
+    (name) => expectLegible(charts.get(name) ?? expect.fail('not drawn')),
+  );
+
+  it('is what bench:report makes of results.json, byte for byte', () => {
+    const directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-report-'));
+    try {
+      for (const file of ['results.json', 'instructions.md']) {
+        copyFileSync(path.join(report, file), path.join(directory, file));
+      }
+      const args = [path.join(root, 'bench/report.mjs'), '--json', path.join(directory, 'results.json')];
+      const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      expect(stderr).toBe('');
+      expect(status).toBe(0);
+      expect(readdirSync(directory)).toEqual(readdirSync(report));
+      for (const file of readdirSync(report)) {
+        const [made, committed] = [directory, report].map((from) =>
+          readFileSync(path.join(from, file), 'utf8'),
+        );
+        expect(made === committed, `${file} is as npm run bench:report makes it`).toBe(true);
+      }
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+});
