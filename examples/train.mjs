@@ -35,7 +35,7 @@ function train(name, { classes, training }, options, { labelSmoothing, crossEntr
   const order = training.positions.slice();
   const targets = new Uint16Array(batch);
   const logits = new Float32Array(batch * classes);
-  const progress = trainingProgress(name, steps, batch);
+  const progress = trainingProgress(name, steps, batch, labelSmoothing > 0 ? 'smoothed loss' : 'loss');
   let next = order.length;
   let lossTime = 0;
   let trainingTime = 0;
@@ -87,6 +87,8 @@ async function main(options) {
   console.log(`tokens   ${count(training.tokens.length)} to train on, of ${count(classes)} kinds`);
   const slower = `: ${chosen.reason ?? 'as asked for'}; the loss takes longer, and is the same`;
   console.log(`backend  ${chosen.name}${chosen.name === 'js' ? slower : ''}`);
+  const again = chosen.name === 'js' ? '' : `, and with ε = ${epsilon} again on the js backend`;
+  console.log(`runs     with label smoothing ε = 0 (none) and ε = ${epsilon}${again}`);
 
   // The same model twice: trained on the labels as they are, and on smoothed ones.
   const runs = [0, epsilon].map((labelSmoothing) => {
@@ -115,8 +117,9 @@ async function main(options) {
     trained.map(({ model, ...run }) => ({ ...run, fingerprint: fingerprint(model) })),
     steps * batch * classes,
   );
-  writeFileSync(out, await drawChart(runs));
-  console.log(`${out} holds the loss curves and the reliability diagram.`);
+  const chart = await drawChart(runs);
+  writeFileSync(out, await chart.toSVG());
+  console.log(`${out} holds the curves of loss and perplexity, and the reliability diagram.`);
   compareBits(trained);
 }
 

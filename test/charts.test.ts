@@ -70,7 +70,7 @@ describe('the report', () => {
   beforeAll(async () => {
     const { pageOf } = await load('bench/report.mjs');
     await pageOf(results, false, (name: string, view: Scene) => charts.set(name, read(view)));
-  });
+  }, 300_000);
 
   it.each(['time-by-classes', 'time-by-rows', 'bandwidth', 'growth', 'threads', 'accuracy'])(
     '%s is legible',
@@ -97,5 +97,77 @@ describe('the report', () => {
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }
+  });
+});
+
+describe('train.svg', () => {
+  /** All that a run can come to: losses at both ends, bins at all corners, one of them just large enough. */
+  const runs = (steps: number, scale = 1) =>
+    [0, 0.1].map((epsilon) => ({
+      epsilon,
+      curve: Array.from({ length: 10 }, (_, i) => ({
+        step: ((i + 1) * steps) / 10,
+        training: scale * (5 - 0.3 * i + epsilon),
+        heldOut: scale * (5.2 - 0.1 * i - epsilon),
+      })),
+      result: {
+        perplexity: Math.exp(4.3 - epsilon),
+        calibrationError: 0.0463 - epsilon / 4,
+        bins: [
+          { tokens: 20, confidence: 0.01, accuracy: 0 },
+          { tokens: 900, confidence: 0.1, accuracy: 0.12 },
+          { tokens: 100, confidence: 0.5, accuracy: 0.6 },
+          { tokens: 19, confidence: 0.7, accuracy: 0.5 },
+          { tokens: 1, confidence: 0.9, accuracy: 0 },
+          { tokens: 60, confidence: 0.995, accuracy: 1 },
+        ],
+      },
+    }));
+  const chartOf = async (from: ReturnType<typeof runs>) =>
+    read(await (await load('examples/train/chart.mjs')).drawChart(from));
+  const saysOf = ({ texts }: Chart) => texts.map(({ text }) => text).join('\n');
+
+  it.each([
+    ['as long as by default', 1500, 1],
+    ['of ten steps', 10, 1],
+    ['of a million', 1_000_000, 1],
+    ['that hardly changes', 1500, 1e-3],
+    ['that goes wrong', 1500, 40],
+  ])('is legible for a training %s', async (_, steps, scale) => {
+    expectLegible(await chartOf(runs(steps, scale)));
+  });
+
+  it('draws the bins of 20 tokens and more, with intervals, and counts the others', async () => {
+    const chart = await chartOf(runs(1500));
+    const bins = chart.marks.filter(({ type, panel }) => type === 'symbol' && panel === 1);
+    expect(bins).toHaveLength(2 * 4);
+    const bars = chart.marks.filter(({ type, panel }) => type === 'rule' && panel === 1);
+    expect(bars).toHaveLength(2 * 4);
+    // 60 of 60: at least 94 % (Wilson).
+    const [panel] = chart.panels.slice(1);
+    const heights = bars.map(({ top, bottom }) => (bottom - top) / (panel.bottom - panel.top));
+    expect(Math.min(...heights)).toBeGreaterThan(0.03);
+    expect(saysOf(chart)).toContain('Not drawn: bins of fewer than 20 (40 in all).');
+  });
+
+  it('draws an empty diagram where no bin is large enough', async () => {
+    const few = runs(1500).map((run) => ({
+      ...run,
+      result: { ...run.result, bins: [{ tokens: 3, confidence: 0.5, accuracy: 0.3 }] },
+    }));
+    const chart = await chartOf(few);
+    expectLegible(chart);
+    expect(chart.marks.filter(({ type, panel }) => type === 'symbol' && panel === 1)).toHaveLength(0);
+  });
+
+  it('tells the perplexity: on an axis, and what it came to', async () => {
+    const chart = await chartOf(runs(1500));
+    expect(saysOf(chart)).toContain('Held-out perplexity 73.7 (ε = 0), 66.7 (ε = 0.1).');
+    const [loss, perplexity] = chart.axes
+      .filter(({ ticks }) => ticks > 0)
+      .map(({ labels }) => labels.map((label) => Number(label.replace(',', ''))))
+      .filter((labels) => labels[0] !== 0);
+    expect(loss.length).toBe(perplexity.length);
+    for (const [i, nats] of loss.entries()) expect(perplexity[i] / Math.exp(nats)).toBeCloseTo(1, 2);
   });
 });

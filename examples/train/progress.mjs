@@ -7,22 +7,23 @@ import { count } from './tables.mjs';
  * @param {string} name
  * @param {number} steps
  * @param {number} tokensPerStep
+ * @param {string} what is shown of the loss: a smoothed one is larger, and not to be compared with one that is not
  */
-export function trainingProgress(name, steps, tokensPerStep) {
+export function trainingProgress(name, steps, tokensPerStep, what) {
   const started = performance.now();
   let shownLoss = Number.NaN;
 
   const bar = process.stdout.isTTY
     ? new cliProgress.SingleBar({
         stream: process.stdout,
-        format: '{name} {bar} {value}/{total} · loss {loss} · {speed} tokens/s · {left} left',
+        format: '{name} {bar} {value}/{total} · {what} {loss} · {speed} tokens/s · {left} left',
         barsize: 14,
         barCompleteChar: '█',
         barIncompleteChar: '░',
         gracefulExit: false, // its signal handler would wait for the end of the training loop
       })
     : undefined;
-  bar?.start(steps, 0, { name: name.padEnd(11), loss: '–', speed: '–', left: '–' });
+  bar?.start(steps, 0, { name: name.padEnd(11), what, loss: '–', speed: '–', left: '–' });
 
   return {
     /**
@@ -42,7 +43,7 @@ export function trainingProgress(name, steps, tokensPerStep) {
         bar.update(step, shown);
       } else if (Math.floor((10 * step) / steps) > Math.floor((10 * (step - 1)) / steps)) {
         console.log(
-          `${name}: step ${step}/${steps}, loss ${shown.loss}, ${shown.speed} tokens/s, ${shown.left} left`,
+          `${name}: step ${step}/${steps}, ${what} ${shown.loss}, ${shown.speed} tokens/s, ${shown.left} left`,
         );
       }
     },

@@ -18,14 +18,18 @@ const time = (/** @type {number} */ ms) =>
 export function printResults(runs, tokens) {
   const table = new Table({
     ...PLAIN,
-    head: [`held-out text, ${count(tokens)} tokens`, ...runs.map(({ epsilon }) => `ε = ${epsilon}`)],
+    head: [
+      `held-out text, ${count(tokens)} tokens, trained with`,
+      ...runs.map(({ epsilon }) => `ε = ${epsilon}`),
+    ],
     colAligns: ['left', ...runs.map(() => /** @type {const} */ ('right'))],
   });
   const row = (
     /** @type {string} */ name,
     /** @type {(result: typeof runs[number]['result']) => string} */ show,
   ) => table.push([name, ...runs.map(({ result }) => show(result))]);
-  row('perplexity', ({ perplexity }) => perplexity.toFixed(1));
+  row('cross entropy (nats per token)', ({ loss }) => loss.toFixed(3));
+  row('perplexity (e to the cross entropy)', ({ perplexity }) => perplexity.toFixed(1));
   row('accuracy', ({ accuracy }) => percent(accuracy));
   row(`calibration error (ECE, ${BINS} bins)`, ({ calibrationError }) => percent(calibrationError));
   console.log(table.toString());
@@ -45,7 +49,7 @@ export function printTimes(title, runs, logits) {
   const row = (/** @type {string} */ name, /** @type {(run: typeof runs[number]) => string} */ show) =>
     table.push([name, ...runs.map(show)]);
   row('time in the loss and its gradient', ({ lossTime }) => time(lossTime));
-  row('per logit', ({ lossTime }) => `${((lossTime * 1e6) / logits).toFixed(2)} ns`);
+  row('the same per logit', ({ lossTime }) => `${((lossTime * 1e6) / logits).toFixed(2)} ns`);
   row('SHA-256 of the trained weights', ({ fingerprint }) => `${fingerprint.slice(0, 12)}…`);
   console.log(table.toString());
 }
