@@ -357,7 +357,9 @@ async function accuracySection({ epsilon, peers, accuracy }, save) {
   return [
     '## Accuracy',
     `Against [plain JavaScript](../plain.mjs) in doubles on the same float32 logits: the largest absolute error of an element of the
-gradient with reduction sum, and the relative error of the loss as the peer returns it (most return a float32, which is 6e-8 by itself).`,
+gradient with reduction sum, and the relative error of the loss as the peer returns it (most return a float32, which is 6e-8 by itself).
+Sums in float32 depend on the data and on the width of vectors: with AVX2, PyTorch's error is about twice that with AVX-512. The
+[README's table](../../README.md#accuracy) is of logits of another seed, and has both.`,
     await save('accuracy', title, drawn),
     markdownTable(
       ['', ...shapes.flatMap((shape) => [`${shapeName(shape)}: gradient`, 'loss'])],

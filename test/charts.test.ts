@@ -147,7 +147,7 @@ describe('train.svg', () => {
     const [panel] = chart.panels.slice(1);
     const heights = bars.map(({ top, bottom }) => (bottom - top) / (panel.bottom - panel.top));
     expect(Math.min(...heights)).toBeGreaterThan(0.03);
-    expect(saysOf(chart)).toContain('Not drawn: bins of fewer than 20 (40 in all).');
+    expect(saysOf(chart)).toContain('Not drawn: bins of fewer than 20 tokens (40 in all).');
   });
 
   it('draws an empty diagram where no bin is large enough', async () => {
@@ -169,5 +169,53 @@ describe('train.svg', () => {
       .filter((labels) => labels[0] !== 0);
     expect(loss.length).toBe(perplexity.length);
     for (const [i, nats] of loss.entries()) expect(perplexity[i] / Math.exp(nats)).toBeCloseTo(1, 2);
+  });
+});
+
+describe('the accuracy that README tells', () => {
+  const file = (name: string) => readFileSync(path.join(root, name), 'utf8');
+  const digits = (value: number) => value.toExponential(1);
+  const section = file('README.md').split('### Accuracy')[1].split('\n## ')[0];
+  const { pytorchFloat32Error } = JSON.parse(file('test/vectors/pytorch-cross-entropy.json'));
+
+  interface Recorded {
+    cpuCapability: string;
+    classes: number;
+    labelSmoothing: number;
+    gradientAbsolute: number;
+    lossRelative: number;
+  }
+
+  it('of PyTorch is what generate.py recorded, for both sets of kernels', () => {
+    const table = section
+      .split('\n')
+      .filter((line) => /^\| [0-9]/.test(line))
+      .map((line) =>
+        line
+          .replaceAll(/[*,\s]/g, '')
+          .split('|')
+          .slice(1, -1),
+      );
+    const of = (capability: string, [classes, epsilon]: string[]): Recorded =>
+      pytorchFloat32Error.results.find(
+        (one: Recorded) =>
+          one.cpuCapability === capability &&
+          one.classes === Number(classes) &&
+          one.labelSmoothing === Number(epsilon),
+      );
+    expect(table).toHaveLength(4);
+    for (const row of table) {
+      const [avx2, avx512] = ['AVX2', 'AVX512'].map((capability) => of(capability, row));
+      expect([row[3], row[4]]).toEqual([avx2, avx512].map((one) => digits(one.gradientAbsolute)));
+      expect([row[6], row[7]]).toEqual([avx2, avx512].map((one) => digits(one.lossRelative)));
+    }
+  });
+
+  it('of the chart is named as another experiment, with its figures', () => {
+    const charted = results.accuracy
+      .filter(({ peer }: { peer: string }) => peer === 'torch')
+      .map(({ gradient }: { gradient: number }) => digits(gradient));
+    expect(section).toContain(`it has ${charted.join(' and ')} for PyTorch where the table has`);
+    expect(section).toContain('(bench/report/accuracy.svg)');
   });
 });

@@ -43,7 +43,8 @@ def start(threads):
             prepare(np.zeros((2, 3), np.float32), np.zeros(2, np.int32))[0]()
         except Exception as error:
             raise Missing(f"torch.compile fails: {error}".splitlines()[0]) from error
-    return torch.__version__, prepare
+    # Sums of C terms, and with them its errors, depend on the width of its vectors.
+    return f"{torch.__version__} ({torch.backends.cpu.get_cpu_capability()})", prepare
 
 
 serve(start)

@@ -13,7 +13,7 @@ import { count } from './tables.mjs';
 
 const HELD_OUT = 'held-out text';
 const TRAINING = 'training text';
-const SIZE = 260;
+const SIZE = 255;
 const LARGEST_DOT = 300; // square pixels
 const MARGIN = 0.06; // between data and frame, as a fraction of the axis
 
@@ -186,7 +186,7 @@ function reliabilityDiagram(runs, color) {
       subtitle: [
         `Calibration error ${each(runs, ({ calibrationError }) => `${(100 * calibrationError).toFixed(1)} %`)}.`,
         'Bars: 95 % intervals. Grey: perfect calibration.',
-        `Not drawn: bins of fewer than ${LEAST_TOKENS} (${count(left)} in all).`,
+        `Not drawn: bins of fewer than ${LEAST_TOKENS} tokens (${count(left)} in all).`,
       ],
     },
     width: SIZE,
@@ -208,7 +208,7 @@ function reliabilityDiagram(runs, color) {
         encoding: { x, y, color },
       },
       {
-        mark: { type: 'circle', opacity: 1, stroke: 'white', strokeWidth: 1 },
+        mark: { type: 'circle', opacity: 1, stroke: 'white', strokeWidth: 0.5 },
         encoding: {
           x,
           y,
@@ -224,7 +224,7 @@ function reliabilityDiagram(runs, color) {
               symbolFillColor: COLORS.grey,
               symbolStrokeColor: 'white',
               values: [LEAST_TOKENS, 100, 1000, 10_000, 100_000]
-                .filter((tokens) => tokens <= largest)
+                .filter((tokens) => tokens <= largest && tokens >= largest / 50)
                 .slice(-3),
             },
           },
