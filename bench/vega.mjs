@@ -10,10 +10,10 @@ import * as vegaLite from 'vega-lite';
 export const COLORS = {
   vermilion: '#c24a00',
   blue: '#0072b2',
-  green: '#007a5c',
+  green: '#00583a',
   purple: '#a03d85',
   black: '#222222',
-  grey: '#6b6b6b',
+  grey: '#747474',
 };
 export const GRID = '#e4e4e4';
 export const AXIS = '#888888';

@@ -54,14 +54,19 @@ function expectLegible({ frame, panels, texts, marks, axes }: Chart): void {
   }
 }
 
-/** Against white, as the Web Content Accessibility Guidelines define it. */
-function contrast(color: string): number {
+/** Red, green and blue light of a colour, 0 to 1. */
+function linear(color: string): number[] {
   const [, hex] = /^#([0-9a-f]+)$/.exec(color) ?? expect.fail(`${color} is no colour`);
   const digits = hex.length === 3 ? hex.replaceAll(/./g, '$&$&') : hex;
-  const [r, g, b] = [0, 2, 4].map((at) => {
+  return [0, 2, 4].map((at) => {
     const value = Number.parseInt(digits.slice(at, at + 2), 16) / 255;
     return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
   });
+}
+
+/** Against white, as the Web Content Accessibility Guidelines define it. */
+function contrast(color: string): number {
+  const [r, g, b] = linear(color);
   return 1.05 / (0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05);
 }
 
@@ -217,5 +222,39 @@ describe('the accuracy that README tells', () => {
       .map(({ gradient }: { gradient: number }) => digits(gradient));
     expect(section).toContain(`it has ${charted.join(' and ')} for PyTorch where the table has`);
     expect(section).toContain('(bench/report/accuracy.svg)');
+  });
+});
+
+describe('colours', () => {
+  // What red, green and blue light becomes without one kind of cones: Machado, Oliveira and Fernandes, 2009.
+  // biome-ignore format: matrices
+  const sights: [string, number[][]][] = [
+    ['all cones', [[1, 0, 0], [0, 1, 0], [0, 0, 1]]],
+    ['no long', [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]],
+    ['no middle', [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]],
+    ['no short', [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]]],
+  ];
+  /** CIELAB, where a distance of 2.3 can just be noticed. */
+  const lab = ([r, g, b]: number[]) => {
+    const f = (t: number) => (t > 216 / 24389 ? Math.cbrt(t) : ((24389 / 27) * t + 16) / 116);
+    const x = f((0.4124564 * r + 0.3575761 * g + 0.1804375 * b) / 0.95047);
+    const y = f(0.2126729 * r + 0.7151522 * g + 0.072175 * b);
+    const z = f((0.0193339 * r + 0.119192 * g + 0.9503041 * b) / 1.08883);
+    return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
+  };
+
+  it.each(sights)('stay apart for eyes with %s', async (_, matrix) => {
+    const { COLORS } = await load('bench/vega.mjs');
+    const seen = Object.entries<string>(COLORS).map(([name, color]) => {
+      const light = linear(color);
+      const left = matrix.map((row) => row.reduce((sum, weight, i) => sum + weight * light[i], 0));
+      return { name, lab: lab(left.map((value) => Math.min(1, Math.max(0, value)))) };
+    });
+    for (const [i, a] of seen.entries()) {
+      for (const b of seen.slice(i + 1)) {
+        const distance = Math.hypot(...a.lab.map((value, k) => value - b.lab[k]));
+        expect(distance, `${a.name} and ${b.name}`).toBeGreaterThan(12);
+      }
+    }
   });
 });

@@ -13,7 +13,7 @@ import { count } from './tables.mjs';
 
 const HELD_OUT = 'held-out text';
 const TRAINING = 'training text';
-const SIZE = 255;
+const SIZE = 250;
 const LARGEST_DOT = 300; // square pixels
 const MARGIN = 0.06; // between data and frame, as a fraction of the axis
 
