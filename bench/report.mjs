@@ -231,7 +231,7 @@ async function timeCharts({ peers, timings }, save) {
         subtitle: [
           `Loss and gradient. ${GROWING}`,
           'Bars: what the quartiles of both times allow.',
-          `Hollow, with its figure: more than ${most} threads can give; the text below says what is known.`,
+          `Hollow, with its figure: more than ${most} threads can give; the report says what is known.`,
         ],
         ...{ x: size, y: { title: 'times as fast', label: (value) => `${plain(value)} ×` } },
         ...{ columns: 4, width: 170, height: 150, rules: [1, most], spacing: { row: 46, column: 16 } },

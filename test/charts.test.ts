@@ -14,6 +14,14 @@ const load = (file: string) => import(pathToFileURL(path.join(root, file)).href)
 const report = path.join(root, 'bench/report');
 const results = JSON.parse(readFileSync(path.join(report, 'results.json'), 'utf8'));
 
+interface Timing {
+  peer: string;
+  rows: number;
+  classes: number;
+  threads: number;
+  nsPerCall: { median: number };
+}
+
 const WIDTH = 840; // of a README's column: wider pictures are made smaller, and their text with them
 
 /** What holds of every chart. */
@@ -81,6 +89,28 @@ describe('the report', () => {
     '%s is legible',
     (name) => expectLegible(charts.get(name) ?? expect.fail('not drawn')),
   );
+
+  it('marks every gain that the number of threads does not explain, and has a row on it', () => {
+    const at = ({ peer, rows, classes }: Timing, threads: number) =>
+      results.timings.find(
+        (one: Timing) =>
+          one.peer === peer && one.rows === rows && one.classes === classes && one.threads === threads,
+      );
+    const gains = results.timings
+      .filter((one: Timing) => one.threads === 2 && at(one, 1))
+      .map((two: Timing) => ({ ...two, gain: at(two, 1).nsPerCall.median / two.nsPerCall.median }))
+      .filter(({ gain }: { gain: number }) => gain > 2.2);
+    expect(gains.length).toBeGreaterThan(0);
+    const marked = charts.get('threads')?.texts.filter(({ role }) => role === 'data') ?? [];
+    const page = readFileSync(path.join(report, 'README.md'), 'utf8').split('## Threads')[1];
+    for (const { peer, rows, classes, gain } of gains) {
+      const { name, gradient } = results.peers.find(({ id }: { id: string }) => id === peer);
+      const figure = String(Number(gain.toPrecision(3)));
+      if (gradient) expect(marked.map(({ text }) => text)).toContain(`${figure} ×`);
+      const shape = [rows, classes].map((n) => n.toLocaleString('en')).join(' × ');
+      expect(page).toContain(`| ${shape} | ${name} | ${figure} [`);
+    }
+  });
 
   it('is what bench:report makes of results.json, byte for byte', () => {
     const directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-report-'));
