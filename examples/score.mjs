@@ -1,7 +1,5 @@
 // @ts-check
 // Computes the loss of every row of a file of logits, whatever its size: see README.md.
-import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { readBatches } from './score/batches.mjs';
 import { checkUnchanged, closeInputs, openInputs } from './score/inputs.mjs';
@@ -9,14 +7,12 @@ import { lossesOfBatches } from './score/losses.mjs';
 import { readOptions } from './score/options.mjs';
 import { Output } from './score/output.mjs';
 import { scoringProgress } from './score/progress.mjs';
+import { describeRun } from './score/run.mjs';
 import { printSummary } from './score/summary.mjs';
 import { UserError } from './score/user-error.mjs';
 
 /** @typedef {NonNullable<ReturnType<typeof readOptions>>} Options */
 /** @import { Inputs } from './score/inputs.mjs' */
-
-/** Two versions of the package may differ in the last bits. */
-const { version } = createRequire(import.meta.url)('smoothloss/package.json');
 
 /** @param {Options} options */
 async function main(options) {
@@ -25,7 +21,7 @@ async function main(options) {
     type: inputs.logits.type === 'float64' ? 'float64' : 'float32',
     shape: inputs.shape,
     rows: inputs.rows,
-    run: describe(inputs, options),
+    run: describeRun(inputs, options),
   });
   try {
     await output.open(options.restart);
@@ -79,25 +75,6 @@ async function score(inputs, output, options) {
     bytes: (logits.size - logits.offset + targets.size - targets.offset) * share,
     seconds: (performance.now() - started) / 1000,
   });
-}
-
-/**
- * All that the losses follow from: a run may continue another one if this is the same. The size of a batch is
- * not in it, because a row's loss does not depend on the rows beside it.
- * @param {Inputs} inputs
- * @param {Options} options
- */
-function describe({ logits, targets, dtype }, { labelSmoothing, ignoreIndex }) {
-  const file = (/** @type {typeof logits} */ { path, type, shape, size, modified }) =>
-    `${resolve(path)}, ${type} (${shape.join(', ')}), ${size} bytes, modified ${modified}`;
-  return {
-    smoothloss: version,
-    logits: file(logits),
-    targets: file(targets),
-    dtype: dtype ?? logits.type,
-    '--label-smoothing': `${labelSmoothing}`,
-    '--ignore-index': `${ignoreIndex ?? -100}`,
-  };
 }
 
 try {

@@ -4,11 +4,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  copyFileSync,
   existsSync,
+  linkSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -16,6 +20,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -43,7 +48,7 @@ const ARRAYS = {
 
 let directory: string;
 beforeAll(() => {
-  directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-score-'));
+  directory = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'smoothloss-score-')));
 });
 afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
@@ -96,7 +101,12 @@ const program = (args: readonly string[]) => [path.join(root, 'examples', 'score
 function score(...args: string[]): { stdout: string; stderr: string; status: number | null } {
   const all = args.includes('--logits') ? args : [...INPUTS, ...args];
   const out = all.includes('--out') ? all : [...all, '--out', 'losses.npy'];
-  return spawnSync(process.execPath, program(out), { cwd: directory, env, encoding: 'utf8' });
+  return spawnSync(process.execPath, program(out), {
+    cwd: directory,
+    env,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
 }
 
 /** Runs it to its end and returns the losses. */
@@ -309,6 +319,10 @@ describe('errors of one line', () => {
     ['it is too long', header({ shape: `(${R - 1}, ${C})` })],
     ['shape is not a tuple of sizes', header({ shape: `(-1, ${C})` })],
     ['shape is not a tuple of sizes', header({ shape: `(${R * C})` })],
+    ['has 65 axes: the most is 64', header({ shape: `(${R}, ${C}, ${'1, '.repeat(63)})` })],
+    ['has 21001 axes: the most is 64', header({ shape: `(${R},${C},${'1,'.repeat(20_999)})` })],
+    ['has 31001 axes: the most is 64', header({ shape: `(0,${'1,'.repeat(31_000)})` })],
+    ['holds 1628 bytes of data, 0 for the shape', header({ shape: `(${'9007199254740991, '.repeat(30)}0)` })],
     ['it is truncated', header({ shape: '(9007199254740991, 9007199254740991)' })],
     [`logits must have two axes or more`, header({ shape: `(${R * C},)` })],
     ['fortran_order is not True or False', header({ fortran_order: '0' })],
@@ -382,7 +396,7 @@ describe('errors of one line', () => {
     [`--sync-seconds is '-1': must be`, ['--sync-seconds=-1']],
     [`--dtype is 'float8': must be bfloat16 or float16`, ['--dtype', 'float8']],
     ['not bfloat16: --dtype is for logits of type uint16', ['--dtype', 'bfloat16']],
-    ['none.npy cannot be read (ENOENT)', ['--targets', 'none.npy']],
+    ['none.npy cannot be read: no such file or directory (ENOENT)', ['--targets', 'none.npy']],
     ["Unexpected argument 'more'", ['more']],
   ])('%s', async (message, args) => {
     await expectRefused(message, ...args);
@@ -392,13 +406,128 @@ describe('errors of one line', () => {
     ["Unknown option '--label-smothing'", ['--label-smothing', '0.1']],
     ['--out is logits.npy: that is an input', ['--out', 'logits.npy']],
     ['--out is link.npy: that is an input', ['--out', 'link.npy']],
-    ['folder is a folder', ['--out', 'folder']],
-    [`losses.npy.partial cannot be written (ENOENT)`, ['--out', path.join('nowhere', 'losses.npy')]],
-    ['folder ', ['--logits', 'folder', '--targets', 'targets.npy']],
+    [
+      `losses.npy.partial cannot be written: no such file or directory (ENOENT)`,
+      ['--out', path.join('nowhere', 'losses.npy')],
+    ],
+    [
+      'targets.npy/losses.npy cannot be written: not a directory (ENOTDIR)',
+      ['--out', path.join('targets.npy', 'losses.npy')],
+    ],
+    ['folder is a folder: must be a regular file', ['--logits', 'folder', '--targets', 'targets.npy']],
   ])('%s (program)', (message, args) => {
     mkdirSync(inDirectory('folder'));
     if (args.includes('link.npy')) symlinkSync('targets.npy', inDirectory('link.npy'));
     expectError(message, ...args);
+  });
+
+  /** All that is there, and what it is. */
+  const everything = () =>
+    readdirSync(directory).map((name) => {
+      const stats = lstatSync(inDirectory(name));
+      return [name, stats.ino, stats.mode, stats.rdev, stats.isFile() ? readFileSync(inDirectory(name)) : ''];
+    });
+
+  describe('about what must not be written over', () => {
+    const WRITTEN = [
+      'losses.npy',
+      'losses.npy.partial',
+      'losses.npy.partial.json',
+      'losses.npy.partial.json.next',
+    ];
+    const isRefused = (place: (name: string) => string, name: string, what: string) =>
+      `--out is ${place('losses.npy')}` +
+      `${name === 'losses.npy' ? '' : `, for which ${place(name)} is written`}: that is ${what}`;
+
+    /** The check that comes before all writing, or the program. */
+    async function expectKept(name: string, what: string, ...args: string[]): Promise<void> {
+      await expectRefused(isRefused(inDirectory, name, what), ...args);
+    }
+    function expectKeptByProgram(name: string, what: string, ...args: string[]): void {
+      const before = everything();
+      const { stdout, stderr, status } = score(...args);
+      const message = `score: ${isRefused((name) => name, name, what)}\n`;
+      expect({ stdout, stderr, status }).toEqual({ stdout: '', stderr: message, status: 1 });
+      expect(everything()).toEqual(before);
+    }
+
+    const OTHERWISE = ', and must be a regular file or not be there';
+    const KINDS: Record<string, (file: string) => void> = {
+      'a folder': (file) => mkdirSync(file),
+      'a device': (file) => spawnSync('mknod', [file, 'c', '1', '3']),
+      'a named pipe': (file) => spawnSync('mkfifo', [file]),
+      'a symbolic link to other.npy': (file) => symlinkSync('other.npy', file),
+    };
+    const canMake = (kind: string) => {
+      const place = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-kind-'));
+      KINDS[kind](path.join(place, 'a'));
+      const made = readdirSync(place).length === 1;
+      rmSync(place, { recursive: true });
+      return made;
+    };
+    for (const kind of Object.keys(KINDS)) {
+      const made = canMake(kind);
+      it.skipIf(!made)(`${kind}${made ? '' : ', which cannot be made here'}`, async () => {
+        for (const name of WRITTEN) {
+          KINDS[kind](inDirectory(name));
+          await expectKept(name, kind + OTHERWISE);
+          if (name !== WRITTEN[2]) expectKeptByProgram(name, kind + OTHERWISE, '--restart');
+          rmSync(inDirectory(name), { recursive: true });
+        }
+      });
+    }
+
+    it('a symbolic link to a file', () => {
+      writeFileSync(inDirectory('other.npy'), 'other');
+      symlinkSync('other.npy', inDirectory('losses.npy'));
+      expectKeptByProgram('losses.npy', `a symbolic link to other.npy${OTHERWISE}`);
+    });
+
+    it.skipIf(process.platform === 'win32')('a socket', async () => {
+      const server = net.createServer().listen(inDirectory('losses.npy'));
+      await once(server, 'listening');
+      await expectKept('losses.npy', `a socket${OTHERWISE}`);
+      server.close();
+    });
+
+    it.each(WRITTEN)('an input of that name: %s', async (name) => {
+      for (const input of ['logits', 'targets']) {
+        copyFileSync(inDirectory(`${input}.npy`), inDirectory(name));
+        await expectKept(name, 'an input', `--${input}`, inDirectory(name));
+        rmSync(inDirectory(name));
+      }
+    });
+
+    it.each(WRITTEN)('another name of an input: %s', async (name) => {
+      for (const input of ['logits.npy', 'targets.npy']) {
+        for (const link of [symlinkSync, linkSync]) {
+          link(inDirectory(input), inDirectory(name));
+          await expectKept(name, 'an input');
+          rmSync(inDirectory(name));
+        }
+      }
+      symlinkSync('targets.npy', inDirectory(name));
+      expectKeptByProgram(name, 'an input');
+    });
+
+    it('but an older output is replaced, and another name of it left alone', () => {
+      writeFileSync(inDirectory('losses.npy'), 'older');
+      linkSync(inDirectory('losses.npy'), inDirectory('kept.npy'));
+      expectSameBits(losses(), whole(logits, targets).losses);
+      expect(readFileSync(inDirectory('kept.npy'), 'utf8')).toBe('older');
+    });
+  });
+
+  it.skipIf(process.platform === 'win32')('a pipe that nobody writes to', () => {
+    spawnSync('mkfifo', [inDirectory('pipe.npy')]);
+    for (const input of ['--logits', '--targets']) {
+      expectError(
+        'pipe.npy is a named pipe: must be a regular file, which can be read from any place on\n',
+        ...INPUTS,
+        input,
+        'pipe.npy',
+      );
+    }
   });
 
   it('bits of unknown meaning', async () => {
@@ -437,7 +566,7 @@ describe('a run that was cut short', () => {
 
   /** What a run leaves that fails at a bad target: as good as a crash, and can be put right afterwards. */
   const left: Record<string, Buffer> = {};
-  beforeEach(() => {
+  beforeEach(async () => {
     const header = dictionary('<i4', [R]);
     write('logits.npy', dictionary('<f4', [R, C]), logits);
     write('targets.npy', header, targets);
@@ -452,6 +581,15 @@ describe('a run that was cut short', () => {
       write('targets.npy', header, targets);
     }
     for (const [file, bytes] of Object.entries(left)) writeFileSync(file, bytes);
+    // Files that were written again are not the same files: the journal is made one of these.
+    const { openInputs, closeInputs } = await load('inputs.mjs');
+    const { describeRun } = await load('run.mjs');
+    const options = { logits: 'logits.npy', targets: 'targets.npy', out: 'losses.npy' };
+    const inputs = await openInputs(
+      Object.fromEntries(Object.entries(options).map(([name, file]) => [name, inDirectory(file)])),
+    );
+    changeJournal({ run: describeRun(inputs, { labelSmoothing: 0 }) });
+    await closeInputs(inputs);
     expect(readJournal().done).toBeGreaterThan(0);
     expect(readJournal().done).toBeLessThanOrEqual(FAILS_AT);
   });
@@ -546,6 +684,22 @@ describe('a run that was cut short', () => {
     write('targets.npy', dictionary('<i4', [1]), targets.subarray(0, 1));
     expectRefused('was begun with logits ');
   });
+
+  it.each(['logits.npy', 'targets.npy'])(
+    'is not continued if %s changed in place, its times kept',
+    async (name) => {
+      await sleep(20); // the system's clock may tick as seldom as that
+      const file = inDirectory(name);
+      const before = statSync(file);
+      const bytes = readFileSync(file);
+      bytes[bytes.length - 1] ^= 1;
+      writeFileSync(file, bytes);
+      utimesSync(file, 1e9, 1e9);
+      const { ino, size, mtimeMs } = statSync(file);
+      expect({ ino, size, mtimeMs }).toEqual({ ino: before.ino, size: before.size, mtimeMs: before.mtimeMs });
+      expectRefused(`was begun with ${name.replace('.npy', '')} `);
+    },
+  );
 
   it('is not continued with another version of the package', () => {
     changeJournal({ run: { ...(readJournal() as unknown as { run: object }).run, smoothloss: '0.0.1' } });
@@ -694,6 +848,13 @@ describe('the inputs', () => {
     utimesSync(inDirectory('targets.npy'), 1e9, 1e9);
     await expect(checkUnchanged(inputs)).rejects.toThrow('targets.npy was changed while it was read');
     await close(inputs);
+
+    const again = await open();
+    await sleep(20); // the system's clock may tick as seldom as that
+    writeFileSync(inDirectory('targets.npy'), readFileSync(inDirectory('targets.npy')));
+    utimesSync(inDirectory('targets.npy'), 1e9, 1e9);
+    await expect(checkUnchanged(again)).rejects.toThrow('targets.npy was changed while it was read');
+    await close(again);
   });
 });
 

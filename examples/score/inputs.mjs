@@ -1,7 +1,8 @@
 // @ts-check
-import { realpath } from 'node:fs/promises';
+import { checkWritable } from './files.mjs';
 import { openNpy } from './npy.mjs';
-import { UserError } from './user-error.mjs';
+import { filesOf } from './output.mjs';
+import { fileError, UserError } from './user-error.mjs';
 
 /** @import { NpyFile } from './npy.mjs' */
 /** @typedef {Awaited<ReturnType<typeof openInputs>>} Inputs */
@@ -16,31 +17,16 @@ import { UserError } from './user-error.mjs';
  * @param {number[] | undefined} options.ignoreIndex
  */
 export async function openInputs(options) {
-  const logits = await openNpy(options.logits);
+  /** @type {NpyFile[]} */
+  const opened = [];
   try {
-    const targets = await openNpy(options.targets);
-    try {
-      await checkOut(options.out, [logits, targets]);
-      return { logits, targets, ...match(logits, targets, options) };
-    } catch (error) {
-      await targets.handle.close();
-      throw error;
-    }
+    for (const path of [options.logits, options.targets]) opened.push(await openNpy(path));
+    const [logits, targets] = opened;
+    await checkWritable(options.out, filesOf(options.out), opened);
+    return { logits, targets, ...match(logits, targets, options) };
   } catch (error) {
-    await logits.handle.close();
-    throw error;
-  }
-}
-
-/**
- * An input must not be overwritten, by whatever name it goes.
- * @param {string} out
- * @param {NpyFile[]} inputs
- */
-async function checkOut(out, inputs) {
-  const path = await realpath(out).catch(() => out);
-  for (const input of inputs) {
-    if (path === (await realpath(input.path))) throw new UserError(`--out is ${out}: that is an input`);
+    await Promise.all(opened.map(({ handle }) => handle.close()));
+    throw fileError(options.out, 'written', error);
   }
 }
 
@@ -54,9 +40,9 @@ export async function closeInputs({ logits, targets }) {
  * @param {Inputs} inputs
  */
 export async function checkUnchanged({ logits, targets }) {
-  for (const { path, handle, size, modified } of [logits, targets]) {
+  for (const { path, handle, size, modified, changed } of [logits, targets]) {
     const stat = await handle.stat({ bigint: true });
-    if (Number(stat.size) !== size || stat.mtimeNs !== modified) {
+    if (Number(stat.size) !== size || stat.mtimeNs !== modified || stat.ctimeNs !== changed) {
       throw new UserError(`${path} was changed while it was read: --restart scores it anew`);
     }
   }

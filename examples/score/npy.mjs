@@ -1,15 +1,19 @@
 // @ts-check
 // Files in NumPy's .npy format, versions 1.0 to 3.0, as the documentation of numpy.lib.format describes them.
-import { open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
+import { otherKind } from './files.mjs';
 import { parseLiteral } from './literal.mjs';
 import { fileError, UserError } from './user-error.mjs';
 
+/** @import { BigIntStats } from 'node:fs' */
 /** @import { FileHandle } from 'node:fs/promises' */
 /** @typedef {Awaited<ReturnType<typeof openNpy>>} NpyFile */
 
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
 const LARGEST_HEADER = 2 ** 16;
+const MOST_AXES = 64; // NumPy's own limit
 const LONGEST_READ = 2 ** 30; // the system's own limit is just below 2^31
 
 /** The types of numbers that losses are computed from. Half floats are their bits. */
@@ -40,15 +44,17 @@ export async function openNpy(path) {
   let handle;
   try {
     if (endianness() !== 'LE') throw new UserError('is little-endian, and this machine is not');
-    handle = await open(path, 'r');
-    const stat = await handle.stat({ bigint: true });
-    if (!stat.isFile()) throw new UserError('is not a file');
-    const size = Number(stat.size);
+    // A pipe without a writer would hold `open` back for ever.
+    mustBeFile(await stat(path, { bigint: true }));
+    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const stats = mustBeFile(await handle.stat({ bigint: true }));
+    const { dev: device, ino: inode, mtimeNs: modified, ctimeNs: changed } = stats;
+    const size = Number(stats.size);
     const start = Buffer.alloc(Math.min(size, 12 + LARGEST_HEADER));
     await readExactly(handle, start, 0);
     const header = parseHeader(start);
     const { shape, offset, Values } = header;
-    const length = shape.reduce((product, n) => product * n, 1);
+    const length = shape.includes(0) ? 0 : shape.reduce((product, n) => product * n, 1);
     const bytes = length * Values.BYTES_PER_ELEMENT;
     if (size - offset !== bytes) {
       throw new UserError(
@@ -56,11 +62,18 @@ export async function openNpy(path) {
           `it is ${size - offset < bytes ? 'truncated' : 'too long'}`,
       );
     }
-    return { path, handle, size, modified: stat.mtimeNs, length, ...header };
+    return { path, handle, device, inode, size, modified, changed, length, ...header };
   } catch (error) {
     await handle?.close();
     throw readError(path, error);
   }
+}
+
+/** @param {BigIntStats} stats */
+function mustBeFile(stats) {
+  const kind = otherKind(stats);
+  if (kind) throw new UserError(`is ${kind}: must be a regular file, which can be read from any place on`);
+  return stats;
 }
 
 /** @param {Buffer} start the file's first bytes, with the whole header */
@@ -89,6 +102,7 @@ function parseHeader(start) {
   if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && n >= 0)) {
     throw new UserError('has a header whose shape is not a tuple of sizes');
   }
+  if (shape.length > MOST_AXES) throw new UserError(`has ${shape.length} axes: the most is ${MOST_AXES}`);
   const order = fields.get('fortran_order');
   if (typeof order !== 'boolean')
     throw new UserError('has a header whose fortran_order is not True or False');

@@ -21,7 +21,7 @@ ${USAGE}
   -h, --help                  this text
 
 A run that is cut short keeps its losses in <out>.partial, and the same command continues there. One run at a
-time may write an <out>.`;
+time may write an <out>. It may be there already if it is a regular file, no symbolic link, and none of the inputs.`;
 
 const UNITS = /** @type {Record<string, number>} */ ({
   '': 1,

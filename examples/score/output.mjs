@@ -2,6 +2,7 @@
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
+import { unlessAbsent } from './files.mjs';
 import { formatHeader } from './npy.mjs';
 import { fileError, UserError } from './user-error.mjs';
 
@@ -9,7 +10,7 @@ import { fileError, UserError } from './user-error.mjs';
 /** @import { Scored } from './losses.mjs' */
 
 /** @typedef {{ done: number, rows: number, numerator: number, denominator: number, nll: number }} Sums */
-/** @typedef {Record<string, string>} Run what the losses follow from, in words */
+/** @import { Run } from './run.mjs' */
 
 /**
  * The losses on disk. They are written to `<out>.partial`; `<out>.partial.json`, the journal, says what run
@@ -36,8 +37,7 @@ export class Output {
    */
   constructor(path, { type, shape, rows, run }) {
     this.#path = path;
-    this.#partial = `${path}.partial`;
-    this.#journal = `${path}.partial.json`;
+    [, this.#partial, this.#journal] = filesOf(path);
     this.#header = formatHeader(type, shape);
     this.#bytesPerLoss = type === 'float64' ? 8 : 4;
     this.#rows = rows;
@@ -55,10 +55,10 @@ export class Output {
    */
   async open(restart) {
     try {
-      if ((await statOf(this.#path))?.isDirectory()) throw new UserError(`${this.#path} is a folder`);
       const sums = restart ? undefined : await this.#readJournal();
-      const size = (await statOf(this.#partial))?.size;
-      const published = size === undefined && (await statOf(this.#path))?.size === this.#end(this.#rows);
+      const size = (await unlessAbsent(stat(this.#partial)))?.size;
+      const published =
+        size === undefined && (await unlessAbsent(stat(this.#path)))?.size === this.#end(this.#rows);
       if (sums && sums.done === this.#rows && published) {
         this.#sums = sums; // an earlier run came to its end but for removing the journal
       } else if (sums && size !== undefined) {
@@ -165,9 +165,7 @@ export class Output {
    * @returns {Promise<Sums | undefined>}
    */
   async #readJournal() {
-    const text = await readFile(this.#journal, 'utf8').catch((error) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
+    const text = await unlessAbsent(readFile(this.#journal, 'utf8'));
     if (text === undefined) return undefined;
     const { run, done, rows, ...sums } = parseJournal(text) ?? {};
     const fail = () => new UserError(`${this.#journal} is not understood: --restart begins anew`);
@@ -196,17 +194,16 @@ function parseJournal(text) {
 }
 
 /** @param {string} path */
-async function statOf(path) {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** @param {string} path */
 const next = (path) => `${path}.next`;
+
+/**
+ * All that is written for an output: itself, its losses until they are whole, their journal, and the next journal.
+ * @param {string} path
+ */
+export function filesOf(path) {
+  const journal = `${path}.partial.json`;
+  return [path, `${path}.partial`, journal, next(journal)];
+}
 
 /**
  * The file holds the old text or the new one, at any moment.

@@ -10,6 +10,8 @@ export class UserError extends Error {}
  * @param {unknown} error
  */
 export function fileError(path, done, error) {
-  const { code, syscall } = /** @type {NodeJS.ErrnoException} */ (error);
-  return syscall === undefined ? error : new UserError(`${path} cannot be ${done} (${code})`);
+  const { code, syscall, message } = /** @type {NodeJS.ErrnoException} */ (error);
+  if (syscall === undefined) return error;
+  const [, reason] = /^\w+: (.+?),/.exec(message) ?? [];
+  return new UserError(`${path} cannot be ${done}${reason ? `: ${reason}` : ''} (${code})`);
 }
