@@ -8,7 +8,7 @@ import { readOptions } from './score/options.mjs';
 import { Output } from './score/output.mjs';
 import { scoringProgress } from './score/progress.mjs';
 import { describeRun } from './score/run.mjs';
-import { printSummary } from './score/summary.mjs';
+import { printJson, printSummary } from './score/summary.mjs';
 import { UserError } from './score/user-error.mjs';
 
 /** @typedef {NonNullable<ReturnType<typeof readOptions>>} Options */
@@ -37,7 +37,7 @@ async function main(options) {
  * @param {Options} options
  */
 async function score(inputs, output, options) {
-  const { logits, targets, rows, classes, dtype } = inputs;
+  const { logits, targets, weight, rows, classes, dtype } = inputs;
   const start = output.sums.done;
   if (start > 0) console.error(`${start} of ${rows} losses are there already: continuing after them`);
 
@@ -50,7 +50,7 @@ async function score(inputs, output, options) {
     if (start < rows) {
       await pipeline(
         readBatches(inputs, { batchBytes: options.batchBytes, start }),
-        lossesOfBatches({ ...options, path: targets.path, classes, dtype, signal: stop.signal }),
+        lossesOfBatches({ ...options, targets, classes, dtype, weight, signal: stop.signal }),
         output.writable({
           syncSeconds: options.syncSeconds,
           onWritten: ({ done, numerator, denominator }) =>
@@ -70,7 +70,9 @@ async function score(inputs, output, options) {
   await output.publish();
 
   const share = rows === 0 ? 0 : (rows - start) / rows;
-  printSummary(output.sums, {
+  const print = options.json ? printJson : printSummary;
+  print(output.sums, {
+    shape: inputs.shape,
     rows: rows - start,
     bytes: (logits.size - logits.offset + targets.size - targets.offset) * share,
     seconds: (performance.now() - started) / 1000,

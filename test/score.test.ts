@@ -150,7 +150,12 @@ function writeInputs(
 const whole = (
   values: Logits,
   targetData: IndexArray | SoftTargets,
-  options: { labelSmoothing?: number; ignoreIndex?: number[]; dtype?: 'float16' | 'bfloat16' } = {},
+  options: {
+    labelSmoothing?: number;
+    ignoreIndex?: number[];
+    dtype?: 'float16' | 'bfloat16';
+    weight?: Float32Array;
+  } = {},
 ) => crossEntropy(values as Float32Array, targetData, { classes: C, reduction: 'none', ...options });
 
 describe('the losses are those of the whole arrays at once', () => {
@@ -198,6 +203,30 @@ describe('the losses are those of the whole arrays at once', () => {
     expectSameBits(losses(...args), whole(logits, targets, { ignoreIndex: [2, -100, 5] }).losses);
   });
 
+  it.each([
+    ['<f4', [C]],
+    ['<f8', [C, 1]],
+    ['<i8', [1, C]],
+    ['|u1', [C]],
+  ] as const)('class weights %s (%j)', (descr, shape) => {
+    const values = Array.from({ length: C }, (_, k) =>
+      descr.includes('f') ? ((k * 5) % C) / 3 : (k * 5) % C,
+    );
+    const Weights = ARRAYS[descr] as Float64ArrayConstructor;
+    const data = Weights.from((descr === '<i8' ? values.map(BigInt) : values) as number[]);
+    writeNpy('w.npy', dictionary(descr, shape), data);
+    const weight = Float32Array.from(values);
+    writeInputs('<f4', logits, '<i4', targets);
+    const args = ['--weight', 'w.npy', '--label-smoothing', '0.1', '--batch-bytes', '250'];
+    expectSameBits(losses(...args), whole(logits, targets, { weight, labelSmoothing: 0.1 }).losses);
+    const soft = normals(R * C, 3, 1).map((x) => Math.abs(x) / C);
+    writeInputs('<f8', Float64Array.from(logits), '<f4', soft, [R, C]);
+    expectSameBits(
+      losses(...args),
+      whole(Float64Array.from(logits), soft, { weight, labelSmoothing: 0.1 }).losses,
+    );
+  });
+
   it('with axes in front, which the losses have too', () => {
     const expected = whole(logits.subarray(0, 24 * C), targets.subarray(0, 24)).losses;
     writeNpy('logits.npy', dictionary('<f4', [2, 3, 4, C]), logits.subarray(0, 24 * C));
@@ -229,6 +258,95 @@ describe('the summary', () => {
     const plain = whole(logits, targets);
     const perplexity = Number(/perplexity +(\S+)/.exec(stdout)?.[1]);
     expect(perplexity / Math.exp(plain.numerator / plain.denominator)).toBeCloseTo(1, 5);
+  });
+
+  /** Of the rows that take part, in double precision. */
+  function byHand(): { accuracy: number; correct: number; entropy: number } {
+    const each = Array.from(targets, (target, row) => {
+      const x = Array.from(logits.subarray(row * C, (row + 1) * C));
+      const sum = x.reduce((total, z) => total + Math.exp(z), 0);
+      const entropy = x.reduce((total, z) => total - (Math.exp(z) / sum) * (z - Math.log(sum)), 0);
+      return { takesPart: target !== -100, right: x.indexOf(Math.max(...x)) === target, entropy };
+    }).filter(({ takesPart }) => takesPart);
+    const correct = each.filter(({ right }) => right).length;
+    const entropy = each.reduce((total, row) => total + row.entropy, 0) / each.length;
+    return { accuracy: correct / each.length, correct, entropy };
+  }
+
+  it.each(['1', '300', '4MiB'])('has accuracy and entropy, in batches of %s', (size) => {
+    writeInputs('<f4', logits, '<i4', targets);
+    writeNpy('w.npy', dictionary('<f4', [C]), new Float32Array(C).fill(0.5));
+    const { accuracy, correct, entropy } = byHand();
+    expect(correct).toBeGreaterThan(0);
+    const { stdout } = score('--label-smoothing', '0.1', '--weight', 'w.npy', '--batch-bytes', size);
+    const rows = targets.filter((target) => target !== -100).length;
+    expect(stdout).toContain(`accuracy    ${Number(accuracy.toPrecision(7))} (${correct} of ${rows})\n`);
+    expect(Number(/entropy +(\S+) nats/.exec(stdout)?.[1]) / entropy).toBeCloseTo(1, 5);
+    expect(stdout).not.toMatch(/NaN|infinite/);
+  });
+
+  it('has the same as JSON', () => {
+    writeInputs('<f4', logits, '<i4', targets);
+    writeNpy(
+      'w.npy',
+      dictionary('<f4', [C]),
+      Float32Array.from({ length: C }, (_, k) => k / 4),
+    );
+    const { stdout, status } = score('--json', '--weight', 'w.npy');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^.*\n$/);
+    const weight = Float32Array.from({ length: C }, (_, k) => k / 4);
+    const { rows, numerator, denominator } = whole(logits, targets, { weight });
+    const plain = whole(logits, targets);
+    const { accuracy, correct, entropy } = byHand();
+    const none = { count: 0, first: [] };
+    const number = expect.any(Number);
+    expect(JSON.parse(stdout)).toEqual({
+      ...{ rows: R, ignored: R - rows, loss: numerator / denominator, numerator, denominator },
+      perplexity: expect.closeTo(Math.exp(plain.numerator / plain.denominator), 4),
+      ...{ accuracy, correct, entropy: expect.closeTo(entropy, 6), nan: none, infinite: none },
+      ...{ resumedAfter: 0, seconds: number, rowsPerSecond: number, bytesPerSecond: number, memory: number },
+    });
+  });
+
+  it.each(['1', '300', '4MiB'])('names the rows whose loss is not finite, in batches of %s', (size) => {
+    const [n, m] = [4, 6];
+    const bad = logits.slice(0, n * m * C);
+    const zeros = new Int32Array(n * m);
+    zeros[1] = -100; // takes no part, so its logits do not matter
+    for (const row of [1, 2, 5, 7, 13, 14, 23]) bad[row * C + 3] = row % 2 ? Number.NaN : Infinity;
+    bad.fill(-Infinity, 20 * C, 21 * C);
+    bad[9 * C] = -Infinity;
+    writeNpy('logits.npy', dictionary('<f4', [n, m, C]), bad);
+    writeNpy('targets.npy', dictionary('<i4', [n, m]), zeros);
+    const names = '[0, 2], [0, 5], [1, 1], [2, 1], [2, 2]';
+    const { stdout } = score('--batch-bytes', size);
+    expect(stdout).toContain(`NaN loss    7 rows, first ${names}: NaN or +Infinity among the logits`);
+    expect(stdout).toContain('infinite    1 row, [1, 3]: a logit of -Infinity');
+    expect(
+      Array.from(readNpy('losses.npy').losses.entries()).filter(([, x]) => Number.isNaN(x)),
+    ).toHaveLength(7);
+
+    const json = JSON.parse(score('--json', '--batch-bytes', size).stdout);
+    expect(json.nan).toEqual({
+      count: 7,
+      first: [
+        [0, 2],
+        [0, 5],
+        [1, 1],
+        [2, 1],
+        [2, 2],
+      ],
+    });
+    expect(json.infinite).toEqual({ count: 1, first: [[1, 3]] });
+    expect([json.loss, json.numerator, json.denominator]).toEqual(['NaN', 'NaN', n * m - 1]);
+
+    writeNpy('logits.npy', dictionary('<f4', [n * m, C]), bad);
+    writeNpy('targets.npy', dictionary('<i4', [n * m]), zeros);
+    expect(score('--batch-bytes', size).stdout).toContain(
+      'NaN loss    7 rows, first [2], [5], [7], [13], [14]: ',
+    );
+    expect(JSON.parse(score('--json').stdout).nan.first).toEqual([2, 5, 7, 13, 14]);
   });
 
   it('has infinite losses in its sums', () => {
@@ -386,7 +504,27 @@ describe('errors of one line', () => {
     );
   });
 
+  it('a target out of range: its row is named as the array has it', () => {
+    writeNpy('logits.npy', dictionary('<f4', [5, 7, C]), logits.subarray(0, 35 * C));
+    writeNpy('targets.npy', dictionary('<i4', [5, 7]), targets.slice(0, 35).with(30, C));
+    expectError(`targets.npy: targets[4, 2] is ${C}: must be`, '--batch-bytes', '300');
+  });
+
   it.each([
+    ['<f4', [C - 1], [], `w.npy holds float32 (${C - 1}): weights must be one for each of ${C} classes`],
+    ['<f2', [C], [], `w.npy holds float16 (${C}): weights must be one for each of ${C} classes`],
+    ['<f4', [C], [[3, -1]], 'w.npy: the weight of class 3 is -1: must be finite and ≥ 0'],
+    ['<f4', [C], [[7, Number.NaN]], 'w.npy: the weight of class 7 is NaN: must be finite and ≥ 0'],
+    ['<f8', [C], [[0, 1e39]], 'w.npy: the weight of class 0 is 1e+39: must be finite and ≥ 0'],
+  ] as const)('weights %s (%j) with %j', async (descr, shape, changes, message) => {
+    const weights = new ARRAYS[descr](shape[0]).fill(1);
+    for (const [k, value] of changes) weights[k] = value;
+    writeNpy('w.npy', dictionary(descr, shape), weights);
+    await expectRefused(message, '--weight', inDirectory('w.npy'));
+  });
+
+  it.each([
+    ['--weight is missing', ['--weight', '']],
     ['--logits is missing', ['--logits', '']],
     [`--label-smoothing is '1.5': must be a number from 0 to 1`, ['--label-smoothing', '1.5']],
     [`--label-smoothing is '': must be a number from 0 to 1`, ['--label-smoothing', '']],
@@ -491,7 +629,8 @@ describe('errors of one line', () => {
     });
 
     it.each(WRITTEN)('an input of that name: %s', async (name) => {
-      for (const input of ['logits', 'targets']) {
+      for (const input of ['logits', 'targets', 'weight']) {
+        if (input === 'weight') writeNpy('weight.npy', dictionary('<f4', [C]), new Float32Array(C));
         copyFileSync(inDirectory(`${input}.npy`), inDirectory(name));
         await expectKept(name, 'an input', `--${input}`, inDirectory(name));
         rmSync(inDirectory(name));
@@ -564,6 +703,18 @@ describe('a run that was cut short', () => {
     utimesSync(inDirectory(name), 1e9, 1e9);
   }
 
+  /** Files that were written again are not the same files: makes the journal one of these. */
+  async function adopt(): Promise<void> {
+    const { openInputs, closeInputs } = await load('inputs.mjs');
+    const { describeRun } = await load('run.mjs');
+    const files = { logits: 'logits.npy', targets: 'targets.npy', out: 'losses.npy' };
+    const inputs = await openInputs(
+      Object.fromEntries(Object.entries(files).map(([name, file]) => [name, inDirectory(file)])),
+    );
+    changeJournal({ run: describeRun(inputs, { labelSmoothing: 0 }) });
+    await closeInputs(inputs);
+  }
+
   /** What a run leaves that fails at a bad target: as good as a crash, and can be put right afterwards. */
   const left: Record<string, Buffer> = {};
   beforeEach(async () => {
@@ -581,15 +732,7 @@ describe('a run that was cut short', () => {
       write('targets.npy', header, targets);
     }
     for (const [file, bytes] of Object.entries(left)) writeFileSync(file, bytes);
-    // Files that were written again are not the same files: the journal is made one of these.
-    const { openInputs, closeInputs } = await load('inputs.mjs');
-    const { describeRun } = await load('run.mjs');
-    const options = { logits: 'logits.npy', targets: 'targets.npy', out: 'losses.npy' };
-    const inputs = await openInputs(
-      Object.fromEntries(Object.entries(options).map(([name, file]) => [name, inDirectory(file)])),
-    );
-    changeJournal({ run: describeRun(inputs, { labelSmoothing: 0 }) });
-    await closeInputs(inputs);
+    await adopt();
     expect(readJournal().done).toBeGreaterThan(0);
     expect(readJournal().done).toBeLessThanOrEqual(FAILS_AT);
   });
@@ -613,8 +756,27 @@ describe('a run that was cut short', () => {
     const result = score(...byRows);
     expectDone(result, `${done} of ${R} losses are there already: continuing after them\n`);
     expect(result.stdout).toContain(`resumed     after ${done} rows\n`);
-    const mean = /mean loss.*/;
-    expect(mean.exec(result.stdout)?.[0]).toBe(mean.exec(score(...byRows).stdout)?.[0]);
+    const sums = /^rows.*nats$/ms;
+    expect(result.stdout).toMatch(sums);
+    expect(sums.exec(result.stdout)?.[0]).toBe(sums.exec(score(...byRows).stdout)?.[0]);
+  });
+
+  it('is continued, and names the rows of both runs whose loss is not finite', async () => {
+    const bad = logits.slice();
+    for (const row of [2, 4, 35]) bad[row * C] = Number.NaN;
+    for (const row of [5, 36]) bad[row * C + targets[row]] = -Infinity;
+    write('logits.npy', dictionary('<f4', [R, C]), bad);
+    write('targets.npy', dictionary('<i4', [R]), targets.with(FAILS_AT, C));
+    expect(score(...byRows, '--restart').status).toBe(1);
+    expect(readJournal().done).toBeGreaterThan(5);
+    write('targets.npy', dictionary('<i4', [R]), targets);
+    await adopt();
+    const { stdout, stderr } = score('--json');
+    expect(stderr).toContain('continuing after them');
+    expect(JSON.parse(stdout)).toMatchObject({
+      nan: { count: 3, first: [2, 4, 35] },
+      infinite: { count: 2, first: [5, 36] },
+    });
   });
 
   it('is continued with batches of another size', () => {
@@ -676,6 +838,12 @@ describe('a run that was cut short', () => {
     );
   });
 
+  it('is not continued with weights, or other ones', async () => {
+    write('w.npy', dictionary('<f4', [C]), new Float32Array(C).fill(1));
+    expectRefused('was begun with --weight none, and this is ', '--weight', 'w.npy');
+    expect(score(...byRows, '--weight', 'w.npy', '--restart').status).toBe(0);
+  });
+
   it('is not continued with other inputs', () => {
     utimesSync(inDirectory('targets.npy'), 1e9 + 1, 1e9 + 1);
     expectRefused('was begun with targets ');
@@ -716,13 +884,18 @@ describe('a run that was cut short', () => {
     expectRefused('losses.npy.partial is shorter than its journal says');
   });
 
-  it.each(['', '{', 'null', '[]', '{"run":{},"done":"1","rows":1}', '{"run":{},"rows":1}'])(
-    'is not continued with the journal %j',
-    (text) => {
-      writeFileSync(journal(), text);
-      expectRefused('losses.npy.partial.json is not understood');
-    },
-  );
+  it.each([
+    '',
+    '{',
+    'null',
+    '[]',
+    '{"run":{},"done":"1","rows":1}',
+    '{"run":{},"rows":1}',
+    '{"run":{},"done":1,"rows":1,"numerator":1,"denominator":1,"nll":1}',
+  ])('is not continued with the journal %j', (text) => {
+    writeFileSync(journal(), text);
+    expectRefused('losses.npy.partial.json is not understood');
+  });
 });
 
 describe('a run that is killed', () => {

@@ -1,18 +1,20 @@
 // @ts-check
 import { checkWritable } from './files.mjs';
-import { openNpy } from './npy.mjs';
+import { named, openNpy } from './npy.mjs';
 import { filesOf } from './output.mjs';
 import { fileError, UserError } from './user-error.mjs';
+import { readWeights } from './weights.mjs';
 
 /** @import { NpyFile } from './npy.mjs' */
 /** @typedef {Awaited<ReturnType<typeof openInputs>>} Inputs */
 
 /**
- * Opens logits and targets, and checks that they fit together. The caller closes them.
+ * Opens logits, targets and weights, and checks that they fit together. The caller closes them.
  * @param {object} options
  * @param {string} options.logits
  * @param {string} options.targets
  * @param {string} options.out
+ * @param {string | undefined} [options.weight]
  * @param {'float16' | 'bfloat16' | undefined} options.dtype
  * @param {number[] | undefined} options.ignoreIndex
  */
@@ -20,10 +22,13 @@ export async function openInputs(options) {
   /** @type {NpyFile[]} */
   const opened = [];
   try {
-    for (const path of [options.logits, options.targets]) opened.push(await openNpy(path));
-    const [logits, targets] = opened;
+    const { logits: x, targets: y, weight: w } = options;
+    for (const path of w === undefined ? [x, y] : [x, y, w]) opened.push(await openNpy(path));
+    const [logits, targets, weights] = opened;
     await checkWritable(options.out, filesOf(options.out), opened);
-    return { logits, targets, ...match(logits, targets, options) };
+    const matched = match(logits, targets, options);
+    const weight = weights && (await readWeights(weights, matched.classes));
+    return { files: opened, logits, targets, weights, weight, ...matched };
   } catch (error) {
     await Promise.all(opened.map(({ handle }) => handle.close()));
     throw fileError(options.out, 'written', error);
@@ -31,16 +36,16 @@ export async function openInputs(options) {
 }
 
 /** @param {Inputs} inputs */
-export async function closeInputs({ logits, targets }) {
-  await Promise.all([logits.handle.close(), targets.handle.close()]);
+export async function closeInputs({ files }) {
+  await Promise.all(files.map(({ handle }) => handle.close()));
 }
 
 /**
  * Losses of two files in one would be of no use.
  * @param {Inputs} inputs
  */
-export async function checkUnchanged({ logits, targets }) {
-  for (const { path, handle, size, modified, changed } of [logits, targets]) {
+export async function checkUnchanged({ files }) {
+  for (const { path, handle, size, modified, changed } of files) {
     const stat = await handle.stat({ bigint: true });
     if (Number(stat.size) !== size || stat.mtimeNs !== modified || stat.ctimeNs !== changed) {
       throw new UserError(`${path} was changed while it was read: --restart scores it anew`);
@@ -105,9 +110,6 @@ function dtypeOf(logits, asked) {
       throw new UserError(`${named(logits)}: logits must be floats, or uint16 with --dtype`);
   }
 }
-
-/** @param {NpyFile} file */
-const named = ({ path, type, shape }) => `${path} holds ${type} (${shape.join(', ')})`;
 
 /** @type {(a: readonly number[], b: readonly number[]) => boolean} */
 const same = (a, b) => a.length === b.length && a.every((n, i) => n === b[i]);

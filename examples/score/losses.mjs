@@ -1,9 +1,13 @@
 // @ts-check
 import { Transform } from 'node:stream';
 import { crossEntropy } from 'smoothloss/promises';
+import { inWords } from './indices.mjs';
+import { find, noneFound } from './sums.mjs';
 import { UserError } from './user-error.mjs';
 
 /** @import { Batch } from './batches.mjs' */
+/** @import { NpyFile } from './npy.mjs' */
+/** @import { Found } from './sums.mjs' */
 
 /**
  * @typedef {object} Scored
@@ -11,20 +15,25 @@ import { UserError } from './user-error.mjs';
  * @property {number} rows that took part
  * @property {number} numerator of the mean loss
  * @property {number} denominator
- * @property {number} nll sum of the negative log likelihoods: the losses without smoothing
+ * @property {number} nll sum of the negative log likelihoods: the losses without weights and smoothing
+ * @property {number} correct rows whose target is the model's first choice
+ * @property {number} entropy sum of the entropies of the model's distributions
+ * @property {Found} nan rows whose loss is NaN
+ * @property {Found} infinite rows whose loss is infinite
  */
 
 /**
  * Turns batches into losses, off the event loop.
  * @param {object} options
- * @param {string} options.path of the targets
+ * @param {NpyFile} options.targets
  * @param {number} options.classes
  * @param {'float16' | 'bfloat16' | undefined} options.dtype
  * @param {number} options.labelSmoothing
  * @param {number[] | undefined} options.ignoreIndex
+ * @param {Float32Array | undefined} options.weight
  * @param {AbortSignal} options.signal
  */
-export function lossesOfBatches({ path, classes, dtype, labelSmoothing, ignoreIndex, signal }) {
+export function lossesOfBatches({ targets: file, signal, ...options }) {
   /**
    * @param {Batch} batch
    * @returns {Promise<Scored>}
@@ -33,20 +42,29 @@ export function lossesOfBatches({ path, classes, dtype, labelSmoothing, ignoreIn
     try {
       // The two kinds of 16 bit logits are told apart by `dtype`, which inputs.mjs has checked.
       const result = await crossEntropy(/** @type {Float32Array} */ (logits), targets, {
-        classes,
-        dtype,
-        labelSmoothing,
-        ignoreIndex,
+        classes: options.classes,
+        dtype: options.dtype,
+        labelSmoothing: options.labelSmoothing,
+        ignoreIndex: options.ignoreIndex,
+        weight: options.weight,
         reduction: 'none',
-        perRow: ['nll'],
+        metrics: true,
         signal,
       });
-      let nll = 0;
-      for (const each of result.perRow.nll) nll += each;
-      const { losses, rows, numerator, denominator } = result;
-      return { losses, rows, numerator, denominator, nll };
+      const { losses, rows, numerator, denominator, metrics } = result;
+      const sum = (/** @type {number} */ mean) => (rows === 0 ? 0 : rows * mean);
+      return {
+        losses,
+        rows,
+        numerator,
+        denominator,
+        nll: sum(metrics.nll),
+        correct: Math.round(sum(metrics.accuracy)),
+        entropy: sum(metrics.entropy),
+        ...notFinite(losses, first),
+      };
     } catch (error) {
-      throw inTheFile(error, first, path);
+      throw inTheFile(error, first, file);
     } finally {
       release();
     }
@@ -61,14 +79,28 @@ export function lossesOfBatches({ path, classes, dtype, labelSmoothing, ignoreIn
 }
 
 /**
+ * @param {Float32Array | Float64Array} losses
+ * @param {number} first
+ */
+function notFinite(losses, first) {
+  const [nan, infinite] = [noneFound(), noneFound()];
+  losses.forEach((loss, row) => {
+    if (!Number.isFinite(loss)) find(Number.isNaN(loss) ? nan : infinite, first + row);
+  });
+  return { nan, infinite };
+}
+
+/**
  * The package counts the rows of a batch, the user those of the file.
  * @param {unknown} error
  * @param {number} first
- * @param {string} path
+ * @param {NpyFile} targets
  */
-function inTheFile(error, first, path) {
+function inTheFile(error, first, { path, shape }) {
   const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
   const [all, row] = /^targets\[(\d+)\]/.exec(message) ?? [];
   if (code !== 'ERR_OUT_OF_RANGE' || all === undefined) return error;
-  return new UserError(`${path}: targets[${first + Number(row)}]${message.slice(all.length)}`);
+  return new UserError(
+    `${path}: targets[${inWords(first + Number(row), shape)}]${message.slice(all.length)}`,
+  );
 }

@@ -69,6 +69,12 @@ export async function openNpy(path) {
   }
 }
 
+/**
+ * What is in a file, for an error.
+ * @param {NpyFile} file
+ */
+export const named = ({ path, type, shape }) => `${path} holds ${type} (${shape.join(', ')})`;
+
 /** @param {BigIntStats} stats */
 function mustBeFile(stats) {
   const kind = otherKind(stats);

@@ -13,9 +13,11 @@ ${USAGE}
   --out <file>                .npy to write: the losses, float32 (float64 for float64 logits)
   --dtype <name>              what uint16 logits are the bits of: bfloat16 or float16
   --label-smoothing <number>  from 0 to 1 (0)
+  --weight <file>             .npy of a weight for each class, as PyTorch's weight
   --ignore-index <class>      target of rows that take no part; may be given several times (-100)
   --batch-bytes <size>        of rows to read at once, such as 512KiB; memory holds two batches (4MiB)
   --sync-seconds <number>     how often losses are made safe on disk; 0 is after every batch (1)
+  --json                      the summary as JSON; NaN and infinities are strings
   --restart                   do not continue what a run that was cut short has left
   --no-progress               no progress bar; there is none either where stderr is not a terminal
   -h, --help                  this text
@@ -45,7 +47,7 @@ export function readOptions(args) {
     return undefined;
   }
 
-  /** @param {'logits' | 'targets' | 'out'} name */
+  /** @param {'logits' | 'targets' | 'out' | 'weight'} name */
   const file = (name) => values[name] || fail(`--${name} is missing\n${USAGE}`);
   const labelSmoothing = number(values['label-smoothing']);
   const syncSeconds = number(values['sync-seconds']);
@@ -53,6 +55,7 @@ export function readOptions(args) {
     logits: file('logits'),
     targets: file('targets'),
     out: file('out'),
+    weight: values.weight === undefined ? undefined : file('weight'),
     dtype: halfType(values.dtype),
     labelSmoothing:
       labelSmoothing >= 0 && labelSmoothing <= 1
@@ -65,6 +68,7 @@ export function readOptions(args) {
     batchBytes: bytes(values['batch-bytes']),
     syncSeconds:
       syncSeconds >= 0 ? syncSeconds : fail(`--sync-seconds is '${values['sync-seconds']}': must be ≥ 0`),
+    json: values.json,
     restart: values.restart,
     progress: !values['no-progress'],
   };
@@ -85,11 +89,13 @@ function parse(args) {
         logits: { type: 'string' },
         targets: { type: 'string' },
         out: { type: 'string' },
+        weight: { type: 'string' },
         dtype: { type: 'string' },
         'label-smoothing': { type: 'string', default: '0' },
         'ignore-index': { type: 'string', multiple: true },
         'batch-bytes': { type: 'string', default: '4MiB' }, // the fastest size: more does not stay in cache
         'sync-seconds': { type: 'string', default: '1' },
+        json: { type: 'boolean', default: false },
         restart: { type: 'boolean', default: false },
         'no-progress': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },

@@ -4,13 +4,14 @@ import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
 import { unlessAbsent } from './files.mjs';
 import { formatHeader } from './npy.mjs';
+import { addTo, noSums, sumsFromJson, toJson } from './sums.mjs';
 import { fileError, UserError } from './user-error.mjs';
 
 /** @import { FileHandle } from 'node:fs/promises' */
 /** @import { Scored } from './losses.mjs' */
 
-/** @typedef {{ done: number, rows: number, numerator: number, denominator: number, nll: number }} Sums */
 /** @import { Run } from './run.mjs' */
+/** @import { Sums } from './sums.mjs' */
 
 /**
  * The losses on disk. They are written to `<out>.partial`; `<out>.partial.json`, the journal, says what run
@@ -29,7 +30,7 @@ export class Output {
   #run;
   #synced = performance.now();
   /** Of the rows that are written. */
-  #sums = { done: 0, rows: 0, numerator: 0, denominator: 0, nll: 0 };
+  #sums = noSums();
 
   /**
    * @param {string} path
@@ -88,16 +89,12 @@ export class Output {
    */
   writable({ syncSeconds, onWritten }) {
     /** @param {Scored} scored */
-    const write = async ({ losses, rows, numerator, denominator, nll }) => {
+    const write = async (scored) => {
+      const { losses } = scored;
       const bytes = new Uint8Array(losses.buffer, losses.byteOffset, losses.byteLength);
-      const sums = this.#sums;
-      await this.#write(bytes, this.#end(sums.done));
-      sums.done += losses.length;
-      sums.rows += rows;
-      sums.numerator += numerator;
-      sums.denominator += denominator;
-      sums.nll += nll;
-      onWritten(sums);
+      await this.#write(bytes, this.#end(this.#sums.done));
+      addTo(this.#sums, scored);
+      onWritten(this.#sums);
       if (performance.now() - this.#synced >= 1000 * syncSeconds) await this.#sync();
     };
     /** @type {(work: Promise<void>, done: (error?: Error) => void) => void} */
@@ -153,10 +150,7 @@ export class Output {
   /** First the losses, then the journal that vouches for them. */
   async #sync() {
     await this.#handle?.datasync();
-    const { done, rows, numerator, denominator, nll } = this.#sums;
-    // As strings, because JSON has no NaN and no Infinity.
-    const sums = { numerator: `${numerator}`, denominator: `${denominator}`, nll: `${nll}` };
-    await replaceFile(this.#journal, `${JSON.stringify({ run: this.#run, done, rows, ...sums }, null, 2)}\n`);
+    await replaceFile(this.#journal, toJson({ run: this.#run, ...this.#sums }, 2));
     this.#synced = performance.now();
   }
 
@@ -167,10 +161,11 @@ export class Output {
   async #readJournal() {
     const text = await unlessAbsent(readFile(this.#journal, 'utf8'));
     if (text === undefined) return undefined;
-    const { run, done, rows, ...sums } = parseJournal(text) ?? {};
+    const { run, ...json } = parseJournal(text) ?? {};
+    const sums = sumsFromJson(json);
     const fail = () => new UserError(`${this.#journal} is not understood: --restart begins anew`);
-    if (!run || !Number.isInteger(done) || !Number.isInteger(rows)) throw fail();
-    if (done === 0) return undefined;
+    if (!run || !sums) throw fail();
+    if (sums.done === 0) return undefined;
     for (const name of new Set([...Object.keys(run), ...Object.keys(this.#run)])) {
       if (run[name] === this.#run[name]) continue;
       throw new UserError(
@@ -178,9 +173,8 @@ export class Output {
           '--restart begins anew',
       );
     }
-    if (done < 0 || done > this.#rows) throw fail();
-    const [numerator, denominator, nll] = [sums.numerator, sums.denominator, sums.nll].map(Number);
-    return { done, rows, numerator, denominator, nll };
+    if (sums.done > this.#rows) throw fail();
+    return sums;
   }
 }
 

@@ -16,12 +16,13 @@ const { version } = createRequire(import.meta.url)('smoothloss/package.json');
  * @param {{ labelSmoothing: number, ignoreIndex?: number[] | undefined }} options
  * @returns {Run}
  */
-export function describeRun({ logits, targets, dtype }, { labelSmoothing, ignoreIndex }) {
+export function describeRun({ logits, targets, weights, dtype }, { labelSmoothing, ignoreIndex }) {
   return {
     smoothloss: version,
     logits: file(logits),
     targets: file(targets),
     dtype: dtype ?? logits.type,
+    '--weight': weights ? file(weights) : 'none',
     '--label-smoothing': `${labelSmoothing}`,
     '--ignore-index': `${ignoreIndex ?? -100}`,
   };

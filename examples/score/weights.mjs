@@ -1,0 +1,31 @@
+// @ts-check
+import { named, readError, readExactly } from './npy.mjs';
+import { UserError } from './user-error.mjs';
+
+/** @import { NpyFile } from './npy.mjs' */
+
+/**
+ * The weight of each class.
+ * @param {NpyFile} file
+ * @param {number} classes
+ */
+export async function readWeights(file, classes) {
+  const { path, handle, offset, type, length, Values } = file;
+  if (!/^(float(32|64)|u?int\d+)$/.test(type) || length !== classes) {
+    throw new UserError(
+      `${named(file)}: weights must be one for each of ${classes} classes, float32, float64 or integers`,
+    );
+  }
+  const values = new Values(length);
+  try {
+    await readExactly(handle, new Uint8Array(values.buffer), offset);
+  } catch (error) {
+    throw readError(path, error);
+  }
+  const weights = Float32Array.from(values, Number);
+  const bad = weights.findIndex((weight) => !(weight >= 0 && weight < Number.POSITIVE_INFINITY));
+  if (bad >= 0) {
+    throw new UserError(`${path}: the weight of class ${bad} is ${values[bad]}: must be finite and ≥ 0`);
+  }
+  return weights;
+}
