@@ -36,6 +36,7 @@ const ARRAYS = {
   '<f4': Float32Array,
   '<f8': Float64Array,
   '<f2': Uint16Array,
+  '|b1': Uint8Array,
   '|i1': Int8Array,
   '<i2': Int16Array,
   '<i4': Int32Array,
@@ -186,6 +187,31 @@ describe('the losses are those of the whole arrays at once', () => {
     expectSameBits(losses('--ignore-index', `${ignored}`, '--batch-bytes', '200'), expected);
   });
 
+  it.each(['<f4', '<f8'] as const)('classes that are stored as floats %s', (descr) => {
+    const data = ARRAYS[descr].from(targets);
+    data[0] = -0;
+    const expected = whole(logits, targets.with(0, 0)).losses;
+    for (const shape of [[R], [R, 1]]) {
+      writeInputs('<f4', logits, descr, data, shape);
+      expectSameBits(losses('--batch-bytes', '200'), expected);
+    }
+    expectSameBits(
+      losses('--ignore-index', '3', '--ignore-index', '-100'),
+      whole(logits, targets.with(0, 0), { ignoreIndex: [3, -100] }).losses,
+    );
+  });
+
+  it('classes that are booleans', () => {
+    const data = Uint8Array.from(targets, (target) => target & 1);
+    writeInputs('<f4', logits, '|b1', data);
+    expectSameBits(losses('--label-smoothing', '0.1'), whole(logits, data, { labelSmoothing: 0.1 }).losses);
+  });
+
+  it.each([[[R, 1]], [[1, R]], [[1, R, 1, 1]]])('classes of the shape %j', (shape) => {
+    writeInputs('<f4', logits, '<i8', BigInt64Array.from(targets, BigInt), shape);
+    expectSameBits(losses('--batch-bytes', '200'), whole(logits, targets).losses);
+  });
+
   it.each(['<f4', '<f8'] as const)('probabilities %s', (descr) => {
     const soft = ARRAYS[descr].from(normals(R * C, 3, 1).map((x) => Math.abs(x) / C));
     writeInputs('<f4', logits, descr, soft, [R, C]);
@@ -230,7 +256,7 @@ describe('the losses are those of the whole arrays at once', () => {
   it('with axes in front, which the losses have too', () => {
     const expected = whole(logits.subarray(0, 24 * C), targets.subarray(0, 24)).losses;
     writeNpy('logits.npy', dictionary('<f4', [2, 3, 4, C]), logits.subarray(0, 24 * C));
-    for (const shape of [[2, 3, 4], [24]]) {
+    for (const shape of [[2, 3, 4], [24], [24, 1], [2, 3, 4, 1]]) {
       writeNpy('targets.npy', dictionary('<i4', shape), targets.subarray(0, 24));
       expectSameBits(losses('--batch-bytes', '250'), expected);
       expect(readNpy('losses.npy').shape).toEqual([2, 3, 4]);
@@ -419,16 +445,30 @@ describe('errors of one line', () => {
   };
 
   it.each([
-    ['is in Fortran order', header({ fortran_order: 'True' })],
-    ["is big-endian (>f4): must be little-endian, as astype('<f4') makes it", header({ descr: `'>f4'` })],
-    ['holds Python objects', header({ descr: `'|O'` })],
+    [
+      `is in Fortran order: must be in C order: np.save('DIR/logits.new.npy', np.ascontiguousarray(np.load('DIR/logits.npy')))`,
+      header({ fortran_order: 'True' }),
+    ],
+    [
+      `is big-endian (>f4): must be little-endian: np.save('DIR/logits.new.npy', np.load('DIR/logits.npy').astype('<f4', order='C'))`,
+      header({ descr: `'>f4'` }),
+    ],
+    [
+      `holds Python objects: must be of numbers; if you trust the file: np.save('DIR/logits.new.npy', np.load('DIR/logits.npy', allow_pickle=True).astype(np.float64))`,
+      header({ descr: `'|O'` }),
+    ],
     ['is of a structured type', header({ descr: `[('a', '<f4'), ('b', '<i2', (3,))]` })],
-    [`is of type "<c8", which has no use here`, header({ descr: `'<c8'` })],
-    [`is of type "|b1", which has no use here`, header({ descr: `'|b1'` })],
-    [`is of type "<U7", which has no use here`, header({ descr: `'<U7'` })],
-    [`is of type "<i16", which has no use here`, header({ descr: `'<i16'` })],
-    [`is of type "a\\nb", which has no use here`, header({ descr: `'a\nb'` })],
-    [`is of type "float", which has no use here`, header({ descr: `'float'` })],
+    ['is of a structured type', header({ descr: `[]` })],
+    ['is of a structured type', header({ descr: `[(('a title', 'a'), '<f4')]` })],
+    ['is of a structured type', header({ descr: 'None' })],
+    [`is of type "<c8": must be of floats, integers or booleans`, header({ descr: `'<c8'` })],
+    [`is of type "<M8[s]": must be of floats, integers or booleans`, header({ descr: `'<M8[s]'` })],
+    [`is of type "<i16": must be of floats, integers or booleans`, header({ descr: `'<i16'` })],
+    [`is of type "a\\nb": must be of floats, integers or booleans`, header({ descr: `'a\nb'` })],
+    [`is of type "float": must be of floats, integers or booleans`, header({ descr: `'float'` })],
+    [`is of type "<f16": must be float64 at most: np.save(`, header({ descr: `'<f16'` })],
+    [`holds strings: must be of numbers; if they are numerals: np.save(`, header({ descr: `'<U7'` })],
+    [`holds bool (${R}, ${C}): logits must be floats`, header({ descr: `'|b1'`, shape: `(${R}, ${C})` })],
     [`logits.npy holds int32 (${R}, ${C}): logits must be floats`, header({ descr: `'<i4'` })],
     [
       `holds ${4 * R * C} bytes of data, ${4 * R * C + 4 * C} for the shape`,
@@ -453,13 +493,18 @@ describe('errors of one line', () => {
     ['cannot be understood at', `\n{'descr'\n:\n?`],
     ['cannot be understood at', ''],
   ])('%s (%#)', async (message, text) => {
-    writeNpy('logits.npy', text, logits);
-    await expectRefused(message);
+    writeNpy('logits.npy', text, message.includes('bool') ? new Uint8Array(R * C) : logits);
+    await expectRefused(message.replaceAll('DIR', directory));
   });
 
   it.each([
-    ['is not an .npy file', Buffer.from('PK\x03\x04 and so on: an archive')],
-    ['is not an .npy file', Buffer.of()],
+    ['is not an .npy file, as np.save writes it', Buffer.from('0.1 0.2')],
+    ['is an .npz archive or a file of PyTorch, not an .npy file', Buffer.from('PK\x03\x04 and so on')],
+    ['is a Parquet file, not an .npy file', Buffer.from('PAR1 and so on')],
+    ['is an HDF5 file, not an .npy file', Buffer.from('\x89HDF\r\n\x1a\n', 'latin1')],
+    ['is a compressed file, not an .npy file', Buffer.from('\x1f\x8b\x08', 'latin1')],
+    ['is empty', Buffer.of()],
+    ['ends within its header', Buffer.from('\x93NUMPY\x01\x00', 'latin1')],
     ['is of version 4.0 of the .npy format', Buffer.from('\x93NUMPY\x04\x00\x00\x00\x00\x00', 'latin1')],
     ['is of version 1.1 of the .npy format', Buffer.from('\x93NUMPY\x01\x01\x00\x00\x00\x00', 'latin1')],
     ['ends within its header', Buffer.from('\x93NUMPY\x01\x00\xff\x00', 'latin1')],
@@ -477,22 +522,114 @@ describe('errors of one line', () => {
 
   it.each([
     ['another number of rows', '<i4', [R - 1]],
-    ['an axis too many', '<i4', [R, 1]],
-    ['classes as floats of the wrong shape', '<f4', [R]],
+    ['another number of rows', '<f4', [R - 1]],
+    ['a column of another number of rows', '<i4', [R - 1, 1]],
+    ['no axis', '<i4', []],
+    ['probabilities of too few classes', '<f4', [R, C - 1]],
+    ['probabilities, the wrong way round', '<f4', [C, R]],
   ])('targets: %s', async (_, descr, shape) => {
-    writeNpy('targets.npy', dictionary(descr, shape), targets.subarray(0, shape[0]));
+    const length = shape.reduce((product, n) => product * n, 1);
+    writeNpy('targets.npy', dictionary(descr, shape), new Int32Array(length));
     await expectRefused(
-      descr === '<f4'
-        ? 'must have the shape of the logits'
-        : `must have the shape of the logits without the last`,
+      `${tuple(shape)}: targets must be classes of the shape (${R},), ` +
+        `or probabilities of the shape of the logits, (${R}, ${C})`,
     );
   });
 
-  it('targets that are half floats', async () => {
-    writeNpy('targets.npy', dictionary('<f2', [R, C]), new Uint16Array(R * C));
-    await expectRefused(
-      `targets.npy holds float16 (${R}, ${C}): targets must be integers, float32 or float64`,
+  it.each([
+    [
+      '<f2',
+      [R, C],
+      `float16 (${R}, ${C}): float targets must be float32 or float64: `,
+      '.astype(np.float32)',
+    ],
+    ['<f2', [R], `float16 (${R},): float targets must be float32 or float64: `, '.astype(np.int64)'],
+    [
+      '|u1',
+      [R, C],
+      `uint8 (${R}, ${C}): must be floats, or one class for each row; if each row has a single 1: `,
+      '.argmax(-1)',
+    ],
+    [
+      '|b1',
+      [R, C],
+      `bool (${R}, ${C}): must be floats, or one class for each row; if each row has a single 1: `,
+      '.argmax(-1)',
+    ],
+  ] as const)('targets %s of the shape %j', async (descr, shape, message, code) => {
+    const Values = descr === '<f2' ? Uint16Array : Uint8Array;
+    writeNpy(
+      'targets.npy',
+      dictionary(descr, shape),
+      new Values(shape.reduce((product, n) => product * n, 1)),
     );
+    const names = ['targets.new.npy', 'targets.npy'].map(inDirectory);
+    await expectRefused(`${message}np.save('${names[0]}', np.load('${names[1]}')${code})`);
+  });
+
+  it('logits whose classes are not the last axis', async () => {
+    writeNpy('logits.npy', dictionary('<f4', [3, C, 4]), logits.subarray(0, 12 * C));
+    writeNpy('targets.npy', dictionary('<i4', [3, 4]), targets.subarray(0, 12));
+    await expectRefused(
+      `of the logits, (3, ${C}, 4), the last axis must be that of the classes: ` +
+        `np.save('${inDirectory('logits.new.npy')}', np.ascontiguousarray(np.moveaxis(` +
+        `np.load('${inDirectory('logits.npy')}'), 1, -1)))`,
+    );
+  });
+
+  it('logits of one axis', async () => {
+    writeNpy('logits.npy', dictionary('<f4', [R * C]), logits);
+    await expectRefused('.reshape(-1, C))');
+  });
+
+  it('logits of more classes than the package takes', async () => {
+    writeNpy('logits.npy', dictionary('<f2', [1, 2 ** 31]));
+    writeNpy('targets.npy', dictionary('<i4', [1]), Int32Array.of(0));
+    const { size } = statSync(inDirectory('logits.npy'));
+    truncateSync(inDirectory('logits.npy'), size + 2 ** 32); // takes no room on disk
+    await expectRefused('there must not be more than 2147483647 classes');
+  });
+
+  it.each([
+    [0.5, 'is 0.5: must be a class, a whole number below 2^31'],
+    [-0.1, 'is -0.1: must be a class, a whole number below 2^31'],
+    [2 ** 32, 'is 4294967296: must be a class, a whole number below 2^31'],
+    [Infinity, 'is Infinity: must be a class, a whole number below 2^31'],
+    [
+      Number.NaN,
+      `is NaN: must be a class; if such rows are to be ignored: np.save('targets.new.npy', np.nan_to_num(np.load('targets.npy'), nan=-100))\n`,
+    ],
+    [C, `is ${C}: must be an integer in [0, ${C}) or ignoreIndex -100`],
+  ])('a float among the classes, %d', (value, message) => {
+    writeNpy('targets.npy', dictionary('<f8', [R, 1]), Float64Array.from(targets).with(29, value));
+    expectError(`targets.npy: targets[29, 0] ${message}`, '--batch-bytes', '300');
+  });
+
+  it.each([
+    ['x.npz', `np.load('FILE')['arr_0']`],
+    ['x.pt', `torch.load('FILE', map_location='cpu').detach().numpy()`],
+    ['x.pth', `torch.load('FILE', map_location='cpu').detach().numpy()`],
+    ['x.safetensors', `safetensors.torch.load_file('FILE')['name'].numpy()`],
+    ['x.parquet', `pd.read_parquet('FILE').to_numpy()`],
+    ['x.feather', `pd.read_feather('FILE').to_numpy()`],
+    ['x.csv', `np.loadtxt('FILE', delimiter=',')`],
+    ['x.tsv', `np.loadtxt('FILE', delimiter='\\t')`],
+    ['x.json', `np.array(json.load(open('FILE')))`],
+    ['x.jsonl', `np.array([json.loads(line) for line in open('FILE')])`],
+    ['x.h5', `h5py.File('FILE')['name'][:]`],
+    ['X.PKL', `np.asarray(pickle.load(open('FILE', 'rb')))`],
+    ['x.npy.gz', `np.load(gzip.open('FILE'))`],
+  ])('files of other formats: %s', async (name, code) => {
+    const file = inDirectory(name);
+    writeFileSync(file, 'whatever its first bytes are');
+    const message = `: np.save('${file}.npy', ${code.replace('FILE', file)})`;
+    for (const input of ['--logits', '--targets', '--weight']) await expectRefused(message, input, file);
+    await expectRefused(`--out is ${name}, as `, '--out', name);
+  });
+
+  it('names in quotes that Python reads', async () => {
+    writeFileSync(inDirectory(`it's.npz`), 'PK');
+    await expectRefused(`it\\'s.npz')['arr_0']`, '--targets', inDirectory(`it's.npz`));
   });
 
   it('a target out of range: the row is that of the file', () => {
@@ -511,8 +648,8 @@ describe('errors of one line', () => {
   });
 
   it.each([
-    ['<f4', [C - 1], [], `w.npy holds float32 (${C - 1}): weights must be one for each of ${C} classes`],
-    ['<f2', [C], [], `w.npy holds float16 (${C}): weights must be one for each of ${C} classes`],
+    ['<f4', [C - 1], [], `w.npy holds float32 (${C - 1},): weights must be as many as classes, ${C}`],
+    ['<f2', [C], [], `w.npy holds float16 (${C},): weights must be float32, float64 or integers: np.save(`],
     ['<f4', [C], [[3, -1]], 'w.npy: the weight of class 3 is -1: must be finite and ≥ 0'],
     ['<f4', [C], [[7, Number.NaN]], 'w.npy: the weight of class 7 is NaN: must be finite and ≥ 0'],
     ['<f8', [C], [[0, 1e39]], 'w.npy: the weight of class 0 is 1e+39: must be finite and ≥ 0'],
@@ -1028,6 +1165,113 @@ describe('the inputs', () => {
     utimesSync(inDirectory('targets.npy'), 1e9, 1e9);
     await expect(checkUnchanged(again)).rejects.toThrow('targets.npy was changed while it was read');
     await close(again);
+  });
+});
+
+const numpy = spawnSync('python3', ['-c', 'import numpy'], { stdio: 'ignore' }).status === 0;
+
+describe.skipIf(!numpy)(`with files of NumPy${numpy ? '' : ', which is not installed here'}`, () => {
+  /** Runs code in folders of their own, in which it makes files. */
+  function python(codes: Iterable<readonly [folder: string, code: string]>): void {
+    const code = Array.from(codes, ([folder, code]) => {
+      mkdirSync(inDirectory(folder), { recursive: true });
+      return `os.chdir('${inDirectory(folder)}')\n${code}\n`;
+    });
+    const all = ['import gzip, json, os, pickle, numpy as np\n', ...code].join('');
+    const { status, stderr } = spawnSync('python3', ['-c', all], { encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  }
+  const DATA =
+    'r = np.random.default_rng(1)\n' +
+    'x, y = r.normal(0, 3, (4, 9, 11)), r.integers(0, 11, (4, 9))\n' +
+    'y[1, 3] = -100\n' +
+    'np.save("logits.npy", x.astype(np.float32)); np.save("targets.npy", y)\n';
+
+  it('the losses are those of NumPy in double', () => {
+    const cases = [
+      '', // int64 targets, three axes
+      'np.save("logits.npy", x.reshape(-1, 11)); np.save("targets.npy", y.reshape(-1, 1))',
+      'np.save("logits.npy", x.astype(np.float16)); np.save("targets.npy", y.astype(float))',
+      'np.save("targets.npy", y % 2 == 0)',
+      'p = r.random(x.shape); np.save("targets.npy", p / p.sum(-1, keepdims=True))',
+      'np.save("logits.npy", x[:1].astype(np.float32)); np.save("targets.npy", y[0])',
+    ];
+    python(cases.map((code, i) => [`${i}`, DATA + code]));
+    for (const i of cases.keys()) {
+      const args = ['logits', 'targets', 'out'].flatMap((name) => [
+        `--${name}`,
+        path.join(`${i}`, `${name}.npy`),
+      ]);
+      const { stderr, status } = score(...args, '--batch-bytes', '400');
+      expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    }
+    const check =
+      'x, y, got = (np.load(f"{name}.npy") for name in ("logits", "targets", "out"))\n' +
+      'assert got.shape == x.shape[:-1] and got.dtype == (np.float64 if x.itemsize == 8 else np.float32)\n' +
+      'x = x.astype(float)\n' +
+      'lp = x - np.log(np.exp(x).sum(-1, keepdims=True))\n' +
+      'if y.shape == x.shape: want = -(y * lp).sum(-1)\n' +
+      'else:\n' +
+      '  y = y.reshape(got.shape).astype(int)\n' +
+      '  want = np.where(y == -100, 0, -np.take_along_axis(lp, np.maximum(y, 0)[..., None], -1)[..., 0])\n' +
+      'assert np.abs(got - want).max() < 1e-6 < want.max(), np.abs(got - want).max()\n';
+    python(cases.map((_, i) => [`${i}`, check]));
+  });
+
+  it('what an error says is done, and what it makes is taken, or leads to the next error', async () => {
+    const { openInputs, closeInputs } = await load('inputs.mjs');
+    const cases = [
+      ['logits.npy', 'np.save("logits.npy", np.asfortranarray(x))'],
+      ['logits.npy', 'np.save("logits.npy", np.asfortranarray(x.astype(">f8")))'],
+      ['logits.npy', 'np.save("logits.npy", x.astype(np.longdouble))'],
+      ['logits.npy', 'np.save("logits.npy", x.astype(int))'],
+      ['logits.npy', 'np.save("logits.npy", x.astype(object), allow_pickle=True)'],
+      ['logits.npy', 'np.save("logits.npy", x.astype(str))'],
+      ['logits.npy', 'np.save("logits.npy", np.moveaxis(x, -1, 1).copy())'],
+      ['logits.npy', 'np.save("logits.npy", x[:1].transpose(0, 2, 1).copy()); np.save("targets.npy", y[:1])'],
+      ['logits.npy', 'np.save("logits.npy", x.reshape(-1)); np.save("targets.npy", y.reshape(-1))'],
+      ['logits.npy', 'np.save("logits.npy", x.astype([("a", float)]))'],
+      ['targets.npy', 'np.save("targets.npy", y.astype(str))'],
+      ['targets.npy', 'np.save("targets.npy", y.astype(object), allow_pickle=True)'],
+      ['targets.npy', 'np.save("targets.npy", np.asfortranarray(y))'],
+      ['targets.npy', 'np.save("targets.npy", y.astype(">i8"))'],
+      ['targets.npy', 'np.save("targets.npy", y.astype(np.float16))'],
+      ['targets.npy', 'np.save("targets.npy", np.eye(11, dtype=bool)[y % 11])'],
+      ['targets.npy', 'np.save("targets.npy", np.eye(11, dtype=np.float16)[y % 11])'],
+      ['logits.npz', 'np.savez("logits.npz", x)'],
+      ['targets.npz', 'np.savez_compressed("targets.npz", y)'],
+      ['targets.csv', 'np.savetxt("targets.csv", y, "%d", ",")'],
+      ['logits.tsv', 'np.savetxt("logits.tsv", x[0], delimiter="\\t"); np.save("targets.npy", y[0])'],
+      ['logits.json', 'json.dump(x.tolist(), open("logits.json", "w"))'],
+      ['targets.jsonl', 'print(*y.tolist(), sep="\\n", file=open("targets.jsonl", "w"))'],
+      ['logits.pkl', 'pickle.dump(x, open("logits.pkl", "wb"))'],
+      ['logits.npy.gz', 'np.save(gzip.open("logits.npy.gz", "wb"), x)'],
+    ];
+    python(cases.map(([, code], i) => [`${i}`, DATA + code]));
+    let left = cases.map(([name], i) => {
+      const input = name.startsWith('logits') ? ('logits' as const) : ('targets' as const);
+      const file = (name: string) => inDirectory(path.join(`${i}`, name));
+      const files = { logits: file('logits.npy'), targets: file('targets.npy'), out: file('losses.npy') };
+      files[input] = file(name);
+      return { i, input, files };
+    });
+    for (let round = 0; left.length > 0; round++) {
+      expect(round).toBeLessThan(4);
+      const conversions: [string, string][] = [];
+      const refused = [];
+      for (const each of left) {
+        const message = await openInputs(each.files).then(closeInputs, (error: Error) => error.message);
+        expect(round > 0 || message !== undefined, cases[each.i].join()).toBe(true);
+        if (message === undefined) continue;
+        const [, code, made] = /: (np\.save\('([^']+)', .*\))$/.exec(message) ?? [];
+        expect(code, message).toBeDefined();
+        conversions.push([`${each.i}`, `C = 11\n${code}`]);
+        each.files[each.input] = made;
+        refused.push(each);
+      }
+      python(conversions);
+      left = refused;
+    }
   });
 });
 

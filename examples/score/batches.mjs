@@ -1,6 +1,7 @@
 // @ts-check
 import { Readable } from 'node:stream';
 import { readError, readExactly } from './npy.mjs';
+import { wholeNumbers } from './targets.mjs';
 import { UserError } from './user-error.mjs';
 
 /** @import { Inputs } from './inputs.mjs' */
@@ -54,7 +55,13 @@ export function readBatches({ logits, targets, rows, classes, soft }, { batchByt
         free.push(arrays);
         read();
       };
-      stream.push({ first, logits: someLogits, targets: someTargets, release });
+      const isClasses = !soft && (someTargets instanceof Float32Array || someTargets instanceof Float64Array);
+      stream.push({
+        first,
+        logits: someLogits,
+        targets: isClasses ? wholeNumbers(targets, someTargets, first) : someTargets,
+        release,
+      });
     } catch (error) {
       stream.destroy(/** @type {Error} */ (error));
     }

@@ -1,12 +1,16 @@
 // @ts-check
 import { checkWritable } from './files.mjs';
+import { convert } from './formats.mjs';
 import { named, openNpy } from './npy.mjs';
 import { filesOf } from './output.mjs';
+import { kindOfTargets } from './targets.mjs';
 import { fileError, UserError } from './user-error.mjs';
 import { readWeights } from './weights.mjs';
 
 /** @import { NpyFile } from './npy.mjs' */
 /** @typedef {Awaited<ReturnType<typeof openInputs>>} Inputs */
+
+const MOST_CLASSES = 2 ** 31 - 1; // of the package
 
 /**
  * Opens logits, targets and weights, and checks that they fit together. The caller closes them.
@@ -58,33 +62,26 @@ export async function checkUnchanged({ files }) {
  * @param {NpyFile} targets
  * @param {Parameters<typeof openInputs>[0]} options
  */
-function match(logits, targets, { dtype, ignoreIndex }) {
+function match(logits, targets, options) {
+  const dtype = dtypeOf(logits, options.dtype);
   if (logits.shape.length < 2) {
-    throw new UserError(`${named(logits)}: logits must have two axes or more, the last one for the classes`);
+    const code = convert(logits.path, (array) => `${array}.reshape(-1, C)`);
+    throw new UserError(
+      `${named(logits)}: logits must have two axes or more, the last one for the classes; ` +
+        `if there are C of them: ${code}`,
+    );
   }
   const shape = logits.shape.slice(0, -1);
   const classes = logits.shape[logits.shape.length - 1];
   if (classes === 0) throw new UserError(`${named(logits)}: there are no classes`);
-  const rows = logits.length / classes;
-
-  const soft = targets.type === 'float32' || targets.type === 'float64';
-  if (!soft && !/^u?int/.test(targets.type)) {
-    throw new UserError(`${named(targets)}: targets must be integers, float32 or float64`);
+  if (classes > MOST_CLASSES) {
+    throw new UserError(`${named(logits)}: there must not be more than ${MOST_CLASSES} classes`);
   }
-  if (soft && !same(targets.shape, logits.shape)) {
-    throw new UserError(
-      `${named(targets)}: probabilities must have the shape of the logits, (${logits.shape.join(', ')})`,
-    );
-  }
-  if (!soft && !same(targets.shape, shape) && !same(targets.shape, [rows])) {
-    throw new UserError(
-      `${named(targets)}: classes must have the shape of the logits without the last axis, ` +
-        `(${shape.join(', ')})`,
-    );
-  }
-  if (soft && ignoreIndex)
+  const soft = kindOfTargets(targets, logits) === 'probabilities';
+  if (soft && options.ignoreIndex) {
     throw new UserError('--ignore-index is for targets that are classes, not probabilities');
-  return { rows, classes, shape, soft, dtype: dtypeOf(logits, dtype) };
+  }
+  return { rows: logits.length / classes, classes, shape, soft, dtype };
 }
 
 /**
@@ -107,9 +104,9 @@ function dtypeOf(logits, asked) {
       return logits.type === 'float16' ? 'float16' : undefined;
     }
     default:
-      throw new UserError(`${named(logits)}: logits must be floats, or uint16 with --dtype`);
+      throw new UserError(
+        `${named(logits)}: logits must be floats, or uint16 with --dtype: ` +
+          convert(logits.path, (array) => `${array}.astype(np.float32)`),
+      );
   }
 }
-
-/** @type {(a: readonly number[], b: readonly number[]) => boolean} */
-const same = (a, b) => a.length === b.length && a.every((n, i) => n === b[i]);

@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { otherKind } from './files.mjs';
+import { convert, notNpy } from './formats.mjs';
 import { parseLiteral } from './literal.mjs';
 import { fileError, UserError } from './user-error.mjs';
 
@@ -29,6 +30,7 @@ const ARRAYS = /** @type {const} */ ({
   uint16: Uint16Array,
   uint32: Uint32Array,
   uint64: BigUint64Array,
+  bool: Uint8Array,
   void16: Uint16Array, // what np.save makes of types that NumPy does not know, such as ml_dtypes' bfloat16
 });
 /** @typedef {keyof typeof ARRAYS} Type */
@@ -52,13 +54,13 @@ export async function openNpy(path) {
     const size = Number(stats.size);
     const start = Buffer.alloc(Math.min(size, 12 + LARGEST_HEADER));
     await readExactly(handle, start, 0);
-    const header = parseHeader(start);
+    const header = parseHeader(start, path);
     const { shape, offset, Values } = header;
     const length = shape.includes(0) ? 0 : shape.reduce((product, n) => product * n, 1);
     const bytes = length * Values.BYTES_PER_ELEMENT;
     if (size - offset !== bytes) {
       throw new UserError(
-        `holds ${size - offset} bytes of data, ${bytes} for the shape (${shape.join(', ')}) of its header: ` +
+        `holds ${size - offset} bytes of data, ${bytes} for the shape ${tuple(shape)} of its header: ` +
           `it is ${size - offset < bytes ? 'truncated' : 'too long'}`,
       );
     }
@@ -73,7 +75,13 @@ export async function openNpy(path) {
  * What is in a file, for an error.
  * @param {NpyFile} file
  */
-export const named = ({ path, type, shape }) => `${path} holds ${type} (${shape.join(', ')})`;
+export const named = ({ path, type, shape }) => `${path} holds ${type} ${tuple(shape)}`;
+
+/**
+ * A shape as Python writes it.
+ * @param {readonly number[]} shape
+ */
+export const tuple = (shape) => (shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`);
 
 /** @param {BigIntStats} stats */
 function mustBeFile(stats) {
@@ -82,9 +90,14 @@ function mustBeFile(stats) {
   return stats;
 }
 
-/** @param {Buffer} start the file's first bytes, with the whole header */
-function parseHeader(start) {
-  if (start.length < 10 || !start.subarray(0, 6).equals(MAGIC)) throw new UserError('is not an .npy file');
+/**
+ * @param {Buffer} start the file's first bytes, with the whole header
+ * @param {string} path
+ */
+function parseHeader(start, path) {
+  if (start.length === 0) throw new UserError('is empty');
+  if (!start.subarray(0, 6).equals(MAGIC)) throw new UserError(notNpy(path, start));
+  if (start.length < 10) throw new UserError('ends within its header');
   const [major, minor] = start.subarray(6);
   if (major < 1 || major > 3 || minor !== 0) {
     throw new UserError(`is of version ${major}.${minor} of the .npy format: must be 1.0, 2.0 or 3.0`);
@@ -103,7 +116,7 @@ function parseHeader(start) {
   if (!(fields instanceof Map) || [...fields.keys()].sort().join() !== 'descr,fortran_order,shape') {
     throw new UserError(`has a header that is no dictionary of 'descr', 'fortran_order' and 'shape'`);
   }
-  const type = typeOf(fields.get('descr'));
+  const type = typeOf(fields.get('descr'), path);
   const shape = fields.get('shape');
   if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && n >= 0)) {
     throw new UserError('has a header whose shape is not a tuple of sizes');
@@ -114,27 +127,43 @@ function parseHeader(start) {
     throw new UserError('has a header whose fortran_order is not True or False');
   // With one axis that is longer than 1 there is only one order.
   if (order && shape.filter((n) => n > 1).length > 1) {
-    throw new UserError('is in Fortran order: must be in C order, as np.ascontiguousarray makes it');
+    const code = convert(path, (array) => `np.ascontiguousarray(${array})`);
+    throw new UserError(`is in Fortran order: must be in C order: ${code}`);
   }
   return { type, Values: ARRAYS[type], shape: /** @type {number[]} */ (shape), offset };
 }
 
 /**
  * @param {unknown} descr
+ * @param {string} path
  * @returns {Type}
  */
-function typeOf(descr) {
-  if (typeof descr !== 'string') throw new UserError('is of a structured type: must be of numbers');
-  const [, order, kind, size] = /^([<>|=])([a-zA-Z])(\d+)$/.exec(descr) ?? [];
-  if (descr.endsWith('O')) throw new UserError('holds Python objects: must be of numbers');
-  if (order === '>' && Number(size) > 1) {
-    throw new UserError(
-      `is big-endian (${descr}): must be little-endian, as astype('<${kind}${size}') makes it`,
-    );
+function typeOf(descr, path) {
+  const as = (/** @type {string} */ type, options = '') =>
+    convert(path, (array) => `${array}.astype(${type})`, options);
+  if (typeof descr !== 'string') {
+    const field = Array.isArray(descr) ? descr.flat()[0] : undefined;
+    const code = convert(path, (array) => `${array}[${JSON.stringify(field ?? 'name')}]`);
+    throw new UserError(`is of a structured type: must be of numbers, such as one field: ${code}`);
   }
-  const type = `${KINDS[kind]}${8 * Number(size)}`;
+  const [, order, kind, size] = /^([<>|=])([a-zA-Z])(\d+)$/.exec(descr) ?? [];
+  if (descr.endsWith('O')) {
+    const code = as('np.float64', ', allow_pickle=True');
+    throw new UserError(`holds Python objects: must be of numbers; if you trust the file: ${code}`);
+  }
+  if (kind === 'U' || kind === 'S') {
+    throw new UserError(`holds strings: must be of numbers; if they are numerals: ${as('np.float64')}`);
+  }
+  const type = kind === 'b' ? 'bool' : `${KINDS[kind]}${8 * Number(size)}`;
+  if (type === 'float96' || type === 'float128') {
+    throw new UserError(`is of type "${descr}": must be float64 at most: ${as('np.float64')}`);
+  }
   if (order === undefined || !Object.hasOwn(ARRAYS, type)) {
-    throw new UserError(`is of type ${JSON.stringify(descr)}, which has no use here`);
+    throw new UserError(`is of type ${JSON.stringify(descr)}: must be of floats, integers or booleans`);
+  }
+  if (order === '>' && Number(size) > 1) {
+    const code = as(`'<${kind}${size}', order='C'`);
+    throw new UserError(`is big-endian (${descr}): must be little-endian: ${code}`);
   }
   return /** @type {Type} */ (type);
 }
@@ -145,9 +174,8 @@ function typeOf(descr) {
  * @param {readonly number[]} shape
  */
 export function formatHeader(type, shape) {
-  const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
   const descr = `<f${ARRAYS[type].BYTES_PER_ELEMENT}`;
-  const fields = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple}, }`;
+  const fields = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple(shape)}, }`;
   const length = 64 * Math.ceil((10 + fields.length + 1) / 64) - 10;
   const start = Buffer.alloc(10);
   MAGIC.copy(start);

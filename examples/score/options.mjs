@@ -1,5 +1,6 @@
 // @ts-check
 import { parseArgs } from 'node:util';
+import { formatByName } from './formats.mjs';
 import { UserError } from './user-error.mjs';
 
 const USAGE = 'usage: node examples/score.mjs --logits <file> --targets <file> --out <file> [options]';
@@ -9,7 +10,7 @@ const HELP = `Computes the cross entropy of every row of a file of logits, whate
 ${USAGE}
 
   --logits <file>             .npy of [..., C] logits: float32, float64, float16, or uint16 with --dtype
-  --targets <file>            .npy of a class for each row (integers), or of [..., C] probabilities (floats)
+  --targets <file>            .npy of a class for each row (whole numbers), or of [..., C] probabilities
   --out <file>                .npy to write: the losses, float32 (float64 for float64 logits)
   --dtype <name>              what uint16 logits are the bits of: bfloat16 or float16
   --label-smoothing <number>  from 0 to 1 (0)
@@ -54,7 +55,7 @@ export function readOptions(args) {
   return {
     logits: file('logits'),
     targets: file('targets'),
-    out: file('out'),
+    out: npy(file('out')),
     weight: values.weight === undefined ? undefined : file('weight'),
     dtype: halfType(values.dtype),
     labelSmoothing:
@@ -114,6 +115,12 @@ function parse(args) {
 function halfType(name) {
   if (name === undefined || name === 'bfloat16' || name === 'float16') return name;
   return fail(`--dtype is '${name}': must be bfloat16 or float16`);
+}
+
+/** @param {string} out */
+function npy(out) {
+  const format = formatByName(out);
+  return format ? fail(`--out is ${out}, as ${format.name} is called: it becomes an .npy file`) : out;
 }
 
 /** @param {string} text */

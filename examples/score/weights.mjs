@@ -1,4 +1,5 @@
 // @ts-check
+import { convert } from './formats.mjs';
 import { named, readError, readExactly } from './npy.mjs';
 import { UserError } from './user-error.mjs';
 
@@ -11,10 +12,12 @@ import { UserError } from './user-error.mjs';
  */
 export async function readWeights(file, classes) {
   const { path, handle, offset, type, length, Values } = file;
-  if (!/^(float(32|64)|u?int\d+)$/.test(type) || length !== classes) {
-    throw new UserError(
-      `${named(file)}: weights must be one for each of ${classes} classes, float32, float64 or integers`,
-    );
+  if (length !== classes) {
+    throw new UserError(`${named(file)}: weights must be as many as classes, ${classes}`);
+  }
+  if (!/^(float(32|64)|u?int\d+)$/.test(type)) {
+    const code = convert(path, (array) => `${array}.astype(np.float32)`);
+    throw new UserError(`${named(file)}: weights must be float32, float64 or integers: ${code}`);
   }
   const values = new Values(length);
   try {
