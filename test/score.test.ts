@@ -742,7 +742,8 @@ describe('errors of one line', () => {
     };
     for (const kind of Object.keys(KINDS)) {
       const made = canMake(kind);
-      it.skipIf(!made)(`${kind}${made ? '' : ', which cannot be made here'}`, async () => {
+      it(kind, async ({ skip }) => {
+        if (!made) skip(`${kind} cannot be made here`);
         for (const name of WRITTEN) {
           KINDS[kind](inDirectory(name));
           await expectKept(name, kind + OTHERWISE);
@@ -758,7 +759,8 @@ describe('errors of one line', () => {
       expectKeptByProgram('losses.npy', `a symbolic link to other.npy${OTHERWISE}`);
     });
 
-    it.skipIf(process.platform === 'win32')('a socket', async () => {
+    it('a socket', async ({ skip }) => {
+      if (process.platform === 'win32') skip('Windows has no sockets in folders');
       const server = net.createServer().listen(inDirectory('losses.npy'));
       await once(server, 'listening');
       await expectKept('losses.npy', `a socket${OTHERWISE}`);
@@ -794,7 +796,8 @@ describe('errors of one line', () => {
     });
   });
 
-  it.skipIf(process.platform === 'win32')('a pipe that nobody writes to', () => {
+  it('a pipe that nobody writes to', ({ skip }) => {
+    if (process.platform === 'win32') skip('Windows has no pipes in folders');
     spawnSync('mkfifo', [inDirectory('pipe.npy')]);
     for (const input of ['--logits', '--targets']) {
       expectError(
@@ -1170,7 +1173,11 @@ describe('the inputs', () => {
 
 const numpy = spawnSync('python3', ['-c', 'import numpy'], { stdio: 'ignore' }).status === 0;
 
-describe.skipIf(!numpy)(`with files of NumPy${numpy ? '' : ', which is not installed here'}`, () => {
+describe('with files of NumPy', () => {
+  beforeEach(({ skip }) => {
+    if (!numpy) skip('NumPy is not installed here');
+  });
+
   /** Runs code in folders of their own, in which it makes files. */
   function python(codes: Iterable<readonly [folder: string, code: string]>): void {
     const code = Array.from(codes, ([folder, code]) => {
