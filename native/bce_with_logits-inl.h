@@ -1,7 +1,8 @@
 // Binary cross entropy of every element with the logistic function of its logit. Include after targets-inl.h, in a
 // backend's unnamed namespace. lib/js/bce-with-logits.ts mirrors this file.
 //
-// With t' = (1 − ε)·t + ε·toward, a = w·posWeight·t' and b = w·(1 − t'), E = e^(−|z|):
+// With t' = (1 − ε)·t + ε·toward, a = w·posWeight·t' and b = w·(1 − t') = w·((1 − ε)·(1 − t) + ε·(1 − toward)),
+// E = e^(−|z|):
 //
 //     loss      a·softplus(−z) + b·softplus(z) = (a + b)·ln(1 + E) + a·max(−z, 0) + b·max(z, 0)
 //     gradient  b·σ(z) − a·(1 − σ(z)) = (b − a·E)/(1 + E) for z > 0, (b·E − a)/(1 + E) else
@@ -22,8 +23,9 @@ struct Pairs {
   const float* posWeight;
   const uint8_t* mask;  // null: all take part
   V keep;
-  V shift;
-  V takes;  // 0 for rows that take no part
+  V toOne;   // ε·toward
+  V toZero;  // ε·(1 − toward)
+  V takes;   // 0 for rows that take no part
 
   template <typename Loads>
   SMOOTHLOSS_INLINE V part(const Loads& loads, size_t c) const {
@@ -31,8 +33,9 @@ struct Pairs {
   }
   template <typename Loads>
   SMOOTHLOSS_INLINE void get(const Loads& loads, size_t c, V& a, V& b) const {
-    a = fma(loads.elements(dense.at, dense.p, c), keep, shift);
-    b = sub(set1(Real(1)), a);
+    const V t = loads.elements(dense.at, dense.p, c);
+    a = fma(t, keep, toOne);
+    b = fma(sub(set1(Real(1)), t), keep, toZero);
     if constexpr (kGeneral) {
       const V factor = weight ? loads.elements(user, weight, c) : loads.factors(classWeight, c);
       a = zeroWhereZero(mul(mul(a, loads.factors(posWeight, c)), factor), part(loads, c));
@@ -52,8 +55,8 @@ SMOOTHLOSS_INLINE void expOfMinusAbs(const V (&z)[N], V (&e)[N]) {
 template <typename V>
 SMOOTHLOSS_INLINE V binaryLoss(V z, V a, V b, V logarithm) {
   const V zero = set1(typename V::Real(0));
-  const V linear = add(zeroWhereZero(mul(a, max(sub(zero, z), zero)), a), zeroWhereZero(mul(b, max(z, zero)), b));
-  return fma(add(a, b), logarithm, linear);
+  const V factor = whereGreater(z, zero, b, a);
+  return fma(add(a, b), logarithm, zeroWhereZero(mul(factor, abs(z)), factor));
 }
 
 template <typename At, bool kGeneral>
@@ -155,6 +158,8 @@ class BceWithLogitsKernel {
     Real scale[kRows];
     Real weight[kRows];
     Real limit[kRows];
+    double apart[kRows];  // a factor that waits: see multiplyRows
+    bool anyApart;
     double loss[kRows];
     double nll[kRows];
     double entropy[kRows];
@@ -199,7 +204,13 @@ class BceWithLogitsKernel {
       if (strip.classOf[r] == kNone) continue;
       strip.any = true;
       strip.takes[r] = 1;
-      strip.scale[r] = toReal<Real>(upstreamOf(batch_, row + r) * batch_.logitScale);
+      const double factor = bounded(upstreamOf(batch_, row + r) * batch_.logitScale);
+      strip.scale[r] = toReal<Real>(factor);
+      if (waits<Real>(magnitude(factor))) {
+        strip.scale[r] = 1;
+        strip.apart[r] = factor;
+        strip.anyApart = true;
+      }
       strip.weight[r] = static_cast<Real>(numberOf(batch_.rowWeight, row + r, 1.0));
       constexpr auto kReals = std::numeric_limits<Real>{};
       strip.limit[r] = strip.weight[r] == 0 ? kReals.max() : kReals.infinity();
@@ -282,6 +293,7 @@ class BceWithLogitsKernel {
         maskOf(strip, first),
         set1(static_cast<Real>(1.0 - batch_.epsilon)),
         set1(static_cast<Real>(batch_.epsilon * batch_.toward)),
+        set1(static_cast<Real>(batch_.epsilon * (1.0 - batch_.toward))),
         At::perRow(strip.takes)};
     Real* losses =
         batch_.losses ? static_cast<Real*>(batch_.losses) + strip.offset + strip.user.offset(first) : nullptr;
@@ -298,6 +310,7 @@ class BceWithLogitsKernel {
     strip.user.sum(n, At::skip(kNoColumns, 0), visitor, strip.loss);
     if (!gradient.p) return;
     if (terms_.cap != 0) strip.user.forEach(n, CapVisitor<At>{z, gradient, set1(terms_.cap)});
+    if (strip.anyApart) multiplyRows(gradient, n, strip.apart);
     gradient.deliver(batch_, strip.user, strip.gradient, first, n);
   }
 

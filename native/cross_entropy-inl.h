@@ -8,9 +8,14 @@
 // parts add up, and do not multiply. A part that does have variants has them as a template argument of its visitor.
 
 // Beyond this size a row is shifted by its maximum first (exact where it matters: Sterbenz); below it, exp needs no
-// subtraction that would round. Much more would not do: from 2^20 on, the error of x · kLog2E and that of a floor in
-// float together can take the rounded exponent below 0, past 2^−127 and round to infinity.
+// subtraction that would round, and so is exact for logits in double too, whose differences would not be: see lessLn2.
+// Much more would not do: from 2^20 on, the error of x · kLog2E and that of a floor in float together can take the
+// rounded exponent below 0, past 2^−127 and round to infinity.
 constexpr double kShiftAbove = 0x1p19;
+
+// Where a gradient may be larger than the root of this, its factor waits (targets-inl.h): up to there the products that
+// it is the difference of, of an exponential up to 2^½ and of a target, are floats.
+constexpr double kMostSquare = 0x1p252;
 
 // How a row's exponentials are scaled: e_c = e^(z_c − shift) · 2^−k, between 2^−½ and 2^½ for the largest.
 struct RowScale {
@@ -22,8 +27,11 @@ struct RowScale {
       : shift(maximum > kShiftAbove || maximum < -kShiftAbove ? maximum : 0.0),
         k(roundToInteger((maximum - shift) * kLog2EDouble)) {}
 
-  // ln e_c in double.
-  SMOOTHLOSS_INLINE double log(double z) const { return (z - shift) - k * kLn2; }
+  // ln e_c in double, for logits of the type Real.
+  template <typename Real>
+  SMOOTHLOSS_INLINE double log(double z) const {
+    return lessLn2<Real>(z - shift, k);
+  }
 };
 
 // What the exponentials of a strip's rows are computed with: see RowScale and exp.
@@ -229,6 +237,7 @@ struct SoftmaxRow {
   size_t labelled;
   double multiplier;  // of e_k in the gradient
   double offset;      // of v_k in the gradient
+  double apart;       // of both, a factor that waits (see waits) and is not in them; 0: none
   double pivotGradient;
   double secondGradient;
 };
@@ -397,8 +406,8 @@ class CrossEntropyKernel {
 
   // runApart where what is a number of a row is in vectors too, so that rows of ten classes take half the time: the
   // same numbers as those of RowScale, begin and finish. False, with nothing added, and written to no more than the
-  // gradient, if a row that takes part is out of the ordinary, its logits beyond kShiftAbove or a number of it not
-  // finite, or if the batch has parts that are not made here.
+  // gradient, if a row that takes part is out of the ordinary, its logits beyond kShiftAbove, a number of it not finite
+  // or a factor so large that it may have to wait, or if the batch has parts that are not made here.
   bool runTogether(size_t row, size_t rows, const Real* x, Real* gradient, Sums& sums) {
     using D = DoubleVec;
     if (batch_.smoothing || soft() || transforms()) return false;
@@ -441,6 +450,7 @@ class CrossEntropyKernel {
     if (toDouble(maxLane(abs(maximum))) > kShiftAbove) return false;
     const ClassTarget target = targets_.alike() ? *targets_.alike() : ClassTarget(kNone);
     bool smooths = target.mass > 0.0;
+    double factors = magnitude(batch_.gradientScale) * (target.own + target.mass * (target.others + 1.0));
     double k[kRows];
     for (size_t r = 0; r < kRows; r += D::kWidth) {
       const auto put = [r](double* numbers, D a) { store(numbers + r, a); };
@@ -448,8 +458,8 @@ class CrossEntropyKernel {
       const D scale = roundToInteger(most * kLog2EDouble);
       put(k, scale);
       put(of.maximum, most);
-      put(of.logMaximum, most - scale * kLn2);
-      put(of.logPivot, load(As<D>(), of.logPivot + r) - scale * kLn2);
+      put(of.logMaximum, lessLn2<Real>(most, scale));
+      put(of.logPivot, lessLn2<Real>(load(As<D>(), of.logPivot + r), scale));
       put(of.own, target.own);
       put(of.rest, target.mass * target.others);
       put(of.mass, target.mass);
@@ -471,8 +481,11 @@ class CrossEntropyKernel {
         of.others[r] = its.others;
         of.factor[r] = upstreamOf(batch_, row + r);
         smooths = smooths || its.mass > 0.0;
+        const double size = magnitude(of.factor[r]) * (its.own + its.mass * (its.others + 1.0));
+        factors = size > factors ? size : factors;
       }
     }
+    if (waits<Real>(8.0 * factors)) return false;
 
     const V none = set1(Real(0));
     const V floor = expFloor(As<V>(), k);
@@ -617,7 +630,7 @@ class CrossEntropyKernel {
   bool goesStepwise(const Strip& strip) const {
     if (kGeneral || batch_.smoothing || batch_.classes < kStepwiseClasses || !scans(strip)) return false;
     const SoftmaxRow& last = last_->rows[0];
-    return strip.rows[0].scale.shift == 0.0 && last.target.y != kNone && last.defined;
+    return strip.rows[0].scale.shift == 0.0 && last.target.y != kNone && last.defined && last.apart == 0.0;
   }
   // What is written so, from the column `first` on; and the columns before and after, fewer than a line and kLanes.
   LastGradient<At, T> lastGradient(size_t first) const {
@@ -1033,6 +1046,7 @@ class CrossEntropyKernel {
     double smoothedLoss[kMost];
     double multiplier[kMost];
     double offset[kMost];
+    double square[kMost];  // of how large a gradient may be: see kMostSquare
     double pivotGradient[kMost];
     double spread[kMost];  // for the entropy, as is lesser
     double lesser[kMost];
@@ -1056,8 +1070,8 @@ class CrossEntropyKernel {
       to.lesser[n] = strip.sums[r].lesser;
     }
     to.maximum[n] = row.maximum;
-    to.logPivot[n] = row.scale.log(row.zPivot);
-    to.logMaximum[n] = row.scale.log(row.maximum);
+    to.logPivot[n] = row.scale.template log<Real>(row.zPivot);
+    to.logMaximum[n] = row.scale.template log<Real>(row.maximum);
     to.own[n] = row.target.own;
     to.rest[n] = row.target.mass * row.target.others + row.target.ownSecond;
     to.mass[n] = row.target.mass;
@@ -1086,8 +1100,12 @@ class CrossEntropyKernel {
     D zGradient = zero;
     if (kGeneral && batch_.zLoss > 0.0)  // the gradient need not wait for lse else
       zGradient = 2.0 * batch_.zLoss * (get(rows.maximum) + lseAboveMax);
-    store(rows.multiplier + n, (own + rest + zGradient) * reciprocal);
-    store(rows.offset + n, -0.0 - factor * mass);
+    const D multiplier = (own + rest + zGradient) * reciprocal;
+    const D offset = -0.0 - factor * mass;
+    const D largest = factor * (own + rest) - offset;
+    store(rows.multiplier + n, multiplier);
+    store(rows.offset + n, offset);
+    store(rows.square + n, multiplier * multiplier + largest * largest);
     store(rows.pivotGradient + n, (expPivot * (rest + zGradient) - exps * own) * reciprocal + 0.0);
     store(rows.ownLoss + n, zeroWhereZero(own * nll, own));
     store(rows.smoothedLoss + n, zeroWhereZero(mass * (get(rows.others) * lseAboveMax - get(rows.below)), mass));
@@ -1113,12 +1131,18 @@ class CrossEntropyKernel {
     row.offset = from.offset[n];
     row.pivotGradient = from.pivotGradient[n];
     if (hasSecond(target)) {
-      const double expSecond = exp(row.scale.log(row.zSecond));
+      const double expSecond = exp(row.scale.template log<Real>(row.zSecond));
       row.secondGradient = expSecond * row.multiplier - from.factor[n] * target.ownSecond + 0.0;
     }
     const double lseAboveMax = row.defined ? from.lseAboveMax[n] : kNaN;
     const double lse = row.maximum + lseAboveMax;
     const double nllSecond = lseAboveMax + (row.maximum - row.zSecond);
+    row.apart = 0.0;
+    if (sizeof(Real) == sizeof(float) && from.square[n] > kMostSquare) {
+      row.apart = from.factor[n];
+      row.multiplier = (total + 2.0 * batch_.zLoss * lse) / from.sum[n];
+      row.offset = -target.mass;
+    }
 
     double loss = from.ownLoss[n];
     if (kGeneral && target.ownSecond > 0.0) loss += target.ownSecond * nllSecond;
@@ -1179,6 +1203,7 @@ class CrossEntropyKernel {
     Real scale[kRows] = {}, offset[kRows] = {};
     ExpNumbers<At> numbers;
     bool any = false;
+    bool apart = false;
     for (size_t r = 0; r < rows; ++r) {
       const SoftmaxRow& row = strip.rows[r];
       if (row.target.y == kNone || !row.defined) continue;
@@ -1186,6 +1211,10 @@ class CrossEntropyKernel {
       scale[r] = toReal<Real>(row.multiplier);
       offset[r] = toReal<Real>(row.offset);
       numbers.set(r, row.scale);
+      if (row.apart == 0.0) continue;
+      apart = true;  // finishApart finds the exponentials as they were, though the gradient takes their place
+      scale[r] = 1;
+      offset[r] = 0;
     }
     // A lone block may be a long row: all of it at once where nothing has to be made block by block.
     const bool whole = (streams_ || inGradient_) && !soft();
@@ -1202,12 +1231,31 @@ class CrossEntropyKernel {
         writeGradient(strip, e, gradient.at, gradient.p, c, n, scale, offset);
         if (capped()) strip.user.forEach(n, CapVisitor<At>{z, gradient, set1(terms_.cap)});
         gradient.deliver(batch_, strip.user, strip.gradient, c, n);
+        if (apart) finishApart(strip, e, z, c, n);
       } else {
         if (again) expBlock(strip.user, static_cast<const T*>(strip.x) + strip.user.offset(c), n, numbers);
         writeGradient(strip, e, strip.user, static_cast<T*>(strip.gradient) + strip.user.offset(c), c, n, scale,
                       offset);
+        if (apart) finishApart(strip, e, {}, c, n);
       }
     }
+  }
+  // The same of the rows whose factor waits, in double.
+  SMOOTHLOSS_COLD void finishApart(const Strip& strip, const Numbers<At>& e, const Numbers<At>& z, size_t first,
+                                   size_t n) {
+    const Numbers<At> targets = soft() ? softBlock(strip, first, n, nullptr).targets : Numbers<At>{};
+    with(strip.gradient, [&](auto* gradient) {
+      for (size_t r = 0; r < strip.rowCount; ++r) {
+        const SoftmaxRow& row = strip.rows[r];
+        if (row.target.y == kNone || !row.defined || row.apart == 0.0) continue;
+        for (size_t c = 0; c < n; ++c) {
+          const double v = soft() ? toDouble(*targets.at.element(targets.p, c, r)) : smoothingOf(batch_, first + c);
+          const double slope = capped() ? terms_.slope(toDouble(*z.at.element(z.p, c, r))) : 1.0;
+          const double without = toDouble(*e.at.element(e.p, c, r)) * row.multiplier + v * row.offset;
+          put(strip.user.element(gradient + strip.user.offset(first), c, r), without * slope * row.apart + 0.0);
+        }
+      }
+    });
   }
 
   // What the gradient has apart: the targets' classes, and whole rows without one.

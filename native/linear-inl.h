@@ -96,7 +96,10 @@ class LinearKernel {
     Real mass[kRows];
     Real weight[kRows];
     Real limit[kRows];
-    double linear[kRows];  // Σ of v_k x_k over the classes but y, or of the elements of klDiv
+    Real reference[kRows];  // form 'kl': ln mass, else 0
+    double apart[kRows];    // a factor that waits: see multiplyRows
+    bool anyApart;
+    double linear[kRows];  // Σ of v_k (x_k − reference) over the classes but y, or of the elements of klDiv
     Argmax<At> largest;
   };
   // kElements: all that is read, and the gradient of dense targets. kSmoothing: the gradient of classes.
@@ -151,8 +154,14 @@ class LinearKernel {
       if (target.y == kNone) continue;
       strip.any = true;
       strip.smooths = strip.smooths || target.mass > 0.0;
-      const double factor = -upstreamOf(batch_, row + r);
-      strip.scale[r] = toReal<Real>(batch_.dense ? factor : factor * target.mass);
+      const double factor = -upstreamOf(batch_, row + r) * (batch_.dense ? 1.0 : target.mass);
+      strip.scale[r] = toReal<Real>(factor);
+      if (waits<Real>(magnitude(factor))) {
+        strip.scale[r] = 1;
+        strip.apart[r] = factor;
+        strip.anyApart = true;
+      }
+      if (batch_.kl && strip.x && target.mass >= 0x1p-1022) strip.reference[r] = static_cast<Real>(log(target.mass));
       const double epsilon = numberOf(batch_.epsilons, row + r, batch_.epsilon);
       strip.keep[r] = static_cast<Real>(1.0 - epsilon);
       strip.mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
@@ -265,7 +274,11 @@ class LinearKernel {
         if (target.ownSecond > 0.0) loss -= target.ownSecond * second;
         if (target.lambda < 1.0) nll -= (1.0 - target.lambda) * second;
       }
-      if (target.mass > 0.0) loss -= target.mass * linear;
+      if (target.mass > 0.0) {
+        // Of 'kl' the classes add up what is small near the minimum; the rest of them is in target.entropy too.
+        const double rest = batch_.kl ? toDouble(strip.reference[r]) * target.others : 0.0;
+        loss -= target.mass * (batch_.kl ? linear + rest : linear);
+      }
       if (batch_.kl) loss += target.entropy;
     }
     const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), loss);
@@ -294,22 +307,22 @@ class LinearKernel {
     strip.user.sum(n, At::skip(kNoColumns, 0), visitor, strip.linear);
   }
 
-  // linear[r] += Σ over the block's columns but those of the target of factor_c · x_c.
+  // linear[r] += Σ over the block's columns but those of the target of factor_c · (x_c − reference).
   template <Factors kFactors>
   void addLinear(const FactorLoads<At, kFactors>& factors, Strip& strip, const Numbers<At>& x, size_t first, size_t n) {
-    const Real zeros[kRows] = {};
     double sums[kRows] = {};
-    BelowVisitor<At, Real, kFactors> visitor{x.at, x.p, factors, At::perRow(zeros)};
+    BelowVisitor<At, Real, kFactors> visitor{x.at, x.p, factors, At::perRow(strip.reference)};
     strip.user.sum(n, At::skip(strip.skips, first), visitor, sums);
     for (size_t r = 0; r < kRows; ++r) {
       const ClassTarget& target = strip.targets[r];
       if (target.y == kNone) continue;
       const size_t second = target.second - first;
+      const double reference = toDouble(strip.reference[r]);
       if (!(sums[r] > -kInfinity)) {
-        sums[r] = exactBelow<At, Real, kFactors>(x.at, x.p, factors, n, r, target.y - first, second, 0.0);
+        sums[r] = exactBelow<At, Real, kFactors>(x.at, x.p, factors, n, r, target.y - first, second, reference);
       } else if (target.second != kNone && second < n) {
         const double factor = smoothingOf(batch_, target.second);
-        if (factor > 0.0) sums[r] -= factor * xOf(strip, target.second, r);
+        if (factor > 0.0) sums[r] -= factor * (xOf(strip, target.second, r) - reference);
       }
       strip.linear[r] += sums[r];
     }
@@ -319,6 +332,7 @@ class LinearKernel {
   void scaleBlock(const FactorLoads<At, kFactors>& factors, const Strip& strip, size_t first, size_t n) {
     const GradientBlock<At> gradient(batch_, strip.user, strip.gradient, first, scratch_);
     strip.user.forEach(n, ScaleVisitor<At, kFactors>{factors, gradient.at, gradient.p, At::perRow(strip.scale)});
+    if (strip.anyApart) multiplyRows(gradient, n, strip.apart);
     gradient.deliver(batch_, strip.user, strip.gradient, first, n);
   }
 

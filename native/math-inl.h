@@ -126,6 +126,15 @@ SMOOTHLOSS_INLINE D exp(D x) {
   return whereGreater(D(-700.0), x, D(0.0), (1.0 + expMinus1(r)) * powerOfTwo(sum + 1023.0));
 }
 
+// x − k·ln 2 for logits of the type Real, |x − k·ln 2| ≤ |x| ≤ 2^19 or k = 0. In double by halves, as exp has it: k ·
+// kLn2HighDouble is exact, and so is the difference of what is close, so that the result is off by no more than its own
+// last place. With one product it is off by 2^−53 · |x|, which is nothing to exponentials that are floats.
+template <typename Real, typename D>
+SMOOTHLOSS_INLINE D lessLn2(D x, D k) {
+  if constexpr (sizeof(Real) == sizeof(double)) return (x - k * kLn2HighDouble) - k * kLn2LowDouble;
+  return x - k * kLn2;
+}
+
 // ln((1 + s) / (1 − s)) for |s| ≤ 0.1716 = (√2 − 1)/(√2 + 1): 2s + s³·Q(s²), 4.4e-18 relative before rounding.
 template <typename D>
 SMOOTHLOSS_INLINE D logRatio(D s) {

@@ -86,6 +86,13 @@ SMOOTHLOSS_INLINE Real toReal(double x) {
   if (x != x) return std::numeric_limits<Real>::quiet_NaN();
   return static_cast<Real>(x > kLargest ? kLargest : x < -kLargest ? -kLargest : x);
 }
+// Float has no number for a factor of this size, though it may have one for the gradient, which is less: then the
+// factor waits, `apart`, and what is left of the gradient is multiplied by it in double, which put and toReal bound.
+template <typename Real>
+SMOOTHLOSS_INLINE bool waits(double size) {
+  return sizeof(Real) == sizeof(float) && size > kLargestGradient<float>;
+}
+SMOOTHLOSS_INLINE double magnitude(double x) { return x < 0.0 ? -x : x; }
 SMOOTHLOSS_INLINE void put(float* p, double x) { *p = toReal<float>(x); }
 SMOOTHLOSS_INLINE void put(double* p, double x) { *p = toReal<double>(x); }
 SMOOTHLOSS_INLINE void put(Half* p, double x) { *p = toHalf(toReal<float>(x)); }
@@ -519,6 +526,17 @@ struct GradientBlock {
     });
   }
 };
+
+// gradient ← gradient · apart, of n columns of the rows whose factor waits: 0 for others.
+template <typename At>
+SMOOTHLOSS_COLD void multiplyRows(const GradientBlock<At>& gradient, size_t n, const double* apart) {
+  for (size_t r = 0; r < At::kRows; ++r) {
+    for (size_t c = 0; apart[r] != 0.0 && c < n; ++c) {
+      auto* const element = gradient.at.element(gradient.p, c, r);
+      put(element, toDouble(*element) * apart[r] + 0.0);
+    }
+  }
+}
 
 // gradient ← gradient · (1 − (z/softcap)²), the derivative of softcap · tanh.
 template <typename At>

@@ -77,18 +77,19 @@ export interface Arithmetic<A extends Floats> {
   /** targets ← shares · weight, terms ← targets · (logs − x), +0 where the target is 0. */
   divergence(shares: A, logs: A, x: A, at: number, n: number, weight: A | null, targets: A, terms: A): void;
 
-  /** positive ← posWeight · t' · weight and negative ← (1 − t') · weight with t' = keep · t + shift. */
+  /** positive ← (keep · t + toOne) · posWeight · weight and negative ← (keep · (1 − t) + toZero) · weight. */
   pairs(
     t: A,
     n: number,
     keep: number,
-    shift: number,
+    toOne: number,
+    toZero: number,
     posWeight: A | null,
     weight: A | null,
     positive: A,
     negative: A,
   ): void;
-  /** out ← (a + b) · logs + a · max(−z, 0) + b · max(z, 0). */
+  /** out ← (a + b) · logs + (b · z for z > 0, a · |z| else). */
   binaryLoss(z: A, at: number, n: number, a: A, b: A, logs: A, out: A): void;
   /** out ← scale · (b · σ(z) − a · (1 − σ(z))) with e = e^−|z|. */
   binaryGradient(z: A, at: number, n: number, a: A, b: A, e: A, scale: number, out: A, outAt: number): void;

@@ -4,14 +4,15 @@
 import type { Batch, Floats, Sums } from '../batch.js';
 import { type Arithmetic, ScratchBlock } from './arithmetic.js';
 import { Rows } from './layout.js';
-import { NONE, numberOf, oneNaN, putResult, upstreamOf, weigh } from './targets.js';
+import { bounded, NONE, numberOf, oneNaN, putResult, upstreamOf, waits, weigh } from './targets.js';
 
 export class BceWithLogits<A extends Floats> extends Rows<A> {
   private readonly posWeight: A | null;
   private readonly classWeight: A | null;
   private readonly mask: Uint8Array | null;
   private readonly keep: number;
-  private readonly shift: number;
+  private readonly toOne: number;
+  private readonly toZero: number;
   private readonly wantsMetrics: boolean;
 
   constructor(batch: Batch, arithmetic: Arithmetic<A>) {
@@ -20,7 +21,8 @@ export class BceWithLogits<A extends Floats> extends Rows<A> {
     this.classWeight = batch.weightStride === 0 ? arithmetic.factors(batch.weight) : null;
     this.mask = batch.mask === null ? null : new Uint8Array(batch.classes);
     this.keep = arithmetic.round(1 - batch.epsilon);
-    this.shift = arithmetic.round(batch.epsilon * batch.toward);
+    this.toOne = arithmetic.round(batch.epsilon * batch.toward);
+    this.toZero = arithmetic.round(batch.epsilon * (1 - batch.toward));
     this.wantsMetrics = batch.metrics || batch.rowNll !== null || batch.rowEntropy !== null;
   }
 
@@ -48,7 +50,7 @@ export class BceWithLogits<A extends Floats> extends Rows<A> {
     }
     const a = this.scratch(ScratchBlock.Shares);
     const b = this.scratch(ScratchBlock.Targets);
-    arithmetic.pairs(t, classes, this.keep, this.shift, this.posWeight, weight, a, b);
+    arithmetic.pairs(t, classes, this.keep, this.toOne, this.toZero, this.posWeight, weight, a, b);
     if (batch.mask !== null && mask !== null) {
       this.loadDense(batch.mask, batch.maskStride, mask);
       clearMasked(mask, a);
@@ -70,7 +72,9 @@ export class BceWithLogits<A extends Floats> extends Rows<A> {
     if (this.wantsMetrics) this.report(row, t, e, logs, sums);
 
     if (batch.gradient !== null) {
-      const scale = arithmetic.toReal(upstreamOf(batch, row) * batch.logitScale);
+      const factor = bounded(upstreamOf(batch, row) * batch.logitScale);
+      const apart = waits(batch, factor);
+      const scale = apart ? 1 : arithmetic.toReal(factor);
       if (batch.softcap !== 0) {
         const numbers = this.scratch(ScratchBlock.Numbers);
         arithmetic.binaryGradient(z, at, classes, a, b, e, scale, numbers, 0);
@@ -78,6 +82,7 @@ export class BceWithLogits<A extends Floats> extends Rows<A> {
       } else {
         arithmetic.binaryGradient(z, at, classes, a, b, e, scale, this.out, this.outAt);
       }
+      if (apart) this.multiplyOut(factor);
       this.storeGradient();
     }
   }

@@ -1,9 +1,9 @@
 // Softmax cross entropy. Mirrors native/cross_entropy-inl.h, where the formulas are explained, for one row at a time.
 
-import type { Batch, Floats, Sums } from '../batch.js';
+import { type Batch, FLOAT64, type Floats, type Sums } from '../batch.js';
 import { type Arithmetic, ScratchBlock } from './arithmetic.js';
 import { Rows } from './layout.js';
-import { exp, LN2, logSum, roundLog2 } from './math.js';
+import { exp, lessLn2, logSum, roundLog2 } from './math.js';
 import {
   belowOf,
   bounded,
@@ -17,9 +17,11 @@ import {
 } from './targets.js';
 
 const SHIFT_ABOVE = 2 ** 19;
+const MOST_SQUARE = 2 ** 252;
 
 export class CrossEntropy<A extends Floats> extends Rows<A> {
   private readonly target = new ClassTarget();
+  private readonly double: boolean;
   private readonly soft: boolean;
   private readonly wantsNll: boolean;
   private readonly wantsEntropy: boolean;
@@ -46,12 +48,14 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
   private labelled = 0;
   private multiplier = 0;
   private offset = 0;
+  private apart = 0;
   private pivotGradient = 0;
   private secondGradient = 0;
   private targets: A | null = null; // w t' of soft targets
 
   constructor(batch: Batch, arithmetic: Arithmetic<A>) {
     super(batch, arithmetic);
+    this.double = batch.type === FLOAT64;
     this.soft = batch.dense !== null;
     this.wantsNll = batch.metrics || batch.rowNll !== null;
     this.wantsEntropy = batch.metrics || batch.rowEntropy !== null;
@@ -161,7 +165,7 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
 
   // ln e_c in double.
   private log(z: number): number {
-    return z - this.shift - this.k * LN2;
+    return lessLn2(z - this.shift, this.k, this.double);
   }
 
   // The row's loss and what else is wanted of it, and the numbers for its gradient.
@@ -192,6 +196,13 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
     if (target.second !== NONE) {
       const expSecond = exp(this.log(this.zSecond));
       this.secondGradient = expSecond * this.multiplier - factor * target.ownSecond + 0;
+    }
+    this.apart = 0;
+    const largest = factor * total - this.offset;
+    if (!this.double && this.multiplier * this.multiplier + largest * largest > MOST_SQUARE) {
+      this.apart = factor;
+      this.multiplier = (total + zGradient) / sum;
+      this.offset = -target.mass;
     }
 
     let loss = target.own !== 0 ? target.own * nll : 0;
@@ -245,7 +256,9 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
     const scale = arithmetic.toReal(this.multiplier);
     const offset = arithmetic.toReal(this.offset);
     const factors = this.soft ? this.targets : this.smoothing;
-    if (batch.softcap !== 0) {
+    if (this.apart !== 0) {
+      this.finishApart(factors);
+    } else if (batch.softcap !== 0) {
       const numbers = this.scratch(ScratchBlock.Numbers);
       arithmetic.gradient(exps, classes, scale, offset, factors, numbers, 0);
       arithmetic.slopes(numbers, classes, this.z, this.at, batch.softcap, out, outAt);
@@ -256,6 +269,15 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
     this.putGradient(this.pivot, this.pivotGradient * this.slope(this.zPivot));
     if (target.second !== NONE) {
       this.putGradient(target.second, this.secondGradient * this.slope(this.zSecond));
+    }
+  }
+
+  // The same of a row whose factor waits, in double.
+  private finishApart(factors: A | null): void {
+    const { arithmetic, classes, exps, z, at, out, outAt, multiplier, offset, apart } = this;
+    for (let c = 0; c < classes; c++) {
+      const without = exps[c] * multiplier + (factors === null ? 1 : factors[c]) * offset;
+      out[outAt + c] = arithmetic.toReal(without * this.slope(z[at + c]) * apart + 0);
     }
   }
 

@@ -241,16 +241,17 @@ function pairs(
   t: Float32Array,
   n: number,
   keep: number,
-  shift: number,
+  toOne: number,
+  toZero: number,
   posWeight: Float32Array | null,
   weight: Float32Array | null,
   positive: Float32Array,
   negative: Float32Array,
 ): void {
   for (let c = 0; c < n; c++) {
-    const share = fma(t[c], keep, shift);
+    const share = fma(t[c], keep, toOne);
     const a = posWeight === null ? share : fround(share * posWeight[c]);
-    const b = fround(1 - share);
+    const b = fma(fround(1 - t[c]), keep, toZero);
     positive[c] = weight === null ? a : a * weight[c];
     negative[c] = weight === null ? b : b * weight[c];
   }
@@ -267,10 +268,9 @@ function binaryLoss(
 ): void {
   for (let c = 0; c < n; c++) {
     const logit = z[at + c];
-    const minus = 0 - logit;
-    const below = a[c] === 0 ? 0 : fround(a[c] * (minus > 0 ? minus : 0));
-    const above = b[c] === 0 ? 0 : fround(b[c] * (logit > 0 ? logit : 0));
-    out[c] = fma(fround(a[c] + b[c]), logs[c], fround(below + above));
+    const factor = logit > 0 ? b[c] : a[c];
+    const linear = factor === 0 ? 0 : fround(factor * Math.abs(logit));
+    out[c] = fma(fround(a[c] + b[c]), logs[c], linear);
   }
 }
 

@@ -246,16 +246,17 @@ function pairs(
   t: Float64Array,
   n: number,
   keep: number,
-  shift: number,
+  toOne: number,
+  toZero: number,
   posWeight: Float64Array | null,
   weight: Float64Array | null,
   positive: Float64Array,
   negative: Float64Array,
 ): void {
   for (let c = 0; c < n; c++) {
-    const share = fma(t[c], keep, shift);
+    const share = fma(t[c], keep, toOne);
     const a = posWeight === null ? share : share * posWeight[c];
-    const b = 1 - share;
+    const b = fma(1 - t[c], keep, toZero);
     positive[c] = weight === null ? a : a * weight[c];
     negative[c] = weight === null ? b : b * weight[c];
   }
@@ -272,10 +273,9 @@ function binaryLoss(
 ): void {
   for (let c = 0; c < n; c++) {
     const logit = z[at + c];
-    const minus = 0 - logit;
-    const below = a[c] === 0 ? 0 : a[c] * (minus > 0 ? minus : 0);
-    const above = b[c] === 0 ? 0 : b[c] * (logit > 0 ? logit : 0);
-    out[c] = fma(a[c] + b[c], logs[c], below + above);
+    const factor = logit > 0 ? b[c] : a[c];
+    const linear = factor === 0 ? 0 : factor * Math.abs(logit);
+    out[c] = fma(a[c] + b[c], logs[c], linear);
   }
 }
 

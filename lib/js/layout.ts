@@ -84,6 +84,12 @@ export abstract class Rows<A extends Floats> {
     if (!this.direct && gradient !== null) store(this.out, type, gradient, this.start, inner, this.classes);
   }
 
+  /** `out` ← `out` · a factor that waits: see targets.ts. */
+  protected multiplyOut(factor: number): void {
+    const { arithmetic, classes, out, outAt } = this;
+    for (let c = outAt; c < outAt + classes; c++) out[c] = arithmetic.toReal(out[c] * factor + 0);
+  }
+
   protected fillGradient(x: number): void {
     const { type, gradient, inner } = this.batch;
     if (gradient !== null) fillRow(type, gradient, this.start, inner, this.classes, x);

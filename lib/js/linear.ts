@@ -4,6 +4,7 @@
 import { type Batch, type Floats, SEGMENT, type Sums } from '../batch.js';
 import { type Arithmetic, BLOCK, ScratchBlock } from './arithmetic.js';
 import { Rows } from './layout.js';
+import { log } from './math.js';
 import {
   ClassTarget,
   exactBelow,
@@ -13,6 +14,7 @@ import {
   oneNaN,
   putResult,
   upstreamOf,
+  waits,
   weigh,
 } from './targets.js';
 
@@ -75,25 +77,31 @@ export class Linear<A extends Floats> extends Rows<A> {
       if (batch.prediction !== null) batch.prediction[row] = 0;
     }
     if (batch.gradient !== null) {
-      arithmetic.scaled(targets, classes, arithmetic.toReal(-upstream), this.out, this.outAt);
-      this.storeGradient();
+      this.scale(targets, -upstream);
     }
   }
 
   private addClasses(row: number, sums: Sums): void {
-    const { arithmetic, batch, classes, target } = this;
+    const { batch, target } = this;
     if (batch.logits !== null) this.report(row, sums);
     if (batch.gradient === null) return;
     const upstream = upstreamOf(batch, row);
     if (target.mass > 0) {
-      const scale = arithmetic.toReal(-upstream * target.mass);
-      arithmetic.scaled(this.smoothing, classes, scale, this.out, this.outAt);
-      this.storeGradient();
+      this.scale(this.smoothing, -upstream * target.mass);
     } else {
       this.fillGradient(0);
     }
     this.putGradient(target.y, 0 - upstream * target.own);
     if (target.second !== NONE) this.putGradient(target.second, 0 - upstream * target.ownSecond);
+  }
+
+  // gradient ← factors · factor.
+  private scale(factors: A | null, factor: number): void {
+    const { arithmetic, classes, out, outAt } = this;
+    const apart = waits(this.batch, factor);
+    arithmetic.scaled(factors, classes, apart ? 1 : arithmetic.toReal(factor), out, outAt);
+    if (apart) this.multiplyOut(factor);
+    this.storeGradient();
   }
 
   private report(row: number, sums: Sums): void {
@@ -109,7 +117,12 @@ export class Linear<A extends Floats> extends Rows<A> {
       if (target.ownSecond > 0) loss -= target.ownSecond * second;
       if (target.lambda < 1) nll -= (1 - target.lambda) * second;
     }
-    if (target.mass > 0) loss -= target.mass * this.othersSum();
+    if (target.mass > 0) {
+      // Of 'kl' the classes add up what is small near the minimum; the rest of them is in target.entropy too.
+      const reference = batch.kl && target.mass >= 2 ** -1022 ? this.arithmetic.round(log(target.mass)) : 0;
+      const linear = this.othersSum(reference);
+      loss -= target.mass * (batch.kl ? linear + reference * target.others : linear);
+    }
     if (batch.kl) loss += target.entropy;
     const weighed = weigh(numberOf(batch.rowWeight, row, 1), loss);
     sums.numerator += weighed;
@@ -121,20 +134,20 @@ export class Linear<A extends Floats> extends Rows<A> {
     if (batch.metrics && predicted === largestClass(target)) sums.correct += 1;
   }
 
-  // Σ v_k x_k over the classes but those of the target.
-  private othersSum(): number {
+  // Σ v_k (x_k − reference) over the classes but those of the target.
+  private othersSum(reference: number): number {
     const { arithmetic, classes, smoothing, target, z, at } = this;
     const { y, second } = target;
     let total = 0;
     let segment = 0;
     for (let first = 0; first < classes; first += BLOCK) {
       const end = Math.min(first + BLOCK, classes);
-      let sum = arithmetic.below(z, at, first, end, smoothing, y, 0);
+      let sum = arithmetic.below(z, at, first, end, smoothing, y, reference);
       if (!(sum > -Infinity)) {
-        sum = exactBelow(z, at, first, end, smoothing, y, second, 0);
+        sum = exactBelow(z, at, first, end, smoothing, y, second, reference);
       } else if (second >= first && second < end) {
         const factor = numberOf(this.batch.smoothing, second, 1);
-        if (factor > 0) sum -= factor * z[at + second];
+        if (factor > 0) sum -= factor * (z[at + second] - reference);
       }
       segment += sum;
       if (end % SEGMENT === 0 || end === classes) {

@@ -250,6 +250,11 @@ export function roundLog2(x: number): number {
   return roundToInteger(x * LOG2_E_DOUBLE);
 }
 
+/** x − k · ln 2, by halves for logits in double. */
+export function lessLn2(x: number, k: number, double: boolean): number {
+  return double ? x - k * LN2_HIGH_DOUBLE - k * LN2_LOW_DOUBLE : x - k * LN2;
+}
+
 /** e^x for x ≤ 700, within 1.3 units in the last place; 0 below −700; NaN for NaN. */
 export function exp(x: number): number {
   if (x < -700) return 0;

@@ -1,6 +1,6 @@
 // What a row is compared with, and how batches are walked. Mirrors native/targets-inl.h.
 
-import { type Batch, type Floats, SEGMENT, type Total } from '../batch.js';
+import { type Batch, FLOAT64, type Floats, SEGMENT, type Total } from '../batch.js';
 import { type Arithmetic, BLOCK } from './arithmetic.js';
 import { log } from './math.js';
 
@@ -36,6 +36,11 @@ export function upstreamOf(batch: Batch, row: number): number {
   return bounded(
     batch.gradientScale * numberOf(batch.rowWeight, row, 1) * numberOf(batch.gradientScales, row, 1),
   );
+}
+
+/** Float has no number for a factor of this size: it waits, and multiplies what is left of the gradient in double. */
+export function waits(batch: Batch, factor: number): boolean {
+  return batch.type !== FLOAT64 && Math.abs(factor) > 2 ** 128 - 2 ** 104;
 }
 
 function without(total: Total, index: number, value: number): number {

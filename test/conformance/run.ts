@@ -27,6 +27,7 @@ import { tables as semanticsLayouts } from './semantics-layouts.js';
 import { tables as semanticsSoftmax } from './semantics-softmax.js';
 import type { Table } from './table.js';
 import { tables as values } from './values.js';
+import { tables as edges } from './values-edges.js';
 import { tables as vectors } from './vectors.js';
 
 const update = process.argv.includes('--update');
@@ -43,6 +44,7 @@ const all: Table[] = update
   : [
       ...vectors,
       ...values,
+      ...edges,
       ...family,
       ...onnx,
       ...semantics,

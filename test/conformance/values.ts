@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { type CallOptions, make, oracleOf } from '../support/calls.js';
 import { classIndices, mulberry32, normals } from '../support/data.js';
+import { exactRatio, exactSoftmaxLoss, type Real, ulpsOff } from '../support/exact.js';
 import type { OracleResult } from '../support/oracle.js';
 import { check } from '../support/tolerance.js';
 import { backends, onEveryBackend } from './backends.js';
@@ -206,4 +207,90 @@ function accuracyCases(): Case[] {
   return cases;
 }
 
-export const tables: Table[] = [{ name: 'accuracy', cases: accuracyCases() }];
+/**
+ * The row losses of crossEntropy of float64 logits against exact arithmetic, in units in the last place. With u = 2^-53,
+ * for up to 32 classes and targets that the rows need not be sure of:
+ *
+ *     e_k        2.6 u of itself (1.3 units in the last place), that of the target 3 u: its logarithm is reduced in two steps
+ *     E = Σ e_k  2.6 u and 5 u of the tree; beyond 32 classes u for each further addition to a lane, in the tests 9 at most
+ *     ln(1 + E/e_y) for E ≤ 0.4·e_y: E, e_y, 3 roundings, logSum 4.2 u: 17 u
+ *     ln(E + e_y) − ln e_y for others: E's 7.6 u, e_y's times 2.1, logSum's times 2, 3 roundings: 26 u
+ *     smoothing  adds non-negative terms, each with 3 roundings more and the sum's 9 u, of lse − max, which has no more
+ *
+ * That is 2^-48 with 9 u for long rows. (Measured: 3 units in the last place.) The size of the logits is not in it.
+ */
+const EXACT_LOSS = 32;
+
+function exactCases(): Case[] {
+  const shareOf = (epsilon: number, classes: number, own: boolean): Real => {
+    // (1 − ε)·own + ε/C: both fractions are exact, and as a double the first is.
+    const spread = exactRatio(epsilon, classes);
+    if (!own) return spread;
+    const { value, scale } = exactRatio(1 - epsilon, 1);
+    const by = BigInt(Math.abs(spread.scale - scale));
+    if (spread.scale > scale) return { value: (value << by) + spread.value, scale: spread.scale };
+    return { value: value + (spread.value << by), scale };
+  };
+  const cases: Case[] = [];
+  const add = (name: string, classes: number, targets: Int32Array, draw: () => Float64Array) => {
+    for (const labelSmoothing of [0, 0.25]) {
+      let exact: Real[] | undefined;
+      cases.push(
+        ...onEveryBackend(`${name}, smoothing ${labelSmoothing}`, ({ crossEntropy }) => {
+          const logits = draw();
+          exact ??= Array.from(targets, (y, r) => {
+            const shares = Array.from({ length: classes }, (_, k) =>
+              shareOf(labelSmoothing, classes, k === y),
+            );
+            return exactSoftmaxLoss(logits.subarray(r * classes, (r + 1) * classes), shares);
+          });
+          for (const inner of [1, targets.length]) {
+            const turned = inner === 1 ? logits : transposed(logits, classes);
+            const options = { classes, labelSmoothing, reduction: 'none', inner, gradient: true } as const;
+            const { losses } = crossEntropy(turned, targets, options);
+            for (const [r, loss] of losses.entries()) {
+              const off = ulpsOff(loss, exact[r], 53);
+              if (!(off <= EXACT_LOSS)) {
+                fail(`losses[${r}] is ${loss}, off by ${off} units in the last place, inner ${inner}`);
+              }
+            }
+          }
+        }),
+      );
+    }
+  };
+  const transposed = (x: Float64Array, classes: number) => {
+    const rows = x.length / classes;
+    return x.map((_, i) => x[(i % rows) * classes + Math.floor(i / rows)]);
+  };
+
+  for (const offset of [0, 300, -300, 1e4, 5e5, -5e5, 2 ** 19, 1e6, -1e6, 1e8, 2 ** 52]) {
+    for (const classes of [2, 10, 300]) {
+      const rows = 8;
+      const targets = classIndices(rows, classes, 71);
+      add(`offset ${offset}, ${classes} classes`, classes, targets, () =>
+        Float64Array.from(normals(rows * classes, 72, 2), (x) => x + offset),
+      );
+    }
+  }
+  add('equal logits', 2, new Int32Array(9), () => {
+    const all = [5e5, -5e5, 1, 1e-300, 123456.789, 2 ** 19, -(2 ** 19), 1e300, -0];
+    return Float64Array.from(all.flatMap((x) => [x, x]));
+  });
+  // Sure of the target, and of the other class; further the losses are subnormal, and there 0 may stand for them.
+  for (const target of [0, 1]) {
+    const gaps = Float64Array.from({ length: 70 }, (_, i) => 10 * i + 0.123);
+    add(`two classes, gaps to 690, target ${target}`, 2, new Int32Array(70).fill(target), () =>
+      Float64Array.from(Array.from(gaps, (gap) => [gap, 0]).flat()),
+    );
+    add(`two classes, gaps to 690 below 1000, target ${target}`, 2, new Int32Array(70).fill(target), () =>
+      Float64Array.from(Array.from(gaps, (gap) => [1000.1, 1000.1 - gap]).flat()),
+    );
+  }
+  return cases;
+}
+
+export const tables: Table[] = [
+  { name: 'accuracy', cases: accuracyCases() },
+  { name: 'accuracy in double', cases: exactCases() },
+];

@@ -52,8 +52,11 @@ const LN2 = 2n * atanh(1n, 3n, P);
 /** e^x for a finite double. */
 export function exactExp(x: number): Real {
   const { m, e } = decompose(x);
-  const fixed = shift(m, e + P);
-  const n = Math.round(x / Math.LN2);
+  return expOf(shift(m, e + P), Math.round(x / Math.LN2));
+}
+
+/** e^(fixed · 2^−P), with n near it / ln 2. */
+function expOf(fixed: bigint, n: number): Real {
   const r = fixed - BigInt(n) * LN2;
   let term = ONE;
   let sum = ONE;
@@ -84,6 +87,42 @@ export function exactLog1p(a: number, b: number): Real {
   const d = shift(mb, eb - low);
   const scale = P + Math.max(0, bitLength(d) - bitLength(n));
   return { value: 2n * atanh(n, n + 2n * d, scale), scale };
+}
+
+/** A fraction of doubles. */
+export function exactRatio(a: number, b: number): Real {
+  const { m: ma, e: ea } = decompose(a);
+  const { m: mb, e: eb } = decompose(b);
+  const scale = P + Math.max(0, bitLength(mb) - bitLength(ma));
+  return { value: (ma << BigInt(scale)) / mb, scale: scale + eb - ea };
+}
+
+/**
+ * Σ share_k · (lse − z_k) of a row of finite doubles, Σ share_k · −ln p_k. Nothing cancels: with e_k = e^(z_k − max) it
+ * is Σ share_k · ((max − z_k) + ln(1 + Σ e_k but the largest)), as fixed points whose last place is 2^−1400.
+ */
+export function exactSoftmaxLoss(z: ArrayLike<number>, shares: readonly Real[]): Real {
+  const FINE = 1400;
+  const fixed = Array.from(z, (zk) => shift(decompose(zk).m, decompose(zk).e + FINE));
+  const most = fixed.reduce((a, b) => (a > b ? a : b));
+  const below = fixed.map((zk) => most - zk);
+  let rest = -(1n << BigInt(FINE)); // without the largest
+  for (const gap of below) {
+    const size = Number(gap >> BigInt(FINE - 20)) / 2 ** 20;
+    if (size > 900) continue; // 2^−1298
+    const { value, scale } = expOf(-shift(gap, P - FINE), -Math.round(size / Math.LN2));
+    rest += shift(value, FINE - scale);
+  }
+  // 1 + rest = f · 2^j with f in [1, 2): ln f = 2 atanh((f − 1) / (f + 1)).
+  const j = BigInt(bitLength((1n << BigInt(FINE)) + rest) - 1 - FINE);
+  const one = 1n << (BigInt(FINE) + j);
+  const excess = (1n << BigInt(FINE)) + rest - one;
+  const log = 2n * atanh(excess, excess + 2n * one, FINE) + shift(j * LN2, FINE - P);
+  let value = 0n;
+  shares.forEach((share, k) => {
+    value += shift(share.value * (below[k] + log), -share.scale);
+  });
+  return { value, scale: FINE };
 }
 
 /** tanh y for a double y > 0. */

@@ -41,7 +41,11 @@ export interface Row {
 export interface Target {
   t: number[];
   smoothed: number[];
+  /** 1 − t', smoothed as in bceWithLogits. */
+  complement: number[];
   target?: number;
+  /** Of a number for each class. */
+  dense?: boolean;
 }
 
 export const NONE: Unit = { relative: 0, z: 0, tiny: 0 };
@@ -58,7 +62,7 @@ export function rowOf(
   if (loss === 'crossEntropy') return softmaxRow(x, w, target, options, round);
   if (loss === 'bceWithLogits') return sigmoidRow(x, w, target, part, options, round);
   if (loss === 'klDiv') return divergenceRow(x, w, target, options);
-  return likelihoodRow(x, w, target, options);
+  return likelihoodRow(x, w, target, options, round);
 }
 
 /** z = softcap·tanh(logitScale·x / softcap), and ∂z/∂x. */
@@ -78,7 +82,7 @@ function termsOfLogits(x: number[], options: OracleOptions, round: (x: number) =
 function softmaxRow(
   x: number[],
   w: number[],
-  { t, smoothed, target }: Target,
+  { t, smoothed, target, dense = false }: Target,
   options: OracleOptions,
   round: (x: number) => number,
 ): Row {
@@ -122,7 +126,8 @@ function softmaxRow(
   const nllTerms = t.map((tk, k) => times(tk, minusLp[k]));
   const entropy = sum(p.map((pk, k) => times(pk, minusLp[k])));
   const losses = sum(c.map((ck, k) => times(Math.abs(ck), minusLp[k])));
-  const relative = losses + sum(logs) + absolute(c);
+  // The entropy of classes is computed in double, whatever the logits are; that of soft targets as they are.
+  const relative = losses + absolute(c) + sum(logs) * (dense ? 1 : inDouble(round));
   const ofZLoss = zLoss === 0 ? 0 : zLoss * (lse * lse + 2 * Math.abs(lse));
   const unit = {
     relative: relative + ofZLoss,
@@ -163,7 +168,7 @@ function softmaxRow(
 function sigmoidRow(
   x: number[],
   w: number[],
-  { t, smoothed }: Target,
+  { t, smoothed, complement }: Target,
   part: boolean[],
   options: OracleOptions,
   round: (x: number) => number,
@@ -185,7 +190,7 @@ function sigmoidRow(
     }
     const positive = posWeight?.[k] ?? 1;
     const yes = positive * smoothed[k];
-    const no = 1 - smoothed[k];
+    const no = complement[k];
     row.terms[k] = times(w[k], bce(z[k], yes, no));
     row.gradient[k] = times(w[k], no * sigmoid(z[k]) - yes * sigmoid(-z[k])) * slope[k];
     const nll = bce(z[k], t[k], 1 - t[k]);
@@ -193,18 +198,14 @@ function sigmoidRow(
     row.entropy += bce(z[k], sigmoid(z[k]), sigmoid(-z[k]));
     if (z[k] > 0 === t[k] > 0.5) row.right++;
 
-    // Where t' is neither 0 nor 1, t' and 1 − t' are rounded, as parts of 1.
-    const rounded = smoothed[k] !== 0 && smoothed[k] !== 1;
-    const both = rounded ? times(w[k], bce(z[k], positive, 1)) : 0;
-    const size = w[k] * (Math.abs(no) + Math.abs(yes) + (rounded ? 1 + positive : 0));
+    const size = w[k] * (Math.abs(no) + Math.abs(yes));
     row.termUnits[k] = {
-      relative: times(w[k], bce(z[k], Math.abs(yes), Math.abs(no))) + both,
+      relative: times(w[k], bce(z[k], Math.abs(yes), Math.abs(no))),
       z: size * blur(z[k]),
       tiny: size,
     };
     row.gradientUnits[k] = { relative: size * scale, z: size * scale, tiny: size * scale };
-    const unsmoothed = t[k] === 0 || t[k] === 1 ? 0 : bce(z[k], 1, 1);
-    nllSizes.push(bce(z[k], Math.abs(t[k]), Math.abs(1 - t[k])) + unsmoothed);
+    nllSizes.push(bce(z[k], Math.abs(t[k]), Math.abs(1 - t[k])));
   });
   const moved = z.reduce((most, zk) => Math.max(most, blur(zk)), 0);
   const add = (pick: (unit: Unit) => number) => sum(row.termUnits.map(pick));
@@ -233,8 +234,20 @@ function divergenceRow(x: number[], w: number[], { t }: Target, { logTarget }: O
   return row;
 }
 
+/** What rounding to double is of the rounding of the arithmetic. */
+const inDouble = (round: (x: number) => number) => (round(1 + 2 ** -40) === 1 ? 2 ** -26 : 1);
+
 /** l = −Σ c_k x_k with c = w·t'; 'kl': Σ c_k (ln t'_k − x_k). */
-function likelihoodRow(x: number[], w: number[], { t, smoothed }: Target, { form }: OracleOptions): Row {
+function likelihoodRow(
+  x: number[],
+  w: number[],
+  { t, smoothed }: Target,
+  { form, labelSmoothing = 0 }: OracleOptions,
+  round: (x: number) => number,
+): Row {
+  // The difference is what is added up, and ln t' and x in double alone, unless ln t' is not the same for the other classes.
+  const prior = typeof labelSmoothing === 'object' && labelSmoothing.prior !== undefined;
+  const apart = form === 'kl' && prior ? 1 : inDouble(round);
   const row = { ...undefinedRow(x.length), rest: 0 };
   const sizes: number[] = [];
   const nllTerms = t.map((tk, k) => (tk === 0 ? 0 : -tk * x[k]));
@@ -244,7 +257,8 @@ function likelihoodRow(x: number[], w: number[], { t, smoothed }: Target, { form
     row.terms[k] = c === 0 ? 0 : c * (ln - xk);
     row.gradient[k] = -c;
     row.gradientUnits[k] = { relative: c, z: 0, tiny: w[k] };
-    sizes.push(c === 0 ? 0 : c * (Math.abs(ln) + Math.abs(xk) + (form === 'kl' ? 1 : 0)));
+    const both = Math.abs(ln) + Math.abs(xk) + (form === 'kl' ? 1 : 0);
+    sizes.push(c === 0 ? 0 : c * (Math.abs(ln - xk) + apart * both));
   });
   row.unit = { relative: sum(sizes), z: 0, tiny: sum(w) };
   row.nll = sum(nllTerms);

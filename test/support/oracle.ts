@@ -280,23 +280,27 @@ function targetOf(
     const towards = u(target);
     return t.map((tk, k) => (1 - epsilon) * tk + epsilon * towards[k]);
   };
+  // 1 − t', which of numbers near 1 would be lost in the difference.
+  const { toward = 0.5 } = smoothing;
+  const complement = (t: number[]) => t.map((tk) => (1 - epsilon) * (1 - tk) + epsilon * (1 - toward));
   const ofClass = (index: number | bigint): Target => {
     const target = Number(index);
     if (!Number.isInteger(target) || target < 0 || target >= classes) {
       throw new RangeError(`targets[${r}] is ${target}`);
     }
     const t = each(classes, (k) => (k === target ? 1 : 0));
-    return { t, smoothed: smooth(t, target), target };
+    return { t, smoothed: smooth(t, target), complement: complement(t), target };
   };
 
-  if (soft !== undefined) return { t: soft, smoothed: smooth(soft) };
+  if (soft !== undefined)
+    return { t: soft, smoothed: smooth(soft), complement: complement(soft), dense: true };
   if (!isMixed(targets)) return ignored.includes(Number(targets[r])) ? undefined : ofClass(targets[r]);
   if (ignored.includes(Number(targets.a[r])) || ignored.includes(Number(targets.b[r]))) return undefined;
   const lambda = typeof targets.lambda === 'number' ? targets.lambda : targets.lambda[r];
   const a = ofClass(targets.a[r]);
   const b = ofClass(targets.b[r]);
   const mix = (of: number[], other: number[]) => of.map((x, k) => lambda * x + (1 - lambda) * other[k]);
-  return { t: mix(a.t, b.t), smoothed: mix(a.smoothed, b.smoothed) };
+  return { t: mix(a.t, b.t), smoothed: mix(a.smoothed, b.smoothed), complement: [] };
 }
 
 /** The smoothing distribution u of a row. */

@@ -11,11 +11,17 @@
 // smoothing mass has an absolute error, as large as the relative one of E. That shows only if all mass sits on the
 // largest class and next to none on the target (ε = 1 and a prior on one class, say), where the loss itself is near 0.
 // Soft and mixed targets have no class of which E could be kept relative, and so the absolute part for all their mass.
-// So has lse alone. form 'kl' and klDiv subtract: their unit is Σ of |terms|, and for ln t' of a t' rounded to float 1
-// more for each unit of mass, as klDiv has 1 for the rounding of a t near 1.
+// So has lse alone.
+//
+// form 'kl' and klDiv subtract. crossEntropy: the unit is that of the cross entropy, since the entropy of classes is
+// computed in double (2^-26 of its terms in float32 units); of soft targets, whose logarithms are floats, Σ |terms| of it is
+// added, and for ln t' of a t' rounded to float 1 more for each unit of mass, as klDiv has 1 for the rounding of a t near 1.
+// nllLoss: Σ c·|ln t' − x|, what it adds up: x less ln t' of the classes that share a mass is exact where the two are
+// within a factor of 2 (Sterbenz), and rounds to 6e-8 of itself elsewhere; with a prior, of which each class has its own
+// logarithm, Σ c·(|ln t'| + |x|).
 //
 // bceWithLogits: 3e-7 of each element. softplus(z) and softplus(−z) are not negative and relatively as accurate as exp;
-// where t' is neither 0 nor 1, 1 − t' is rounded as a part of 1 (6e-8 of softplus, however small 1 − t' is).
+// t' and 1 − t' are sums of parts that are not negative: 2 and 3 roundings of themselves, however small they are.
 //
 // The gradient: 5e-7 for each unit of |gradientScale · rowWeight / denominator| · Σ_k w_k t'_k. It is p_k·Σ_k w_k t'_k
 // (exp: 1.1e-7, the sum: 1.5e-7, three roundings to float: 1.8e-7, all times p_k ≤ 1) less w_k t'_k (two roundings, of
