@@ -7,6 +7,7 @@ import { exactRatio, exactSoftmaxLoss, type Real, ulpsOff } from '../support/exa
 import type { OracleResult } from '../support/oracle.js';
 import { check } from '../support/tolerance.js';
 import { backends, onEveryBackend } from './backends.js';
+import { agree } from './semantics-softmax.js';
 import { type Case, fail, same, sameElements, type Table } from './table.js';
 import { data } from './vectors.js';
 
@@ -236,8 +237,11 @@ function exactCases(): Case[] {
     for (const labelSmoothing of [0, 0.25]) {
       let exact: Real[] | undefined;
       cases.push(
-        ...onEveryBackend(`${name}, smoothing ${labelSmoothing}`, ({ crossEntropy }) => {
+        ...onEveryBackend(`${name}, smoothing ${labelSmoothing}`, (functions) => {
+          const { crossEntropy } = functions;
           const logits = draw();
+          // What is reported besides, and the gradient.
+          agree(functions, { type: 'float64', logits, targets, options: { classes, labelSmoothing } });
           exact ??= Array.from(targets, (y, r) => {
             const shares = Array.from({ length: classes }, (_, k) =>
               shareOf(labelSmoothing, classes, k === y),
