@@ -26,7 +26,8 @@ export interface Total {
 
 /**
  * One checked call of any of the losses; Batch in native/kernels.h is the same, field by field. A dense array has a number
- * for each row and class, rows at a stride of its own, or, where `inner` is not 1, laid out as the logits.
+ * for each row and class, rows at a stride of its own, or, where `inner` is not 1, laid out as the logits. Floats are of the
+ * arithmetic's type, but for dense targets and a dense weight, which in double may be Float32Arrays.
  */
 export interface Batch {
   rows: number;
@@ -41,7 +42,7 @@ export interface Batch {
   logits: Elements | null;
   /** Laid out as the logits, may be the logits. */
   gradient: Elements | null;
-  /** One per row, or for losses of elements laid out as the logits; of the arithmetic's type. */
+  /** One per row, or for losses of elements laid out as the logits. */
   losses: Floats | null;
 
   /** The class of each row; -1: the row takes no part. With dense targets 0: it does. */
@@ -49,7 +50,7 @@ export interface Batch {
   /** The second class of each row's mixed target; null: not mixed. */
   seconds: Int32Array | null;
   /** The share of `targets` in a mixed target, per row; null: `lambda` for all. */
-  lambdas: Float32Array | null;
+  lambdas: Floats | null;
   lambda: number;
   /** Dense targets; null: classes. Uint8Array in bceWithLogits only. */
   dense: Floats | Uint8Array | null;
@@ -58,23 +59,23 @@ export interface Batch {
   logTarget: boolean;
 
   /** Per class, or for each element in bceWithLogits (weightStride > 0); null: ones. */
-  weight: Float32Array | null;
+  weight: Floats | null;
   /** bceWithLogits: 0: weight is per class; else it is dense, with this stride. */
   weightStride: number;
   /** Per class, bceWithLogits; null: ones. */
-  posWeight: Float32Array | null;
+  posWeight: Floats | null;
   /** Per row; null: ones. */
-  rowWeight: Float32Array | null;
+  rowWeight: Floats | null;
   /** bceWithLogits: dense, 0: the element takes no part; null: all do. Masks of rows are in `targets`. */
   mask: Uint8Array | null;
   maskStride: number;
 
   /** Per class, the smoothing distribution before it is normalised; null: ones. */
-  prior: Float32Array | null;
-  /** Per class, weight · prior, of the arithmetic's type; null: ones. */
+  prior: Floats | null;
+  /** Per class, weight · prior; null: ones. */
   smoothing: Floats | null;
   /** Per row; null: `epsilon` for all. */
-  epsilons: Float32Array | null;
+  epsilons: Floats | null;
   epsilon: number;
   /** No smoothing mass for the row's own target. */
   others: boolean;
@@ -94,13 +95,13 @@ export interface Batch {
   zLoss: number;
 
   /** Per row; null: ones. */
-  gradientScales: Float32Array | null;
+  gradientScales: Floats | null;
   /** Times each row's gradient; holds 1/denominator for the mean. */
   gradientScale: number;
 
   /** Whether to add up `Sums` beyond the numerator. */
   metrics: boolean;
-  /** One per row each, of the arithmetic's type; null: not asked for. */
+  /** One per row each; null: not asked for. */
   rowLoss: Floats | null;
   rowNll: Floats | null;
   rowLse: Floats | null;

@@ -107,8 +107,10 @@ export const backend: Backend = functions.backend;
  * `crossEntropy` of `smoothloss`, computed while the event loop goes on: the same options, results and bits, and what is
  * thrown there rejects the promise here, before anything is written.
  *
- * Targets that are classes are read at once. All other arrays, the gradient too, are in use until the promise settles:
- * what they hold must not be changed, or the result may hold numbers of before and after. Calls that read the same
+ * Read at once are targets that are classes; masks, but for those per element that hold bytes; and with Float64Array
+ * logits, Float32Arrays of weights, λ, ε, a prior and `gradientScale`, but for a weight per element. All other arrays, the
+ * gradient too, are in use until the promise settles: what they hold must not be changed, or the result may hold numbers of
+ * before and after. Calls that read the same
  * arrays may run at once; one that would write what another reads or writes, or read what it writes, is rejected with
  * ERR_OVERLAP (in this JavaScript thread; with SharedArrayBuffers other threads must see to it themselves). If a buffer is
  * detached or resized meanwhile, the promise is rejected with ERR_INVALID_ARG_TYPE, and its old contents are lost or

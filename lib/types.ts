@@ -15,6 +15,38 @@ export type Float16ArrayIfKnown = typeof globalThis extends { Float16Array: { pr
   : never;
 
 /**
+ * What takes part, a number for each row or element: 0 for what does not. Any array of integers, as tokenizers and
+ * onnxruntime return attention masks (BigInt64Array) and booleans (Uint8Array).
+ */
+export type Mask = IndexArray | Uint8ClampedArray;
+
+/**
+ * Weights and the like, within the range of float32. A Float64Array goes with a Float64Array of logits (in `smoothLabels`: of targets), and is used in
+ * double; a Float32Array goes with all. Which go together is found out when it runs.
+ */
+export type Factors = Float32Array | Float64Array;
+
+/** The number types of logits, by their names. */
+export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16';
+
+/** What other tensors call theirs, so that `dtype: tensor.type` compiles. Logits have none of these. */
+export type OtherType =
+  | 'int4'
+  | 'uint4'
+  | 'int8'
+  | 'uint8'
+  | 'int16'
+  | 'uint16'
+  | 'int32'
+  | 'uint32'
+  | 'int64'
+  | 'uint64'
+  | 'bool'
+  | 'string'
+  | 'complex64'
+  | 'complex128';
+
+/**
  * Scores or log-probabilities, one per row and class. A Uint16Array holds the bits of half floats, and option `dtype` says
  * of which kind. Arithmetic is in double precision for a Float64Array, and for all others in float32, with sums and row
  * totals in double precision.
@@ -67,8 +99,8 @@ export interface MixedTargets {
   a: IndexArray;
   /** Length R: the second class of each row. */
   b: IndexArray;
-  /** λ, the share of `a`, in [0, 1]: one for all rows, or one per row (length R). */
-  lambda: number | Float32Array;
+  /** λ, the share of `a`, in [0, 1]: one for all rows, or one per row (length R; see {@link Factors}). */
+  lambda: number | Factors;
 }
 
 /** What the logits are compared with: a class per row, a probability per row and class, or two classes per row, mixed. */
@@ -89,8 +121,8 @@ export type BceTargets = SoftTargets | Uint8Array | Exclude<IndexArray, Uint8Arr
 export type LabelSmoothing =
   | number
   | {
-      /** ε in [0, 1]: one for all rows, or one per row. */
-      epsilon: number | Float32Array;
+      /** ε in [0, 1]: one for all rows, or one per row (see {@link Factors}). */
+      epsilon: number | Factors;
       /**
        * `'all'` (the default): u covers every class, the target too (Szegedy, PyTorch, Keras, TensorFlow.js, optax).
        * `'others'`: u covers every class but the row's target, ε/(C−1) each if uniform (fairseq, Megatron); for mixed
@@ -104,9 +136,9 @@ export type LabelSmoothing =
       exclude?: number | readonly number[] | undefined;
       /**
        * Length C, finite and ≥ 0: u is this distribution instead of the uniform one. It is normalised to sum 1 after
-       * `exclude` and `over` have taken their classes out, so counts will do.
+       * `exclude` and `over` have taken their classes out, so counts will do. See {@link Factors}.
        */
-      prior?: Float32Array | undefined;
+      prior?: Factors | undefined;
     };
 
 /** Label smoothing of `bceWithLogits`: each target t in [0, 1] becomes (1 − ε)·t + ε·toward. A number is ε, toward ½. */
@@ -132,13 +164,15 @@ export interface BatchOptions {
   /** C, the number of classes: an integer from 1 to 2^31 − 1. */
   classes: number;
   /**
-   * What a Uint16Array of logits holds, and needed with one: the bits of IEEE 754 half precision numbers (`'float16'`) or
-   * of the upper halves of float32 numbers (`'bfloat16'`). They are converted exactly, and the gradient is rounded once,
-   * to the nearest, ties to even.
+   * The number type of the logits. A Uint16Array needs it: its bits are IEEE 754 half precision numbers (`'float16'`) or
+   * the upper halves of float32 numbers (`'bfloat16'`). They are converted exactly, and the gradient is rounded once, to
+   * the nearest, ties to even. Other arrays tell theirs, and it may be said: `'float32'`, `'float64'`, or `'float16'` of a
+   * Float16Array. So `dtype: tensor.type` of onnxruntime is right for whatever array holds its data; what contradicts the
+   * array is refused.
    */
-  dtype?: 'float16' | 'bfloat16' | undefined;
-  /** Length R, finite and ≥ 0: a weight for each row's loss and gradient. */
-  rowWeight?: Float32Array | undefined;
+  dtype?: DType | OtherType | undefined;
+  /** Length R, finite and ≥ 0: a weight for each row's loss and gradient. See {@link Factors}. */
+  rowWeight?: Factors | undefined;
   /**
    * `'mean'` (the default): `loss` is numerator / denominator. `'sum'`: `loss` is the numerator. `'none'`: `losses` holds
    * the losses one by one, and there is no `loss`.
@@ -158,9 +192,9 @@ export interface BatchOptions {
   gradient?: boolean | Logits | undefined;
   /**
    * Multiplies the gradient, 1 by default: the upstream gradient, finite and within the range of float32. With reduction
-   * `'none'` also one per row (length R).
+   * `'none'` also one per row (length R; see {@link Factors}).
    */
-  gradientScale?: number | Float32Array | undefined;
+  gradientScale?: number | Factors | undefined;
   /** Elements from the start of one row of logits to the next, at least C (the default): for padded vocabularies. */
   rowStride?: number | undefined;
   /**
@@ -201,14 +235,17 @@ export interface ClassOptions {
    * its two is. Not with soft targets, which name no class.
    */
   ignoreIndex?: number | readonly number[] | undefined;
-  /** Length R: rows where it is 0 are ignored, and their targets may be anything. */
-  mask?: Uint8Array | undefined;
+  /** Length R: rows where it is 0 are ignored, and their targets may be anything. Integers of any type. */
+  mask?: Mask | undefined;
 }
 
 /** The options of the losses of a row. */
 export interface RowOptions {
-  /** Length C, finite and ≥ 0: a weight for each class, as PyTorch's `weight`: it multiplies each class's term of the loss. */
-  weight?: Float32Array | undefined;
+  /**
+   * Length C, finite and ≥ 0: a weight for each class, as PyTorch's `weight`: it multiplies each class's term of the loss.
+   * See {@link Factors}.
+   */
+  weight?: Factors | undefined;
   /**
    * `'crossEntropy'` (the default): −Σ w·t'·ln p. `'kl'`: Σ w·t'·(ln t' − ln p), which is less by the target's entropy
    * and so 0 at a perfect fit. The gradient is the same.
@@ -274,11 +311,14 @@ export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, Logi
   labelSmoothing?: BceLabelSmoothing | undefined;
   /**
    * Finite and ≥ 0: a weight for each class (length C), or for each element (R·C numbers row after row, or laid out as the
-   * logits). Of length C, it is per class.
+   * logits). Of length C, it is per class. See {@link Factors}.
    */
-  weight?: Float32Array | undefined;
-  /** Length C, finite and ≥ 0: multiplies the positive term of each class's loss, as PyTorch's `pos_weight`. */
-  posWeight?: Float32Array | undefined;
+  weight?: Factors | undefined;
+  /**
+   * Length C, finite and ≥ 0: multiplies the positive term of each class's loss, as PyTorch's `pos_weight`. See
+   * {@link Factors}.
+   */
+  posWeight?: Factors | undefined;
   /**
    * Where targets are classes, those that mark a row as ignored: its loss and gradient are 0, whatever its logits hold, and
    * it does not count in the mean. An integer or several, inside [0, C) or not; −100 by default.
@@ -286,9 +326,9 @@ export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, Logi
   ignoreIndex?: number | readonly number[] | undefined;
   /**
    * What is 0 here is ignored: rows (length R), or elements (R·C numbers row after row, or laid out as the logits). Of
-   * length R, it is per row. The targets of ignored rows may be anything.
+   * length R, it is per row. The targets of ignored rows may be anything. Integers of any type.
    */
-  mask?: Uint8Array | undefined;
+  mask?: Mask | undefined;
   /**
    * The mean's denominator. `'elements'` (the default): the number of elements that take part, as in PyTorch. `'rows'`: of
    * rows that take part, so that a row counts with the sum of its classes. `'weight'`: Σ of rowWeight · weight over the
@@ -307,10 +347,10 @@ export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, Logi
 export interface KlDivOptions extends Omit<BatchOptions, 'reduction'> {
   /** Whether the targets are logarithms of probabilities, too; false by default. */
   logTarget?: boolean | undefined;
-  /** Length C, finite and ≥ 0: a weight for each class's term. */
-  weight?: Float32Array | undefined;
-  /** Length R: rows where it is 0 are ignored. */
-  mask?: Uint8Array | undefined;
+  /** Length C, finite and ≥ 0: a weight for each class's term. See {@link Factors}. */
+  weight?: Factors | undefined;
+  /** Length R: rows where it is 0 are ignored. Integers of any type. */
+  mask?: Mask | undefined;
   /**
    * `'mean'` (the default): `loss` is numerator / denominator, over elements unless `normalizer` says otherwise, as in
    * PyTorch. `'batchmean'`: the numerator by the number of rows that take part, the divergence proper (with `inner`
@@ -491,11 +531,18 @@ type Fitting<L extends Logits, O, Known> = [O] extends [never]
     ? unknown extends L // any
       ? Known
       : [L] extends [Uint16Array]
-        ? O extends DtypeNeeded
+        ? SaysHalf<O> extends true
           ? Known
           : Known & DtypeNeeded
         : Known
     : Omit<Known, 'gradient'> & { gradient?: boolean | ArrayOf<L> | undefined };
+
+// Among what the type of `dtype` may be: a tensor's is that of any tensor.
+type SaysHalf<O> = O extends { dtype: infer D }
+  ? [Extract<D, DtypeNeeded['dtype']>] extends [never]
+    ? false
+    : true
+  : false;
 
 // Any array may be the right one.
 type GradientOption<O> = O extends { gradient?: infer G }

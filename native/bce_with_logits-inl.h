@@ -18,9 +18,10 @@ struct Pairs {
   using Real = typename At::Real;
   Numbers<At> dense;
   At user;
-  const float* classWeight;
-  const float* weight;  // of each element; null: classWeight
-  const float* posWeight;
+  const Real* classWeight;
+  const Real* weight;        // of each element; null: floatWeight
+  const float* floatWeight;  // the same of floats, for double; null: classWeight
+  const Real* posWeight;
   const uint8_t* mask;  // null: all take part
   V keep;
   V toOne;   // ε·toward
@@ -32,12 +33,20 @@ struct Pairs {
     return mask ? zeroWhereZero(takes, loads.elements(user, mask, c)) : takes;
   }
   template <typename Loads>
+  SMOOTHLOSS_INLINE V weightOf(const Loads& loads, size_t c) const {
+    if (weight) return loads.elements(user, weight, c);
+    if constexpr (sizeof(Real) == sizeof(double)) {
+      if (floatWeight) return loads.elements(user, floatWeight, c);
+    }
+    return loads.factors(classWeight, c);
+  }
+  template <typename Loads>
   SMOOTHLOSS_INLINE void get(const Loads& loads, size_t c, V& a, V& b) const {
     const V t = loads.elements(dense.at, dense.p, c);
     a = fma(t, keep, toOne);
     b = fma(sub(set1(Real(1)), t), keep, toZero);
     if constexpr (kGeneral) {
-      const V factor = weight ? loads.elements(user, weight, c) : loads.factors(classWeight, c);
+      const V factor = weightOf(loads, c);
       a = zeroWhereZero(mul(mul(a, loads.factors(posWeight, c)), factor), part(loads, c));
       b = zeroWhereZero(mul(b, factor), part(loads, c));
     }
@@ -204,14 +213,14 @@ class BceWithLogitsKernel {
       if (strip.classOf[r] == kNone) continue;
       strip.any = true;
       strip.takes[r] = 1;
-      const double factor = bounded(upstreamOf(batch_, row + r) * batch_.logitScale);
+      const double factor = bounded(upstreamOf<Real>(batch_, row + r) * batch_.logitScale);
       strip.scale[r] = toReal<Real>(factor);
       if (waits<Real>(magnitude(factor))) {
         strip.scale[r] = 1;
         strip.apart[r] = factor;
         strip.anyApart = true;
       }
-      strip.weight[r] = static_cast<Real>(numberOf(batch_.rowWeight, row + r, 1.0));
+      strip.weight[r] = static_cast<Real>(numberOf<Real>(batch_.rowWeight, row + r, 1.0));
       constexpr auto kReals = std::numeric_limits<Real>{};
       strip.limit[r] = strip.weight[r] == 0 ? kReals.max() : kReals.infinity();
     }
@@ -251,7 +260,7 @@ class BceWithLogitsKernel {
         continue;
       }
       const size_t index = strip.first + r;
-      const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), strip.loss[r]);
+      const double weighed = weigh(numberOf<Real>(batch_.rowWeight, index, 1.0), strip.loss[r]);
       sums.numerator += weighed;
       sums.nll += oneNaN(strip.nll[r]);
       sums.entropy += oneNaN(strip.entropy[r]);
@@ -283,18 +292,18 @@ class BceWithLogitsKernel {
   template <bool kGeneral>
   void add(Strip& strip, const Numbers<At>& z, const Numbers<At>& dense, size_t first, size_t n) {
     const bool perElement = batch_.weight && batch_.weightStride;
-    const Pairs<At, kGeneral> pairs{
-        dense,
-        strip.user,
-        classFactors(perElement ? nullptr : batch_.weight, first),
-        perElement ? batch_.weight + offsetOf(batch_, strip.first, batch_.weightStride) + strip.user.offset(first)
-                   : nullptr,
-        classFactors(batch_.posWeight, first),
-        maskOf(strip, first),
-        set1(static_cast<Real>(1.0 - batch_.epsilon)),
-        set1(static_cast<Real>(batch_.epsilon * batch_.toward)),
-        set1(static_cast<Real>(batch_.epsilon * (1.0 - batch_.toward))),
-        At::perRow(strip.takes)};
+    const size_t at = perElement ? offsetOf(batch_, strip.first, batch_.weightStride) + strip.user.offset(first) : 0;
+    const bool floats = sizeof(Real) == sizeof(double) && batch_.weightType == Dense::kFloat32;
+    const Pairs<At, kGeneral> pairs{dense,
+                                    strip.user,
+                                    classFactors<Real>(perElement ? nullptr : batch_.weight, first),
+                                    perElement && !floats ? static_cast<const Real*>(batch_.weight) + at : nullptr,
+                                    perElement && floats ? static_cast<const float*>(batch_.weight) + at : nullptr,
+                                    classFactors<Real>(batch_.posWeight, first),
+                                    maskOf(strip, first),
+                                    set1(static_cast<Real>(1.0 - batch_.epsilon)),
+                                    set1(static_cast<Real>(batch_.epsilon * batch_.toward)),
+                                    At::perRow(strip.takes)};
     Real* losses =
         batch_.losses ? static_cast<Real*>(batch_.losses) + strip.offset + strip.user.offset(first) : nullptr;
     const GradientBlock<At> gradient(batch_, strip.user, strip.gradient, first, scratch_);

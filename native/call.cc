@@ -124,8 +124,6 @@ class Arrays {
     return static_cast<T*>(unwrap(argument, length, [type](napi_typedarray_type actual) { return actual == type; }));
   }
 
-  float* floats(Argument argument, size_t length) { return get<float>(argument, napi_float32_array, length); }
-
   // The same of one of the types of dense targets.
   const void* dense(Argument argument, size_t length, bool bytes, Dense* denseType) {
     return unwrap(argument, length, [bytes, denseType](napi_typedarray_type actual) {
@@ -290,15 +288,16 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   batch.logits = arrays.get<void>(kLogits, element, elements);
   batch.gradient = arrays.get<void>(kGradient, element, elements);
   batch.losses = arrays.get<void>(kLosses, real, lossPerElement ? elements : rows);
-  batch.weight = arrays.floats(kWeight, weights);
+  batch.weight = isDouble && weightPerElement ? arrays.dense(kWeight, weights, false, &batch.weightType)
+                                              : arrays.get<void>(kWeight, real, weights);
   batch.dense = arrays.dense(kDense, dense, operation == kBceWithLogits, &batch.denseType);
-  batch.prior = arrays.floats(kPrior, classes);
+  batch.prior = arrays.get<void>(kPrior, real, classes);
   batch.smoothing = arrays.get<void>(kSmoothing, real, classes);
-  batch.rowWeight = arrays.floats(kRowWeight, rows);
-  batch.epsilons = arrays.floats(kEpsilons, rows);
-  batch.gradientScales = arrays.floats(kGradientScales, rows);
-  batch.lambdas = arrays.floats(kLambdas, rows);
-  batch.posWeight = arrays.floats(kPosWeight, classes);
+  batch.rowWeight = arrays.get<void>(kRowWeight, real, rows);
+  batch.epsilons = arrays.get<void>(kEpsilons, real, rows);
+  batch.gradientScales = arrays.get<void>(kGradientScales, real, rows);
+  batch.lambdas = arrays.get<void>(kLambdas, real, rows);
+  batch.posWeight = arrays.get<void>(kPosWeight, real, classes);
   batch.mask = arrays.get<uint8_t>(kMask, napi_uint8_array, masks);
   batch.rowLoss = arrays.get<void>(kRowLoss, real, rows);
   batch.rowNll = arrays.get<void>(kRowNll, real, rows);

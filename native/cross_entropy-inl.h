@@ -174,8 +174,8 @@ struct BlendVisitor {
   using V = typename At::V;
   using Real = typename At::Real;
   Numbers<At> dense;
-  const float* prior;
-  const float* weight;
+  const Real* prior;
+  const Real* weight;
   At scratch;
   Real* shares;
   Real* targets;
@@ -303,7 +303,7 @@ class CrossEntropyKernel {
   const Batch& batch_;
   Scratch& scratch_;
   const Terms<V> terms_;
-  const ClassTargets targets_;
+  const ClassTargets<Real> targets_;
   const At scratchAt_ = scratchLayout(As<At>());
   const bool transforms_;
   const bool soft_;
@@ -479,7 +479,7 @@ class CrossEntropyKernel {
         of.rest[r] = its.mass * its.others;
         of.mass[r] = its.mass;
         of.others[r] = its.others;
-        of.factor[r] = upstreamOf(batch_, row + r);
+        of.factor[r] = upstreamOf<Real>(batch_, row + r);
         smooths = smooths || its.mass > 0.0;
         const double size = magnitude(of.factor[r]) * (its.own + its.mass * (its.others + 1.0));
         factors = size > factors ? size : factors;
@@ -749,15 +749,15 @@ class CrossEntropyKernel {
     Real keep[kRows], mass[kRows];
     for (size_t r = 0; r < kRows; ++r) {
       const bool takes = strip.rows[r].target.y != kNone;
-      const double epsilon = takes ? numberOf(batch_.epsilons, strip.first + r, batch_.epsilon) : 0.0;
+      const double epsilon = takes ? numberOf<Real>(batch_.epsilons, strip.first + r, batch_.epsilon) : 0.0;
       keep[r] = static_cast<Real>(1.0 - epsilon);
       mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
     }
     Real* const shares = rest && batch_.kl ? blockOf<Real>(scratch_, kShareBlock) : nullptr;
     Real* const targets = blockOf<Real>(scratch_, kTargetBlock);
     const BlendVisitor<At> visitor{dense,
-                                   classFactors(batch_.prior, first),
-                                   classFactors(batch_.weight, first),
+                                   classFactors<Real>(batch_.prior, first),
+                                   classFactors<Real>(batch_.weight, first),
                                    scratchAt_,
                                    shares,
                                    targets,
@@ -1021,7 +1021,7 @@ class CrossEntropyKernel {
     }
     row.labelled = soft() ? strip.labels.index[r] : largestClass(row.target);
     if (hasSecond(row.target) && row.target.mass > 0.0 && row.zSecond > -kInfinity) {
-      const double factor = smoothingOf(batch_, row.target.second);
+      const double factor = numberOf<Real>(batch_.smoothing, row.target.second, 1.0);
       if (factor > 0.0) sums.below -= factor * (row.zSecond - row.maximum);
     }
   }
@@ -1076,7 +1076,7 @@ class CrossEntropyKernel {
     to.rest[n] = row.target.mass * row.target.others + row.target.ownSecond;
     to.mass[n] = row.target.mass;
     to.others[n] = row.target.others;
-    to.factor[n] = bounded(upstreamOf(batch_, strip.first + r) * batch_.logitScale);
+    to.factor[n] = bounded(upstreamOf<Real>(batch_, strip.first + r) * batch_.logitScale);
   }
 
   template <typename D>
@@ -1170,7 +1170,7 @@ class CrossEntropyKernel {
 
   // Returns the loss with its weight.
   double addLoss(size_t index, double loss, Sums& sums) const {
-    const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), loss);
+    const double weighed = weigh(numberOf<Real>(batch_.rowWeight, index, 1.0), loss);
     sums.numerator += weighed;
     putResult<Real>(batch_.losses, index, weighed);
     return weighed;
@@ -1249,7 +1249,8 @@ class CrossEntropyKernel {
         const SoftmaxRow& row = strip.rows[r];
         if (row.target.y == kNone || !row.defined || row.apart == 0.0) continue;
         for (size_t c = 0; c < n; ++c) {
-          const double v = soft() ? toDouble(*targets.at.element(targets.p, c, r)) : smoothingOf(batch_, first + c);
+          const double v = soft() ? toDouble(*targets.at.element(targets.p, c, r))
+                                  : numberOf<Real>(batch_.smoothing, first + c, 1.0);
           const double slope = capped() ? terms_.slope(toDouble(*z.at.element(z.p, c, r))) : 1.0;
           const double without = toDouble(*e.at.element(e.p, c, r)) * row.multiplier + v * row.offset;
           put(strip.user.element(gradient + strip.user.offset(first), c, r), without * slope * row.apart + 0.0);

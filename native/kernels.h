@@ -12,7 +12,7 @@ namespace smoothloss {
 // The number types of logits and gradients. Arithmetic is double for kFloat64, else float.
 enum class Type : uint32_t { kFloat32, kFloat64, kFloat16, kBfloat16 };
 
-// The number types of dense targets.
+// The number types of dense targets, and of weights per element.
 enum class Dense : uint32_t { kFloat32, kFloat64, kUint8 };
 
 // The sum of a vector of class factors, in a form from which one class can be left out without cancellation:
@@ -43,23 +43,24 @@ struct Batch {
 
   const int32_t* targets;  // [rows]: the class of each row, 0 with dense targets; outside [0, C): takes no part
   const int32_t* seconds;  // [rows]: the second class of mixed targets; null: not mixed
-  const float* lambdas;    // [rows]: the share of `targets` in mixed targets, in [0, 1]; null: lambda for all
+  const void* lambdas;     // Real [rows]: the share of `targets` in mixed targets, in [0, 1]; null: lambda for all
   double lambda;
   const void* dense;  // dense targets; null: classes
   Dense denseType;    // kUint8 in bceWithLogits only
   size_t denseStride;
   bool logTarget;  // dense targets are logarithms (klDiv)
 
-  const float* weight;     // [C], ≥ 0, w, or dense in bceWithLogits; null: ones
-  size_t weightStride;     // 0: weight is per class
-  const float* posWeight;  // [C], ≥ 0, bceWithLogits; null: ones
-  const float* rowWeight;  // [rows], ≥ 0; null: ones
-  const uint8_t* mask;     // bceWithLogits: dense, 0: the element takes no part; null: all do
+  const void* weight;     // Real [C], ≥ 0, w, or dense in bceWithLogits; null: ones
+  size_t weightStride;    // 0: weight is per class
+  Dense weightType;       // of a dense one: that of Real, or in double kFloat32
+  const void* posWeight;  // Real [C], ≥ 0, bceWithLogits; null: ones
+  const void* rowWeight;  // Real [rows], ≥ 0; null: ones
+  const uint8_t* mask;    // bceWithLogits: dense, 0: the element takes no part; null: all do
   size_t maskStride;
 
-  const float* prior;     // [C], ≥ 0, the smoothing distribution before it is normalised; null: ones
+  const void* prior;      // Real [C], ≥ 0, the smoothing distribution before it is normalised; null: ones
   const void* smoothing;  // Real [C], weight·prior; null: ones
-  const float* epsilons;  // [rows], in [0, 1]; null: epsilon for all
+  const void* epsilons;   // Real [rows], in [0, 1]; null: epsilon for all
   double epsilon;         // in [0, 1]
   bool others;            // no smoothing mass for the row's own target
   Total priorTotal;       // of prior
@@ -72,8 +73,8 @@ struct Batch {
   double softcap;     // 0: none
   double zLoss;       // ≥ 0
 
-  const float* gradientScales;  // [rows]; null: ones
-  double gradientScale;         // times each row's gradient; holds 1/denominator for the mean
+  const void* gradientScales;  // Real [rows]; null: ones
+  double gradientScale;        // times each row's gradient; holds 1/denominator for the mean
 
   bool metrics;   // whether to add up Sums beyond the numerator
   void* rowLoss;  // Real [rows] each; null: not asked for

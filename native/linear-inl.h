@@ -33,7 +33,7 @@ struct DivergenceVisitor {
   using Real = typename At::Real;
   Numbers<At> x;
   Numbers<At> dense;
-  const float* weight;
+  const Real* weight;
   At scratch;
   Real* targets;
   At user;
@@ -108,7 +108,7 @@ class LinearKernel {
  private:
   const Batch& batch_;
   Scratch& scratch_;
-  const ClassTargets targets_;
+  const ClassTargets<Real> targets_;
   const At scratchAt_ = scratchLayout(As<At>());
   const bool wantsNll_;
   const bool wantsArgmax_;
@@ -154,7 +154,7 @@ class LinearKernel {
       if (target.y == kNone) continue;
       strip.any = true;
       strip.smooths = strip.smooths || target.mass > 0.0;
-      const double factor = -upstreamOf(batch_, row + r) * (batch_.dense ? 1.0 : target.mass);
+      const double factor = -upstreamOf<Real>(batch_, row + r) * (batch_.dense ? 1.0 : target.mass);
       strip.scale[r] = toReal<Real>(factor);
       if (waits<Real>(magnitude(factor))) {
         strip.scale[r] = 1;
@@ -162,10 +162,10 @@ class LinearKernel {
         strip.anyApart = true;
       }
       if (batch_.kl && strip.x && target.mass >= 0x1p-1022) strip.reference[r] = static_cast<Real>(log(target.mass));
-      const double epsilon = numberOf(batch_.epsilons, row + r, batch_.epsilon);
+      const double epsilon = numberOf<Real>(batch_.epsilons, row + r, batch_.epsilon);
       strip.keep[r] = static_cast<Real>(1.0 - epsilon);
       strip.mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
-      strip.weight[r] = static_cast<Real>(numberOf(batch_.rowWeight, row + r, 1.0));
+      strip.weight[r] = static_cast<Real>(numberOf<Real>(batch_.rowWeight, row + r, 1.0));
       constexpr auto kReals = std::numeric_limits<Real>{};
       strip.limit[r] = strip.weight[r] == 0 ? kReals.max() : kReals.infinity();
     }
@@ -210,8 +210,8 @@ class LinearKernel {
     Real* blended = blockOf<Real>(scratch_, kTargetBlock);
     if (strip.x == nullptr) {
       BlendVisitor<At> visitor{dense,
-                               classFactors(batch_.prior, first),
-                               kOneFactors.ones,
+                               classFactors<Real>(batch_.prior, first),
+                               kOneFactors<Real>.ones,
                                scratchAt_,
                                nullptr,
                                blended,
@@ -247,7 +247,7 @@ class LinearKernel {
     withElements<Real>(batch_.type, strip.gradient, [&](auto* gradient) {
       if (!takes || (!batch_.dense && !strip.smooths)) fillRow(strip.user, gradient, batch_.classes, r, 0.0);
       if (!takes || batch_.dense) return;
-      const double upstream = upstreamOf(batch_, strip.first + r);
+      const double upstream = upstreamOf<Real>(batch_, strip.first + r);
       put(strip.user.element(gradient, target.y, r), 0.0 - upstream * target.own);
       if (target.second != kNone) {
         put(strip.user.element(gradient, target.second, r), 0.0 - upstream * target.ownSecond);
@@ -281,7 +281,7 @@ class LinearKernel {
       }
       if (batch_.kl) loss += target.entropy;
     }
-    const double weighed = weigh(numberOf(batch_.rowWeight, index, 1.0), loss);
+    const double weighed = weigh(numberOf<Real>(batch_.rowWeight, index, 1.0), loss);
     sums.numerator += weighed;
     if (!batch_.dense) putResult<Real>(batch_.losses, index, weighed);
     putResult<Real>(batch_.rowLoss, index, weighed);
@@ -297,7 +297,7 @@ class LinearKernel {
     const DivergenceVisitor<At, kLogTarget> visitor{
         logitBlock(batch_, strip.user, strip.x, first, n, scratch_),
         dense,
-        classFactors(batch_.weight, first),
+        classFactors<Real>(batch_.weight, first),
         scratchAt_,
         targets,
         strip.user,
@@ -321,7 +321,7 @@ class LinearKernel {
       if (!(sums[r] > -kInfinity)) {
         sums[r] = exactBelow<At, Real, kFactors>(x.at, x.p, factors, n, r, target.y - first, second, reference);
       } else if (target.second != kNone && second < n) {
-        const double factor = smoothingOf(batch_, target.second);
+        const double factor = numberOf<Real>(batch_.smoothing, target.second, 1.0);
         if (factor > 0.0) sums[r] -= factor * (xOf(strip, target.second, r) - reference);
       }
       strip.linear[r] += sums[r];

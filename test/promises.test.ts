@@ -270,6 +270,48 @@ describe.each(both)('with $name', ({ name, now, later }) => {
       expect(now.crossEntropy(part, one, { classes }).rows).toBe(1);
     });
 
+    it('are not those that are read at once: integer masks, Float32Array weights of doubles', async () => {
+      const logits = Float64Array.from(fresh());
+      const dense = logits.map(Math.abs);
+      const filled = (length: number) => new Float32Array(length).fill(0.5);
+      const make = () => ({
+        rows: filled(100),
+        classes: filled(classes),
+        mask: new BigInt64Array(100).fill(1n),
+      });
+      const optionsOf = ({ rows, classes: each, mask }: ReturnType<typeof make>) =>
+        ({ classes, reduction: 'none', weight: each, rowWeight: rows, gradientScale: rows, mask }) as const;
+      const smoothingOf = ({ rows, classes: prior }: ReturnType<typeof make>) => ({ epsilon: rows, prior });
+      const targetsOf = ({ rows }: ReturnType<typeof make>) => ({ a: targets, b: targets, lambda: rows });
+      const [arrays, same] = [make(), make()];
+      const elements = BigInt64Array.from(logits, (_, i) => BigInt(i % 3));
+      const promise = Promise.all([
+        later.crossEntropy(logits, targetsOf(arrays), {
+          ...optionsOf(arrays),
+          labelSmoothing: smoothingOf(arrays),
+        }),
+        later.bceWithLogits(logits, dense, {
+          ...optionsOf(arrays),
+          posWeight: arrays.classes,
+          mask: elements,
+        }),
+      ]);
+      const mask = elements.slice();
+      for (const array of [...Object.values(arrays), elements]) detach(array.buffer);
+      const expected = [
+        now.crossEntropy(logits, targetsOf(same), { ...optionsOf(same), labelSmoothing: smoothingOf(same) }),
+        now.bceWithLogits(logits, dense, { ...optionsOf(same), posWeight: same.classes, mask }),
+      ];
+      expect(await promise).toEqual(expected);
+    });
+
+    it.each(['weight', 'rowWeight'])('%s in double that is detached rejects the promise', async (which) => {
+      const options = { weight: new Float64Array(classes), rowWeight: new Float64Array(100) };
+      const promise = later.crossEntropy(Float64Array.from(fresh()), targets, { classes, ...options });
+      detach(Reflect.get(options, which).buffer);
+      expect((await rejection(promise)).message).toContain(`${which} was detached`);
+    });
+
     it('side by side in one buffer are apart', async () => {
       const all = fresh();
       const rows = Array.from({ length: 100 }, (_, r) => all.subarray(r * classes, (r + 1) * classes));

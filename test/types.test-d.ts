@@ -388,6 +388,44 @@ nllLoss(x, y, {
   perRow: ['loss', 'nll', 'prediction'],
 });
 
+// In double, weights and the like too; whether the logits are doubles is found out when it runs.
+crossEntropy(
+  d,
+  { a: y, b: y, lambda: d },
+  {
+    classes,
+    labelSmoothing: { epsilon: d, prior: d },
+    weight: d,
+    rowWeight: x,
+    gradientScale: d,
+  },
+);
+bceWithLogits(d, x, { classes, weight: d, posWeight: d, rowWeight: d });
+smoothLabels(d, { classes, labelSmoothing: { epsilon: d, prior: d } });
+
+// Masks of any integers.
+crossEntropy(x, y, { classes, mask: new BigInt64Array(1) });
+bceWithLogits(x, x, { classes, mask: new Uint8ClampedArray(1) });
+klDiv(x, x, { classes, mask: y });
+nllLoss(x, y, { classes, mask: new Int8Array(1) });
+smoothLabels(y, { classes, mask: new BigUint64Array(1) });
+// @ts-expect-error a mask of floats
+klDiv(x, x, { classes, mask: x });
+
+// dtype may be said of all logits, by the name of a tensor's type too, as wide as onnxruntime and TensorFlow.js have it.
+type TensorType =
+  | ('float32' | 'uint8' | 'int8' | 'uint16' | 'int16' | 'int32' | 'int64' | 'string' | 'bool' | 'float16')
+  | ('float64' | 'uint32' | 'uint64' | 'uint4' | 'int4' | 'complex64');
+declare const tensor: { type: TensorType; data: unknown };
+declare const typed: { type: 'float32'; data: Float32Array };
+exactly<Loss>()(crossEntropy(x, y, { classes, dtype: 'float32' }));
+exactly<Loss>()(crossEntropy(typed.data, y, { classes, dtype: typed.type }));
+exactly<Loss>()(crossEntropy(tensor.data as Float32Array, y, { classes, dtype: tensor.type }));
+exactly<Loss>()(klDiv(tensor.data as Uint16Array, x, { classes, dtype: tensor.type }));
+exactly<Loss>()(bceWithLogits(d, x, { classes, dtype: 'float64' }));
+// @ts-expect-error an unknown type
+crossEntropy(x, y, { classes, dtype: 'float31' });
+
 // Whether logits of an unknown type need dtype is found out when it runs.
 crossEntropy(anyLogits, y, { classes });
 

@@ -1,12 +1,30 @@
 // A batch in the making, and what becomes of it: the arrays of the logits' type, and the mean.
 
-import { type Batch, BFLOAT16, type Elements, FLOAT16, FLOAT32, FLOAT64, type Floats } from '../batch.js';
+import {
+  type Batch,
+  BFLOAT16,
+  type Elements,
+  FLOAT16,
+  FLOAT32,
+  FLOAT64,
+  type Floats,
+  TYPES,
+} from '../batch.js';
 import { coded, rangeError, typeError } from '../errors.js';
-import { bufferOf, byteOffsetOf, Float16, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+import {
+  bufferOf,
+  byteLengthOf,
+  byteOffsetOf,
+  Float16,
+  lengthOf,
+  type TypedArray,
+  typeOf,
+} from '../typed-arrays.js';
 import {
   arrayOf,
   checkLength,
   checkRange,
+  floatsOf,
   MAX_FLOAT,
   rejectDetached,
   rejectOverlap,
@@ -14,7 +32,8 @@ import {
   wrongLength,
 } from './checks.js';
 import type { Common, Given, Manner, NormalizerName } from './options.js';
-import type { TargetArrays } from './targets.js';
+import { widenFactors } from './smoothing.js';
+import { INDEX_ARRAYS, type TargetArrays } from './targets.js';
 
 /** A call ready for a backend, and what its result needs beside what the backend adds up. */
 export interface Prepared {
@@ -117,10 +136,11 @@ export function elementType(name: string, logits: unknown, dtype: unknown): numb
   if (type !== 'Float32Array' && type !== 'Float64Array' && type !== 'Float16Array') {
     throw wrongArray(name, logits, LOGITS, 'Float32Array');
   }
-  if (dtype !== undefined) {
-    throw typeError('dtype', dtype, `undefined where ${name} is a ${type}: it goes with a Uint16Array`);
+  const found = type === 'Float32Array' ? FLOAT32 : type === 'Float64Array' ? FLOAT64 : FLOAT16;
+  if (dtype !== undefined && dtype !== TYPES[found]) {
+    throw typeError('dtype', dtype, `'${TYPES[found]}' or undefined where ${name} is a ${type}`);
   }
-  return type === 'Float32Array' ? FLOAT32 : type === 'Float64Array' ? FLOAT64 : FLOAT16;
+  return found;
 }
 
 /** The array as kernels take it: half floats as their bits. */
@@ -230,22 +250,53 @@ export function takeDense(batch: Batch, dense: TypedArray, of: string, logits: s
   batch.denseStride = stride;
 }
 
-/** A Uint8Array with a number for each row; null if there is none. */
-export function rowMask(given: unknown, rows: number, of: string): Uint8Array | null {
+const MASK = 'an array of integers, such as a Uint8Array or BigInt64Array';
+
+/** An array of integers of any type. */
+export function maskOf(given: unknown): TypedArray {
+  const type = typeOf(given) as string;
+  if (INDEX_ARRAYS.has(type) || type === 'Uint8ClampedArray') return given as TypedArray;
+  // Boolean makes the same of numbers, booleans and bigints as this file does; without it 0.5 were 0.
+  const list = Array.isArray(given) || type?.startsWith('Float');
+  throw typeError('mask', given, list ? `${MASK} (Uint8Array.from(mask, Boolean) makes one)` : MASK);
+}
+
+/** Such an array with a number for each row; null if there is none. */
+export function rowMask(given: unknown, rows: number, of: string): TypedArray | null {
   if (given === undefined) return null;
-  const mask = arrayOf<Uint8Array>('Uint8Array', 'mask', given);
+  const mask = maskOf(given);
   checkLength('mask', mask, rows, of);
   return mask;
 }
 
-export function takeGradientScale(batch: Batch, scale: number | Float32Array, of: string): void {
-  if (typeof scale === 'number') {
-    batch.gradientScale = scale;
+/** What is not 0 in a mask is not 0 here: the mask's own bytes if its numbers are one each, else a copy. */
+export function maskBytes(mask: TypedArray): Uint8Array {
+  const length = lengthOf(mask);
+  const bytes = byteLengthOf(mask);
+  if (typeOf(mask) === 'Uint8Array') return mask as Uint8Array;
+  if (bytes === length) return new Uint8Array(bufferOf(mask), byteOffsetOf(mask), length);
+  const copy = new Uint8Array(length);
+  if (bytes === 8 * length) {
+    // Making a BigInt of each is slow.
+    const words = new Int32Array(bufferOf(mask), byteOffsetOf(mask), 2 * length);
+    for (let i = 0; i < length; i++) copy[i] = (words[2 * i] | words[2 * i + 1]) === 0 ? 0 : 1;
+  } else {
+    const numbers = mask as ArrayLike<number>;
+    for (let i = 0; i < length; i++) copy[i] = numbers[i] === 0 ? 0 : 1;
+  }
+  return copy;
+}
+
+/** Takes the upstream gradient into the batch: a number, or an array as floatsOf takes it. */
+export function takeGradientScale(batch: Batch, given: unknown, of: string, logits: string): void {
+  if (typeof given === 'number') {
+    batch.gradientScale = given;
     return;
   }
-  checkLength('gradientScale', scale, batch.rows, of);
-  checkRange('gradientScale', scale, -MAX_FLOAT, MAX_FLOAT, 'a finite number');
-  batch.gradientScales = scale;
+  const scales = floatsOf('gradientScale', given, batch.type === FLOAT64, logits, 'a number');
+  checkLength('gradientScale', scales, batch.rows, of);
+  checkRange('gradientScale', scales, -MAX_FLOAT, MAX_FLOAT, 'a finite number');
+  batch.gradientScales = scales;
 }
 
 /** The caller's array for the gradient, apart from all others; null if there is none. The batch has all of its inputs. */
@@ -255,8 +306,8 @@ export function gradientArray(
   logits: TypedArray,
   batch: Batch,
   { name: a, a: classes, b, lambdas }: TargetArrays,
-  mask: Uint8Array | null,
-  prior: Float32Array | null,
+  mask: TypedArray | null,
+  prior: Floats | null,
 ): TypedArray | null {
   if (given === undefined || typeof given === 'boolean') return null;
   const type = typeOf(logits) as string;
@@ -319,6 +370,7 @@ export function finish(
   lossLength: number,
 ): Prepared {
   const { reduction, whenEmpty, perRow } = common;
+  widenFactors(batch);
   const mean = reduction === 'mean' || reduction === 'batchmean';
   if (mean) {
     if (denominator === 0 && whenEmpty === 'error') {

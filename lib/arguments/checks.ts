@@ -1,5 +1,6 @@
 // Checks of single values and arrays.
 
+import type { Floats } from '../batch.js';
 import { coded, describe, rangeError, typeError } from '../errors.js';
 import { bufferOf, byteLengthOf, byteOffsetOf, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 
@@ -90,6 +91,29 @@ export function arrayOf<A extends TypedArray>(
     : typeError(name, value, expected);
 }
 
+/**
+ * Rejects what is no Float32Array nor, with `double`, a Float64Array. `given` is what of that type says how precise the
+ * call is, and `single` a number for all, where that will do.
+ */
+export function floatsOf(
+  name: string,
+  value: unknown,
+  double: boolean,
+  given: string,
+  single?: string,
+): Floats {
+  const type = typeOf(value);
+  if (type === 'Float32Array' || (double && type === 'Float64Array')) return value as Floats;
+  const array = double ? 'a Float32Array or Float64Array' : 'a Float32Array';
+  const expected = single === undefined ? array : `${single}${double ? ',' : ''} or ${array} of them`;
+  if (type === 'Float64Array') {
+    throw typeError(name, value, `${expected} (a Float64Array goes with ${given} of that type)`);
+  }
+  throw single === undefined
+    ? wrongArray(name, value, expected, double ? 'Float64Array' : 'Float32Array')
+    : typeError(name, value, expected);
+}
+
 /** For what is none of the `expected` arrays; tells how an array of numbers becomes one. */
 export function wrongArray(name: string, value: unknown, expected: string, type: string): TypeError {
   return typeError(
@@ -115,7 +139,7 @@ export function checkLength(name: string, array: TypedArray, length: number, of:
 /** Checks that each number is in [low, high]; of rows of `classes` numbers, if they are a `stride` apart. */
 export function checkRange(
   name: string,
-  array: Float32Array,
+  array: Floats,
   low: number,
   high: number,
   expected: string,
@@ -125,20 +149,29 @@ export function checkRange(
   const length = lengthOf(array);
   for (let i = 0; i < length; i++) {
     if (!(array[i] >= low && array[i] <= high) && (stride === classes || i % stride < classes)) {
-      throw rangeError(`${name}[${i}]`, array[i], expected);
+      // What no Float32Array holds.
+      const beyond = Number.isFinite(array[i]) && Math.abs(array[i]) > MAX_FLOAT && high === MAX_FLOAT;
+      throw rangeError(`${name}[${i}]`, array[i], expected + (beyond ? ', within the range of float32' : ''));
     }
   }
 }
 
 /** Checks that the numbers are finite and ≥ 0. */
-export function checkFactors(name: string, array: Float32Array, classes?: number, stride?: number): void {
+export function checkFactors(name: string, array: Floats, classes?: number, stride?: number): void {
   checkRange(name, array, 0, MAX_FLOAT, FACTOR, classes, stride);
 }
 
-/** A Float32Array of finite numbers ≥ 0, one for each row or class; null if there is none. */
-export function factors(name: string, value: unknown, length: number, of: string): Float32Array | null {
+/** Finite numbers ≥ 0, one for each row or class, in an array as floatsOf takes it; null if there is none. */
+export function factors(
+  name: string,
+  value: unknown,
+  length: number,
+  of: string,
+  double: boolean,
+  given: string,
+): Floats | null {
   if (value === undefined) return null;
-  const array = arrayOf<Float32Array>('Float32Array', name, value);
+  const array = floatsOf(name, value, double, given);
   checkLength(name, array, length, of);
   checkFactors(name, array);
   return array;

@@ -9,6 +9,8 @@ import {
   elementType,
   finish,
   gradientArray,
+  maskBytes,
+  maskOf,
   newBatch,
   type Prepared,
   rowsOf,
@@ -18,7 +20,7 @@ import {
   takeGradientScale,
   takeLogits,
 } from './batch.js';
-import { arrayOf, checkFactors, factors, flag, rejectDetached, wrongLength } from './checks.js';
+import { checkFactors, factors, flag, floatsOf, rejectDetached, wrongLength } from './checks.js';
 import {
   inPrecision,
   type Rules,
@@ -128,7 +130,7 @@ function prepare(rules: ElementRules, logits: unknown, targets: unknown, options
   const batch = newBatch(classes, common.rowStride, common.inner, elementType(name, logits, given.dtype));
   const double = batch.type === FLOAT64;
   const x = logits as TypedArray;
-  const y = targetArrays(targets, null, rules);
+  const y = targetArrays(targets, null, rules, double);
   const of = y.a === null ? 'rows' : 'targets.length';
   const total = y.a === null ? rowsOf(name, x, batch) : lengthOf(y.a);
   if (classes > 1 && total > 0 && y.a !== null && lengthOf(x) === total) rejectLabels(name, x, y.a, classes);
@@ -143,13 +145,14 @@ function prepare(rules: ElementRules, logits: unknown, targets: unknown, options
   if (logitScale !== 1) batch.logitScale = inPrecision('logitScale', logitScale, double);
   if (softcap !== 0) batch.softcap = inPrecision('softcap', softcap, double);
   if (given.weight !== undefined) takeWeight(batch, given.weight, rules, of);
-  batch.posWeight = factors('posWeight', given.posWeight, classes, 'classes');
-  batch.rowWeight = factors('rowWeight', given.rowWeight, total, of);
+  batch.posWeight = factors('posWeight', given.posWeight, classes, 'classes', double, name);
+  batch.rowWeight = factors('rowWeight', given.rowWeight, total, of, double, name);
   const mask = given.mask === undefined ? null : takeMask(batch, given.mask, rules, of);
-  takeGradientScale(batch, common.gradientScale, of);
+  takeGradientScale(batch, common.gradientScale, of, name);
   const gradient = gradientArray(given.gradient, name, x, batch, y, mask, null);
 
-  const taking = batch.mask === null ? mask : rowsWithAny(batch, batch.mask);
+  const taking =
+    batch.mask !== null ? rowsWithAny(batch, batch.mask) : mask === null ? null : maskBytes(mask);
   const rows = y.a === null ? fillRows(batch, taking) : fillClasses(batch, y, ignored, taking).rows;
   const elements = batch.mask === null ? rows * classes : countElements(batch, batch.mask);
   const weighed = normalizer === 'weight' ? weighElements(batch) : 0;
@@ -171,11 +174,12 @@ function rejectNormalizer(given: unknown): never {
 /** Takes a weight per class or element into the batch. */
 function takeWeight(batch: Batch, given: unknown, rules: ElementRules, of: string): void {
   const { classes } = batch;
+  const double = batch.type === FLOAT64;
   if (!rules.perElement) {
-    batch.weight = factors('weight', given, classes, 'classes');
+    batch.weight = factors('weight', given, classes, 'classes', double, rules.logits);
     return;
   }
-  const weight = arrayOf<Float32Array>('Float32Array', 'weight', given);
+  const weight = floatsOf('weight', given, double, rules.logits);
   const length = lengthOf(weight);
   if (length === 0) rejectDetached('weight', weight);
   if (length !== classes) {
@@ -189,8 +193,8 @@ function takeWeight(batch: Batch, given: unknown, rules: ElementRules, of: strin
 }
 
 /** A mask of rows or elements; the latter goes into the batch. */
-function takeMask(batch: Batch, given: unknown, rules: ElementRules, of: string): Uint8Array {
-  const mask = arrayOf<Uint8Array>('Uint8Array', 'mask', given);
+function takeMask(batch: Batch, given: unknown, rules: ElementRules, of: string): TypedArray {
+  const mask = maskOf(given);
   const length = lengthOf(mask);
   if (length === 0) rejectDetached('mask', mask);
   if (length === batch.rows) return mask;
@@ -200,7 +204,7 @@ function takeMask(batch: Batch, given: unknown, rules: ElementRules, of: string)
     const expected = rules.perElement ? `${rows} or ${denseLength(of, batch, rules.logits)}` : rows;
     throw wrongLength('mask', mask, expected);
   }
-  batch.mask = mask;
+  batch.mask = maskBytes(mask);
   batch.maskStride = stride;
   return mask;
 }

@@ -3,7 +3,7 @@
 import { coded, rangeError, typeError } from '../errors.js';
 import { defaultThreads, readThreads } from '../threads.js';
 import type { AbortSignalLike } from '../types.js';
-import { arrayOf, flag, integer, integers, isList, MAX_FLOAT, number, oneOf } from './checks.js';
+import { flag, integer, integers, isList, MAX_FLOAT, number, oneOf } from './checks.js';
 
 /** Every option of any function, as given; undefined where the function at hand has none of that name. */
 export interface Given {
@@ -158,8 +158,8 @@ export interface Common {
   metrics: boolean;
   /** The names that perRow lists; null: there is no perRow. */
   perRow: readonly string[] | null;
-  /** A number for all rows, or one per row. */
-  gradientScale: number | Float32Array;
+  /** A number for all rows, or what shall be an array of one per row. */
+  gradientScale: unknown;
 }
 
 export function readClasses(classes: unknown): number {
@@ -210,11 +210,9 @@ function readPerRow(given: unknown, names: readonly string[]): readonly string[]
   });
 }
 
-function readGradientScale(given: unknown, reduction: Reduction): number | Float32Array {
+function readGradientScale(given: unknown, reduction: Reduction): unknown {
   if (typeof given === 'number') return number('gradientScale', given, -MAX_FLOAT, MAX_FLOAT, FLOAT);
-  if (reduction === 'none') {
-    return arrayOf<Float32Array>('Float32Array', 'gradientScale', given, 'a number or a Float32Array');
-  }
+  if (reduction === 'none') return given;
   throw typeError('gradientScale', given, "a number (one per row goes with reduction 'none' only)");
 }
 

@@ -7,6 +7,7 @@ import {
   elementType,
   finish,
   gradientArray,
+  maskBytes,
   newBatch,
   type Prepared,
   rowMask,
@@ -16,7 +17,7 @@ import {
   takeGradientScale,
   takeLogits,
 } from './batch.js';
-import { checkLength, checkRange, factors, number, oneOf } from './checks.js';
+import { factors, number, oneOf } from './checks.js';
 import {
   inPrecision,
   type Rules,
@@ -114,7 +115,7 @@ function prepare(rules: Rules, logits: unknown, targets: unknown, options: unkno
   const batch = newBatch(classes, common.rowStride, common.inner, elementType(name, logits, given.dtype));
   const double = batch.type === FLOAT64;
   const x = logits as TypedArray;
-  const y = targetArrays(targets, mixed, rules);
+  const y = targetArrays(targets, mixed, rules, double);
   const soft = y.dense !== null;
   const of = soft ? 'rows' : mixed === null ? 'targets.length' : 'targets.a.length';
   const total = y.a === null ? rowsOf(name, x, batch) : lengthOf(y.a);
@@ -128,27 +129,24 @@ function prepare(rules: Rules, logits: unknown, targets: unknown, options: unkno
   if (logitScale !== 1) batch.logitScale = inPrecision('logitScale', logitScale, double);
   if (softcap !== 0) batch.softcap = inPrecision('softcap', softcap, double);
   batch.zLoss = zLoss;
-  batch.weight = factors('weight', given.weight, classes, 'classes');
-  batch.rowWeight = factors('rowWeight', given.rowWeight, total, of);
-  const prior = factors('labelSmoothing.prior', smoothing.prior, classes, 'classes');
+  batch.weight = factors('weight', given.weight, classes, 'classes', double, name);
+  batch.rowWeight = factors('rowWeight', given.rowWeight, total, of, double, name);
+  const prior = factors('labelSmoothing.prior', smoothing.prior, classes, 'classes', double, name);
   const mask = rowMask(given.mask, total, of);
-  if (smoothing.epsilons !== null) {
-    checkLength(smoothing.name, smoothing.epsilons, total, of);
-    checkRange(smoothing.name, smoothing.epsilons, 0, 1, 'in [0, 1]');
-  }
-  takeGradientScale(batch, common.gradientScale, of);
-  fillSmoothing(batch, smoothing, prior);
+  takeGradientScale(batch, common.gradientScale, of, name);
+  fillSmoothing(batch, smoothing, prior, of, name);
   const gradient = gradientArray(given.gradient, name, x, batch, y, mask, prior);
+  const taking = mask === null ? null : maskBytes(mask);
 
   let rows: number;
   let weighed = 0;
   let divisor = normalizer;
   if (soft) {
-    rows = fillRows(batch, mask);
+    rows = fillRows(batch, taking);
     if (given.normalizer === undefined) divisor = 'rows';
     else if (normalizer === 'weight') weighed = weighDense(batch);
   } else {
-    const count = fillClasses(batch, y, ignored, mask);
+    const count = fillClasses(batch, y, ignored, taking);
     rows = count.rows;
     weighed = count.weighed;
   }

@@ -2,11 +2,11 @@
 
 import { type Batch, FLOAT32, FLOAT64, type Floats } from '../batch.js';
 import { lengthOf, typeOf } from '../typed-arrays.js';
-import { newBatch, newFloats, rowMask, takeDense } from './batch.js';
-import { checkLength, checkRange, factors, wrongLength } from './checks.js';
+import { maskBytes, newBatch, newFloats, rowMask, takeDense } from './batch.js';
+import { factors, wrongLength } from './checks.js';
 import { type Manner, readClasses, readIgnored, readManner, readOptions } from './options.js';
 import { ANY_TARGETS, SOFT } from './row-losses.js';
-import { fillSmoothing, readSmoothing } from './smoothing.js';
+import { fillSmoothing, readSmoothing, widenFactors } from './smoothing.js';
 import {
   fillClasses,
   fillRows,
@@ -17,7 +17,14 @@ import {
 } from './targets.js';
 
 const OPTIONS: ReadonlySet<string> = new Set(['classes', 'labelSmoothing', 'ignoreIndex', 'mask', 'threads']);
-const RULES = { targets: ANY_TARGETS, dense: SOFT, classTargets: true, typicalTargets: 'Int32Array' };
+// Where there are no logits, targets decide the arithmetic.
+const RULES = {
+  logits: 'targets',
+  targets: ANY_TARGETS,
+  dense: SOFT,
+  classTargets: true,
+  typicalTargets: 'Int32Array',
+};
 
 /** A call of smoothLabels. The labels are the batch's gradient: that of −Σ t'·x by x, times −1. */
 interface PreparedLabels {
@@ -36,7 +43,7 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
   const mixed = readMixed(targets);
 
   // From here on no code of the caller's runs.
-  const y = targetArrays(targets, mixed, RULES);
+  const y = targetArrays(targets, mixed, RULES, false);
   const type = y.dense !== null && typeOf(y.dense) === 'Float64Array' ? FLOAT64 : FLOAT32;
   const batch = newBatch(classes, classes, 1, type);
   const of = y.dense !== null ? 'rows' : mixed === null ? 'targets.length' : 'targets.a.length';
@@ -50,15 +57,14 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
     rejectIgnoreIndex(given.ignoreIndex);
     rejectOthers(smoothing.others);
   }
-  const prior = factors('labelSmoothing.prior', smoothing.prior, classes, 'classes');
+  const double = type === FLOAT64;
+  const prior = factors('labelSmoothing.prior', smoothing.prior, classes, 'classes', double, RULES.logits);
   const mask = rowMask(given.mask, batch.rows, of);
-  if (smoothing.epsilons !== null) {
-    checkLength(smoothing.name, smoothing.epsilons, batch.rows, of);
-    checkRange(smoothing.name, smoothing.epsilons, 0, 1, 'in [0, 1]');
-  }
-  fillSmoothing(batch, smoothing, prior);
-  if (y.dense === null) fillClasses(batch, y, ignored, mask);
-  else fillRows(batch, mask);
+  fillSmoothing(batch, smoothing, prior, of, RULES.logits);
+  widenFactors(batch);
+  const taking = mask === null ? null : maskBytes(mask);
+  if (y.dense === null) fillClasses(batch, y, ignored, taking);
+  else fillRows(batch, taking);
   batch.gradientScale = -1;
   const labels = newFloats(type, batch.rows * classes);
   batch.gradient = labels;

@@ -3,16 +3,16 @@
 import { type Batch, FLOAT64, type Floats, type Total } from '../batch.js';
 import { coded, rangeError, typeError } from '../errors.js';
 import { log } from '../js/math.js';
-import { lengthOf } from '../typed-arrays.js';
-import { arrayOf, integers, isList, oneOf, share } from './checks.js';
+import { lengthOf, typeOf } from '../typed-arrays.js';
+import { checkLength, checkRange, floatsOf, integers, isList, oneOf, share } from './checks.js';
 import { unknownOption } from './options.js';
 
 /** Label smoothing towards a distribution over the classes, as the caller said it. */
 export interface Smoothing {
   /** What the caller calls ε. */
   name: string;
-  epsilon: number;
-  epsilons: Float32Array | null;
+  /** A number in [0, 1], or what shall be an array of one for each row. */
+  epsilon: unknown;
   others: boolean;
   exclude: readonly number[];
   prior: unknown;
@@ -25,7 +25,6 @@ const NO_CLASSES: readonly number[] = [];
 const NO_SMOOTHING: Smoothing = {
   name: 'labelSmoothing',
   epsilon: 0,
-  epsilons: null,
   others: false,
   exclude: NO_CLASSES,
   prior: undefined,
@@ -42,7 +41,6 @@ export function readSmoothing(given: unknown, classes: number): Smoothing {
   const smoothing: Smoothing = {
     name: 'labelSmoothing',
     epsilon: 0,
-    epsilons: null,
     others: false,
     exclude: NO_CLASSES,
     prior: undefined,
@@ -66,8 +64,7 @@ export function readSmoothing(given: unknown, classes: number): Smoothing {
   } else if (epsilon === given) {
     throw typeError(smoothing.name, epsilon, 'a number in [0, 1] or an object');
   } else {
-    const expected = 'a number in [0, 1] or a Float32Array of them';
-    smoothing.epsilons = arrayOf<Float32Array>('Float32Array', smoothing.name, epsilon, expected);
+    smoothing.epsilon = epsilon;
   }
   return smoothing;
 }
@@ -126,20 +123,24 @@ function uniformPrior(classes: number, exclude: readonly number[]): Float32Array
   return lastPrior;
 }
 
+function copyOf(array: Floats): Floats {
+  return typeOf(array) === 'Float64Array' ? new Float64Array(array) : new Float32Array(array);
+}
+
 /** The prior, or if its numbers are extreme, times a power of two: it will be normalised, and products must not vanish. */
-function scaled(prior: Float32Array): Float32Array {
+function scaled(prior: Floats): Floats {
   const length = lengthOf(prior);
   let largest = 0;
   for (let i = 0; i < length; i++) if (prior[i] > largest) largest = prior[i];
   if (largest === 0 || (largest >= 2 ** -32 && largest <= 2 ** 32)) return prior;
-  const factor = 2 ** -Math.floor(Math.log2(largest));
-  const result = new Float32Array(length);
+  const factor = 2 ** Math.min(1023, -Math.floor(Math.log2(largest)));
+  const result = copyOf(prior);
   for (let i = 0; i < length; i++) result[i] = prior[i] * factor;
   return result;
 }
 
 /** weight · prior, written to `result`. */
-function product<A extends Floats>(weight: Float32Array, prior: Float32Array, result: A): A {
+function product(weight: Floats, prior: Floats, result: Floats): Floats {
   for (let i = 0; i < result.length; i++) {
     result[i] = weight[i] * prior[i];
     if (result[i] === Infinity) {
@@ -149,41 +150,61 @@ function product<A extends Floats>(weight: Float32Array, prior: Float32Array, re
   return result;
 }
 
-function anyAboveZero(array: Float32Array): boolean {
+function anyAboveZero(array: Floats): boolean {
   const length = lengthOf(array);
   for (let i = 0; i < length; i++) if (array[i] > 0) return true;
   return false;
 }
 
+/** Below the normal numbers of double, prior mass counts as none. */
+const SMALLEST = 2 ** -1022;
+
 /** Σ of smoothing · ln prior, where a class of either 0 adds nothing. */
-function logOf(smoothing: Floats, prior: Float32Array): number {
+function logOf(smoothing: Floats, prior: Floats): number {
   const length = lengthOf(prior);
   let sum = 0;
   for (let i = 0; i < length; i++) {
-    if (smoothing[i] > 0 && prior[i] > 0 && prior[i] !== 1) sum += smoothing[i] * log(prior[i]);
+    if (smoothing[i] > 0 && prior[i] >= SMALLEST && prior[i] !== 1) sum += smoothing[i] * log(prior[i]);
   }
   return sum;
 }
 
-/** Fills in what the kernels need to know of the smoothing, once the batch has its weight and form. */
-export function fillSmoothing(batch: Batch, smoothing: Smoothing, givenPrior: Float32Array | null): void {
-  const { epsilons, exclude } = smoothing;
-  batch.epsilon = smoothing.epsilon;
-  batch.epsilons = epsilons;
+/**
+ * Fills in what the kernels need to know of the smoothing, once the batch has its rows, which are as many as `of` says, its
+ * weight and its form. `given` is as floatsOf takes it.
+ */
+export function fillSmoothing(
+  batch: Batch,
+  smoothing: Smoothing,
+  givenPrior: Floats | null,
+  of: string,
+  given: string,
+): void {
+  const { name, epsilon, exclude } = smoothing;
+  const exact = batch.type === FLOAT64;
+  let epsilons: Floats | null = null;
+  if (typeof epsilon === 'number') {
+    batch.epsilon = epsilon;
+  } else {
+    epsilons = floatsOf(name, epsilon, exact, given, 'a number in [0, 1]');
+    checkLength(name, epsilons, batch.rows, of);
+    checkRange(name, epsilons, 0, 1, 'in [0, 1]');
+    batch.epsilons = epsilons;
+  }
   batch.others = smoothing.others;
-  if (!(epsilons === null ? smoothing.epsilon > 0 : anyAboveZero(epsilons))) return;
+  if (!(epsilons === null ? batch.epsilon > 0 : anyAboveZero(epsilons))) return;
 
   const { classes, weight } = batch;
-  let prior = givenPrior;
+  let prior: Floats | null = givenPrior;
   if (exclude.length > 0) {
     if (prior === null) {
       prior = uniformPrior(classes, exclude);
     } else {
-      prior = new Float32Array(prior);
+      prior = copyOf(prior);
       for (const c of exclude) prior[c] = 0;
     }
   }
-  if (prior !== null) prior = scaled(prior);
+  if (prior !== null) prior = exact ? doublesOf(scaled(prior)) : scaled(prior);
   const priorTotal = prior === null ? totalOfOnes(classes) : totalOf(prior);
   if (!(priorTotal.sum > 0)) {
     const remedy =
@@ -195,12 +216,11 @@ export function fillSmoothing(batch: Batch, smoothing: Smoothing, givenPrior: Fl
       'ERR_OUT_OF_RANGE',
     );
   }
-  const exact = batch.type === FLOAT64;
   let factors: Floats | null = weight ?? prior;
   if (weight !== null && prior !== null) {
     factors = product(weight, prior, exact ? new Float64Array(classes) : new Float32Array(classes));
   } else if (exact && factors !== null) {
-    factors = new Float64Array(factors);
+    factors = doublesOf(factors);
   }
   batch.prior = prior;
   batch.smoothing = factors;
@@ -209,11 +229,27 @@ export function fillSmoothing(batch: Batch, smoothing: Smoothing, givenPrior: Fl
   if (batch.kl && prior !== null) batch.smoothingLog = logOf(factors as Floats, prior);
 }
 
+/** The array, if it is of doubles, else a copy that is. */
+function doublesOf<A extends Floats | null>(array: A): A | Float64Array {
+  return array === null || typeOf(array) === 'Float64Array' ? array : new Float64Array(array as Floats);
+}
+
+/** In double: makes Float64Arrays of what was given as Float32Arrays, which kernels take from a weight per element only. */
+export function widenFactors(batch: Batch): void {
+  if (batch.type !== FLOAT64) return;
+  if (batch.weightStride === 0) batch.weight = doublesOf(batch.weight);
+  batch.posWeight = doublesOf(batch.posWeight);
+  batch.rowWeight = doublesOf(batch.rowWeight);
+  batch.epsilons = doublesOf(batch.epsilons);
+  batch.lambdas = doublesOf(batch.lambdas);
+  batch.gradientScales = doublesOf(batch.gradientScales);
+}
+
 /** With `over: 'others'`: rejects a row whose target is the only class that could get the smoothing mass. */
 export function rejectNowhere(name: string, row: number, y: number, batch: Batch): void {
   const { prior, priorTotal: total } = batch;
   const left = y === total.top ? total.rest : total.sum - (prior === null ? 1 : prior[y]);
-  if (left > 0) return;
+  if (left >= SMALLEST) return;
   throw coded(
     new RangeError(
       `${name}[${row}] is ${y}: labelSmoothing.over 'others' leaves no other class to smooth towards`,

@@ -1,15 +1,15 @@
 // The targets of a call: which kind they are, and which class or classes each row has, written where kernels expect them.
 
 import { type Arena, arenaFor } from '../arena.js';
-import type { Batch } from '../batch.js';
+import type { Batch, Floats } from '../batch.js';
 import { rangeError, typeError } from '../errors.js';
 import { bufferOf, byteOffsetOf, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 import type { IndexArray } from '../types.js';
-import { arrayOf, checkLength, checkRange, isList, rejectDetached, share, wrongArray } from './checks.js';
+import { checkLength, checkRange, floatsOf, isList, rejectDetached, share, wrongArray } from './checks.js';
 import { type Rules, unknownOption } from './options.js';
 import { rejectNowhere } from './smoothing.js';
 
-const INDEX_ARRAYS = new Set([
+export const INDEX_ARRAYS: ReadonlySet<string> = new Set([
   'Int8Array',
   'Int16Array',
   'Int32Array',
@@ -33,7 +33,7 @@ export interface TargetArrays {
   /** The second class of each row; null: not mixed. */
   b: IndexArray | null;
   lambda: number;
-  lambdas: Float32Array | null;
+  lambdas: Floats | null;
   /** A number per row and class; null: classes. */
   dense: TypedArray | null;
 }
@@ -58,13 +58,14 @@ function indexArray(name: string, value: unknown): IndexArray {
   return value as IndexArray;
 }
 
-/** What kind of targets they are; `mixed` is what readMixed found. */
+/** What kind of targets they are; `mixed` is what readMixed found, `double` whether the arithmetic is. */
 export function targetArrays(
   targets: unknown,
   mixed: GivenMixed | null,
-  rules: Pick<Rules, 'targets' | 'dense' | 'classTargets' | 'typicalTargets'>,
+  rules: Pick<Rules, 'logits' | 'targets' | 'dense' | 'classTargets' | 'typicalTargets'>,
+  double: boolean,
 ): TargetArrays {
-  if (mixed !== null) return mixedArrays(mixed);
+  if (mixed !== null) return mixedArrays(mixed, double, rules.logits);
   const type = typeOf(targets) as string;
   const array = targets as TypedArray;
   const isDense = rules.dense.includes(type);
@@ -76,18 +77,17 @@ export function targetArrays(
   return { name: 'targets', a, b: null, lambda: 1, lambdas: null, dense: isDense ? array : null };
 }
 
-function mixedArrays(given: GivenMixed): TargetArrays {
+function mixedArrays(given: GivenMixed, double: boolean, logits: string): TargetArrays {
   const a = indexArray('targets.a', given.a);
   const b = indexArray('targets.b', given.b);
   const length = lengthOf(a);
   checkLength('targets.b', b, length, 'targets.a.length');
   let lambda = 1;
-  let lambdas: Float32Array | null = null;
+  let lambdas: Floats | null = null;
   if (typeof given.lambda === 'number') {
     lambda = share('targets.lambda', given.lambda);
   } else {
-    const expected = 'a number in [0, 1] or a Float32Array of them';
-    lambdas = arrayOf<Float32Array>('Float32Array', 'targets.lambda', given.lambda, expected);
+    lambdas = floatsOf('targets.lambda', given.lambda, double, logits, 'a number in [0, 1]');
     checkLength('targets.lambda', lambdas, length, 'targets.a.length');
     checkRange('targets.lambda', lambdas, 0, 1, 'in [0, 1]');
   }

@@ -142,9 +142,9 @@ export class ClassTarget {
   }
 }
 
-function classLog(priors: Float32Array, smoothing: Floats | null, k: number): number {
+function classLog(priors: Floats, smoothing: Floats | null, k: number): number {
   const prior = priors[k];
-  return prior > 0 ? numberOf(smoothing, k, 1) * log(prior) : 0;
+  return prior >= 2 ** -1022 ? numberOf(smoothing, k, 1) * log(prior) : 0;
 }
 
 /** The target's largest class, ties to the smallest. */

@@ -274,19 +274,23 @@ export class RawCall {
     // The type that the dense targets have here comes first.
     const dense = [...anyDense.slice((type + inner) % anyDense.length), ...anyDense];
     const element = type > 1 ? 'Uint16Array' : real;
+    // In double a weight per element may be of floats.
+    const float: TypeName = 'Float32Array';
+    const weight: TypeName[] =
+      type !== 1 || !operation.perElement ? [real] : inner === 1 ? [float, real] : [real, float];
     const types: Record<Argument, Wanted> = {
       logits: { types: [element], length: elements(rowStride) },
       gradient: { types: [element], length: elements(rowStride) },
       losses: { types: [real], length: lossPerElement ? elements(rowStride) : ROWS },
-      weight: { types: ['Float32Array'], length: operation.perElement ? elements(weightStride) : CLASSES },
+      weight: { types: weight, length: operation.perElement ? elements(weightStride) : CLASSES },
       dense: { types: dense, length: elements(denseStride) },
-      prior: { types: ['Float32Array'], length: CLASSES },
+      prior: { types: [real], length: CLASSES },
       smoothing: { types: [real], length: CLASSES },
-      rowWeight: { types: ['Float32Array'], length: ROWS },
-      epsilons: { types: ['Float32Array'], length: ROWS },
-      gradientScales: { types: ['Float32Array'], length: ROWS },
-      lambdas: { types: ['Float32Array'], length: ROWS },
-      posWeight: { types: ['Float32Array'], length: CLASSES },
+      rowWeight: { types: [real], length: ROWS },
+      epsilons: { types: [real], length: ROWS },
+      gradientScales: { types: [real], length: ROWS },
+      lambdas: { types: [real], length: ROWS },
+      posWeight: { types: [real], length: CLASSES },
       mask: { types: ['Uint8Array'], length: elements(maskStride) },
       rowLoss: { types: [real], length: ROWS },
       rowNll: { types: [real], length: ROWS },

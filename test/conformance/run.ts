@@ -21,6 +21,7 @@ import { tables as memoryOfAddon } from './memory-addon.js';
 import { tables as onnx, file as onnxFile } from './onnx.js';
 import { strayHashes, writeHashes } from './pinned.js';
 import { tables as semantics } from './semantics.js';
+import { tables as semanticsArrays } from './semantics-arrays.js';
 import { tables as semanticsElements } from './semantics-elements.js';
 import { tables as semanticsFamily } from './semantics-family.js';
 import { tables as semanticsLayouts } from './semantics-layouts.js';
@@ -52,6 +53,7 @@ const all: Table[] = update
       ...semanticsSoftmax,
       ...semanticsElements,
       ...semanticsLayouts,
+      ...semanticsArrays,
       ...errors,
       ...memory,
       ...memoryOfAddon,

@@ -16,7 +16,7 @@ export type FunctionName = LossName | 'smoothLabels';
 /** Options of any of the functions. */
 export interface CallOptions extends OracleOptions {
   threads?: number | undefined;
-  dtype?: 'float16' | 'bfloat16' | undefined;
+  dtype?: string | undefined;
   gradient?: boolean | Elements | undefined;
   metrics?: boolean | undefined;
   perRow?: readonly (keyof OracleResult['perRow'])[] | undefined;

@@ -16,6 +16,7 @@ import {
   INDEX_ARRAY,
   LENGTH,
   LOGITS,
+  MASK,
   OVERLAP,
   RANGE,
   type Refusal,
@@ -170,12 +171,12 @@ function commonRefused({ name, make, of, known, targets, from }: (typeof FUNCTIO
       TYPE,
       'signal is null: must be an AbortSignal (of an AbortController its signal)',
     ],
-    ['mask null', make({ mask: null }), TYPE, 'mask is null: must be a Uint8Array'],
+    ['mask null', make({ mask: null }), TYPE, `mask is null: must be ${MASK}`],
     [
       'mask of booleans',
       make({ mask: [true] }),
       TYPE,
-      'mask is an array of length 1: must be a Uint8Array (Uint8Array.from(mask) makes one)',
+      `mask is an array of length 1: must be ${MASK} (Uint8Array.from(mask, Boolean) makes one)`,
     ],
     [
       'mask too short',
@@ -261,7 +262,7 @@ function lossRefused({ name, make, logits, of, perRow }: (typeof FUNCTIONS)[numb
       'dtype with floats',
       make({ dtype: 'float16' }),
       TYPE,
-      `dtype is "float16": must be undefined where ${logits} is a Float32Array: it goes with a Uint16Array`,
+      `dtype is "float16": must be 'float32' or undefined where ${logits} is a Float32Array`,
     ],
     [`${logits} too long`, withLogits(new Float32Array(13)), LENGTH, wrongLength],
     [

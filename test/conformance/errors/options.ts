@@ -2,11 +2,15 @@
 
 import {
   DETACHED,
+  DOUBLES,
   detached,
   FACTOR,
   floats,
+  goodTargets,
   LENGTH,
   logits,
+  MASK,
+  OVERLAP,
   options,
   perRow,
   RANGE,
@@ -175,14 +179,14 @@ const smoothingRefused: Refusal[] = [
       [null, 'null'],
       ['0.1', '"0.1"'],
       [[0.1, 0.1, 0.1], 'an array of length 3'],
-      [Float64Array.of(0.1, 0.1, 0.1), 'a Float64Array of length 3'],
+      [Float64Array.of(0.1, 0.1, 0.1), 'a Float64Array of length 3', DOUBLES],
     ] as const
   ).map(
-    ([epsilon, shown]): Refusal => [
+    ([epsilon, shown, hint = '']): Refusal => [
       `epsilon ${shown}`,
       smoothing({ epsilon }),
       TYPE,
-      `labelSmoothing.epsilon is ${shown}: must be a number in [0, 1] or a Float32Array of them`,
+      `labelSmoothing.epsilon is ${shown}: must be a number in [0, 1] or a Float32Array of them${hint}`,
     ],
   ),
   [
@@ -374,7 +378,7 @@ const factorsRefused = (
       `${name} a Float64Array`,
       options({ [name]: new Float64Array(length) }),
       TYPE,
-      `${name} is a Float64Array of length ${length}: must be a Float32Array`,
+      `${name} is a Float64Array of length ${length}: must be a Float32Array${DOUBLES}`,
     ],
     [
       `${name} a DataView`,
@@ -419,6 +423,103 @@ const factorsRefused = (
 });
 
 const IGNORE = 'must be an integer within ±(2^53 - 1), or an array of them';
+/** The good call in double. */
+const inDouble =
+  (change: Record<string, unknown>, given: unknown = goodTargets()) =>
+  () => ({ ...logits(new Float64Array(12), change)(), targets: given });
+const doublesRefused: Refusal[] = [
+  ...(
+    [
+      ['weight', 4],
+      ['rowWeight', 3],
+    ] as const
+  ).flatMap(([name, length]): Refusal[] => {
+    const one = (value: number) => Float64Array.from({ length }, (_, i) => (i === 1 ? value : 1));
+    const either = `must be a Float32Array or Float64Array`;
+    return [
+      [`${name} null`, inDouble({ [name]: null }), TYPE, `${name} is null: ${either}`],
+      [
+        `${name} an array`,
+        inDouble({ [name]: [1, 1] }),
+        TYPE,
+        `${name} is an array of length 2: ${either} (Float64Array.from(${name}) makes one)`,
+      ],
+      [
+        `${name} an Int32Array`,
+        inDouble({ [name]: new Int32Array(length) }),
+        TYPE,
+        `${name} is an Int32Array of length ${length}: ${either}`,
+      ],
+      [`${name} NaN`, inDouble({ [name]: one(NaN) }), RANGE, `${name}[1] is NaN: ${FACTOR}`],
+      [`${name} below 0`, inDouble({ [name]: one(-1e-300) }), RANGE, `${name}[1] is -1e-300: ${FACTOR}`],
+      [`${name} infinite`, inDouble({ [name]: one(Infinity) }), RANGE, `${name}[1] is Infinity: ${FACTOR}`],
+      [
+        `${name} beyond float32`,
+        inDouble({ [name]: one(1e39) }),
+        RANGE,
+        `${name}[1] is 1e+39: ${FACTOR}, within the range of float32`,
+      ],
+      [
+        `${name} too short`,
+        inDouble({ [name]: new Float64Array(length - 1) }),
+        LENGTH,
+        `${name} has length ${length - 1}: must have ${length === 4 ? 'classes = 4' : 'targets.length = 3'}`,
+      ],
+      [
+        `${name} detached`,
+        () => inDouble({ [name]: detached(new Float64Array(length)) })(),
+        TYPE,
+        `${name} is a Float64Array ${DETACHED}`,
+      ],
+    ];
+  }),
+  [
+    'gradientScale beyond float32',
+    inDouble({ gradientScale: Float64Array.of(1, -1e39, 1), reduction: 'none' }),
+    RANGE,
+    'gradientScale[1] is -1e+39: must be a finite number, within the range of float32',
+  ],
+  [
+    'gradientScale an array',
+    inDouble({ gradientScale: [1, 1, 1], reduction: 'none' }),
+    TYPE,
+    'gradientScale is an array of length 3: must be a number, or a Float32Array or Float64Array of them',
+  ],
+  [
+    'epsilon above 1',
+    inDouble({ labelSmoothing: { epsilon: Float64Array.of(0, 1 + 2 ** -52, 1) } }),
+    RANGE,
+    'labelSmoothing.epsilon[1] is 1.0000000000000002: must be in [0, 1]',
+  ],
+  [
+    'lambda above 1',
+    inDouble({}, { a: goodTargets(), b: goodTargets(), lambda: Float64Array.of(0, 1 + 2 ** -52, 1) }),
+    RANGE,
+    'targets.lambda[1] is 1.0000000000000002: must be in [0, 1]',
+  ],
+  [
+    'a prior of float32 logits',
+    smoothing({ prior: new Float64Array(4) }),
+    TYPE,
+    `labelSmoothing.prior is a Float64Array of length 4: must be a Float32Array${DOUBLES}`,
+  ],
+  ...(['weight', 'rowWeight', 'mask'] as const).map((name): Refusal => {
+    const call = () => {
+      const buffer = new ArrayBuffer(160);
+      const length = name === 'weight' ? 4 : 3;
+      const array = name === 'mask' ? new BigInt64Array(buffer, 88, 3) : new Float64Array(buffer, 88, length);
+      array.fill((name === 'mask' ? 1n : 1) as never);
+      return inDouble({ gradient: new Float64Array(buffer, 0, 12), [name]: array })();
+    };
+    return [
+      `a gradient on ${name}`,
+      call,
+      OVERLAP,
+      `gradient overlaps ${name} in memory: must be apart from it`,
+    ];
+  }),
+];
+
 const maskAndIgnoreRefused: Refusal[] = [
   ['ignoreIndex null', options({ ignoreIndex: null }), TYPE, `ignoreIndex is null: ${IGNORE}`],
   ['ignoreIndex a string', options({ ignoreIndex: '-100' }), TYPE, `ignoreIndex is "-100": ${IGNORE}`],
@@ -449,24 +550,38 @@ const maskAndIgnoreRefused: Refusal[] = [
     TYPE,
     'ignoreIndex[0] is "x": must be an integer within ±(2^53 - 1)',
   ],
-  ['mask null', options({ mask: null }), TYPE, 'mask is null: must be a Uint8Array'],
+  ['mask null', options({ mask: null }), TYPE, `mask is null: must be ${MASK}`],
   [
     'mask an array',
     options({ mask: [true, true, false] }),
     TYPE,
-    'mask is an array of length 3: must be a Uint8Array (Uint8Array.from(mask) makes one)',
+    `mask is an array of length 3: must be ${MASK} (Uint8Array.from(mask, Boolean) makes one)`,
+  ],
+  ...[Float32Array, Float64Array].map(
+    (Type): Refusal => [
+      `mask a ${Type.name}`,
+      options({ mask: new Type(3) }),
+      TYPE,
+      `mask is a ${Type.name} of length 3: must be ${MASK} (Uint8Array.from(mask, Boolean) makes one)`,
+    ],
+  ),
+  [
+    'mask a DataView',
+    options({ mask: new DataView(new ArrayBuffer(3)) }),
+    TYPE,
+    `mask is a DataView: must be ${MASK}`,
   ],
   [
-    'mask an Int8Array',
-    options({ mask: new Int8Array(3) }),
-    TYPE,
-    'mask is an Int8Array of length 3: must be a Uint8Array',
+    'mask of bigints too long',
+    options({ mask: new BigInt64Array(4) }),
+    LENGTH,
+    'mask has length 4: must have targets.length = 3',
   ],
   [
-    'mask a Uint8ClampedArray',
-    options({ mask: new Uint8ClampedArray(3) }),
+    'mask of bigints detached',
+    () => options({ mask: detached(new BigInt64Array(3)) })(),
     TYPE,
-    'mask is a Uint8ClampedArray of length 3: must be a Uint8Array',
+    `mask is a BigInt64Array ${DETACHED}`,
   ],
   [
     'mask too short',
@@ -608,19 +723,19 @@ const gradientRefused: Refusal[] = [
     'gradientScale null, none',
     perRow({ gradientScale: null }),
     TYPE,
-    'gradientScale is null: must be a number or a Float32Array',
+    'gradientScale is null: must be a number or a Float32Array of them',
   ],
   [
     'gradientScale an array, none',
     perRow({ gradientScale: [1, 1, 1] }),
     TYPE,
-    'gradientScale is an array of length 3: must be a number or a Float32Array',
+    'gradientScale is an array of length 3: must be a number or a Float32Array of them',
   ],
   [
     'gradientScale a Float64Array, none',
     perRow({ gradientScale: new Float64Array(3) }),
     TYPE,
-    'gradientScale is a Float64Array of length 3: must be a number or a Float32Array',
+    `gradientScale is a Float64Array of length 3: must be a number or a Float32Array of them${DOUBLES}`,
   ],
   [
     'gradientScale of another length',
@@ -725,6 +840,7 @@ export const tables = [
   refusals('classes refused', classesRefused),
   refusals('labelSmoothing refused', smoothingRefused),
   refusals('weights refused', factorsRefused),
+  refusals('weights in double refused', doublesRefused),
   refusals('ignoreIndex and mask refused', maskAndIgnoreRefused),
   refusals('reduction, normalizer and whenEmpty refused', choicesRefused),
   refusals('gradient and gradientScale refused', gradientRefused),

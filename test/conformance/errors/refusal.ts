@@ -35,6 +35,8 @@ export const INDEX_ARRAY =
 export const ANY_TARGETS = `${INDEX_ARRAY} of classes, a Float32Array or Float64Array of probabilities, or { a, b, lambda }`;
 export const LOGITS =
   "a Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype 'float16' or 'bfloat16'";
+export const MASK = 'an array of integers, such as a Uint8Array or BigInt64Array';
+export const DOUBLES = ' (a Float64Array goes with logits of that type)';
 export const IN_PLACE = ' (to work in place, pass the very same elements)';
 
 // A call with nothing wrong: 3 rows of 4 classes, in place, so that a refusal that comes too late shows.

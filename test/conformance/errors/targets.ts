@@ -3,6 +3,7 @@
 import {
   ANY_TARGETS,
   DETACHED,
+  DOUBLES,
   detached,
   EMPTY,
   floats,
@@ -201,7 +202,7 @@ const mixedRefused: Refusal[] = [
       [null, TYPE, `targets.lambda is null: ${SHARES}`],
       ['0.5', TYPE, `targets.lambda is "0.5": ${SHARES}`],
       [[0.5, 0.5, 0.5], TYPE, `targets.lambda is an array of length 3: ${SHARES}`],
-      [new Float64Array(3), TYPE, `targets.lambda is a Float64Array of length 3: ${SHARES}`],
+      [new Float64Array(3), TYPE, `targets.lambda is a Float64Array of length 3: ${SHARES}${DOUBLES}`],
       [-0.1, RANGE, 'targets.lambda is -0.1: must be in [0, 1]'],
       [1.1, RANGE, 'targets.lambda is 1.1: must be in [0, 1]'],
       [NaN, RANGE, 'targets.lambda is NaN: must be in [0, 1]'],
@@ -259,13 +260,13 @@ const dtypeRefused: Refusal[] = [
     'with a Float32Array',
     options({ dtype: 'float16' }),
     TYPE,
-    'dtype is "float16": must be undefined where logits is a Float32Array: it goes with a Uint16Array',
+    'dtype is "float16": must be \'float32\' or undefined where logits is a Float32Array',
   ],
   [
     'with a Float64Array',
     logits(new Float64Array(12), { dtype: 'bfloat16' }),
     TYPE,
-    'dtype is "bfloat16": must be undefined where logits is a Float64Array: it goes with a Uint16Array',
+    'dtype is "bfloat16": must be \'float64\' or undefined where logits is a Float64Array',
   ],
   ...(
     [
