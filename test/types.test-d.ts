@@ -412,16 +412,16 @@ smoothLabels(y, { classes, mask: new BigUint64Array(1) });
 // @ts-expect-error a mask of floats
 klDiv(x, x, { classes, mask: x });
 
-// dtype may be said of all logits, by the name of a tensor's type too, as wide as onnxruntime and TensorFlow.js have it.
+// dtype may be said of all logits, by the name of a ortTensor's type too, as wide as onnxruntime and TensorFlow.js have it.
 type TensorType =
   | ('float32' | 'uint8' | 'int8' | 'uint16' | 'int16' | 'int32' | 'int64' | 'string' | 'bool' | 'float16')
   | ('float64' | 'uint32' | 'uint64' | 'uint4' | 'int4' | 'complex64');
-declare const tensor: { type: TensorType; data: unknown };
+declare const ortTensor: { type: TensorType; data: unknown };
 declare const typed: { type: 'float32'; data: Float32Array };
 exactly<Loss>()(crossEntropy(x, y, { classes, dtype: 'float32' }));
 exactly<Loss>()(crossEntropy(typed.data, y, { classes, dtype: typed.type }));
-exactly<Loss>()(crossEntropy(tensor.data as Float32Array, y, { classes, dtype: tensor.type }));
-exactly<Loss>()(klDiv(tensor.data as Uint16Array, x, { classes, dtype: tensor.type }));
+exactly<Loss>()(crossEntropy(ortTensor.data as Float32Array, y, { classes, dtype: ortTensor.type }));
+exactly<Loss>()(klDiv(ortTensor.data as Uint16Array, x, { classes, dtype: ortTensor.type }));
 exactly<Loss>()(bceWithLogits(d, x, { classes, dtype: 'float64' }));
 // @ts-expect-error an unknown type
 crossEntropy(x, y, { classes, dtype: 'float31' });
