@@ -99,8 +99,9 @@ constexpr size_t kMostChunks = 8192;
 inline size_t rowChunk(const Batch& batch) {
   const size_t bySize = kSegment / batch.classes;
   const size_t byCount = batch.rows / kMostChunks + (batch.rows % kMostChunks != 0 ? 1 : 0);
-  const size_t rows = bySize > byCount ? bySize : byCount;
-  return batch.inner == 1 ? (rows < 1 ? 1 : rows) : (rows + 31) / 32 * 32;
+  const size_t larger = bySize > byCount ? bySize : byCount;
+  const size_t rows = larger > 1 ? larger : 1;  // there may be none, of more classes than a segment
+  return batch.inner == 1 ? rows : (rows + 31) / 32 * 32;
 }
 
 // Gradients of this size on, in memory of their own, are written past the cache if their rows are of so many classes

@@ -6,6 +6,7 @@ import { tables as apart } from './conformance/bits-apart.js';
 import { tables as family } from './conformance/bits-family.js';
 import { tables as streamed } from './conformance/bits-streamed.js';
 import { tables as threads } from './conformance/bits-threads.js';
+import { tables as edges } from './conformance/edges.js';
 import { strayHashes } from './conformance/pinned.js';
 import { suite } from './support/suite.js';
 
@@ -14,6 +15,7 @@ suite(family);
 suite(threads);
 suite(streamed);
 suite(apart);
+suite(edges);
 
 it('there are 10,000 random calls and no stray hashes', () => {
   expect(CALLS).toBe(10_000);

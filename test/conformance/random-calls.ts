@@ -5,8 +5,16 @@ import type { IndexArray } from 'smoothloss';
 import { type Call, type CallOptions, REPORTS } from '../support/calls.js';
 import { type Elements, encode, NUMBER_TYPES, type NumberType } from '../support/numbers.js';
 import type { OracleLabelSmoothing, OracleTargets } from '../support/oracle.js';
-import { KINDS, labelsCall, ordinaryCall } from './ordinary.js';
-import { indexArray, Random, randomClasses, randomLogits, randomRows } from './random.js';
+import { KINDS, type Kind, labelsCall, ordinaryCall } from './ordinary.js';
+import {
+  EDGES_OF_CLASSES,
+  EDGES_OF_ROWS,
+  indexArray,
+  Random,
+  randomClasses,
+  randomLogits,
+  randomRows,
+} from './random.js';
 
 function randomTargets(random: Random, rows: number, classes: number, ignored: number[]): IndexArray {
   const values: number[] = [];
@@ -182,6 +190,38 @@ function drawOptions(random: Random, { options }: Call): void {
   if (random.once(6)) options.logitScale = random.pick(0.5, 3 * random.uniform() + 2 ** -20);
   if (random.once(8)) options.softcap = 1 + 40 * random.uniform();
   if (random.once(6)) options.zLoss = random.pick(1e-4, random.uniform());
+}
+
+/** The layouts of no rows that there are beside those of rows. */
+const INNER = [2, 3, 32, 1000];
+
+/** A call without rows: all that is left of it is how many classes there are, and how they would lie. */
+export function emptyCall(
+  random: Random,
+  kind: Kind,
+  type: NumberType,
+  classes: number,
+  inner: number,
+): Call {
+  const call = ordinaryCall(random, kind, type, 0, classes);
+  const { rowStride: _, ...options } = call.options;
+  return { ...call, options: inner === 1 ? options : { ...options, inner } };
+}
+
+/** Call number `seed` of those that have none, one or as many rows and classes as make the kernels go another way. */
+export function edgeCall(seed: number): Call {
+  const random = new Random(seed);
+  const kind = random.pick(...KINDS);
+  const type = random.pick<NumberType>('float32', ...NUMBER_TYPES);
+  const classes = random.once(4) ? 1 + random.below(24) : random.pick(...EDGES_OF_CLASSES);
+  const most = Math.max(1, Math.floor(70_000 / classes));
+  const rows = Math.min(random.pick(1, 2, 5, ...EDGES_OF_ROWS), most);
+  let call: Call;
+  if (random.once(2)) call = emptyCall(random, kind, type, classes, random.pick(1, ...INNER));
+  else if (random.once(8)) call = labelsCall(random, 'indices', random.once(2) ? rows : 0, classes);
+  else call = ordinaryCall(random, kind, type, rows, classes);
+  drawReports(random, call);
+  return call;
 }
 
 /** Call number `seed`: sizes small for the most part. */

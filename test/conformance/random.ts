@@ -89,6 +89,16 @@ export function randomLogits(random: Random, length: number): Float32Array {
   return logits;
 }
 
+const around = (...sizes: number[]) => sizes.flatMap((size) => [size - 1, size, size + 1]);
+
+/**
+ * Numbers of classes around those where C++ and TypeScript, each by a constant of its own, go another way: vectors, kBlock,
+ * kManyColumns, SEGMENT and ALONE.
+ */
+export const EDGES_OF_CLASSES: readonly number[] = around(16, 32, 512, 1000, 32_768, 65_536);
+/** The same of rows: whole vectors of them, tiles, MOST_CHUNKS. */
+export const EDGES_OF_ROWS: readonly number[] = around(16, 32, 64, 8192);
+
 export function randomClasses(random: Random): number {
   const size = random.below(1000);
   if (size < 600) return 1 + random.below(24);

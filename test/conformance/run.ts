@@ -14,6 +14,7 @@ import { tables as bitsOfApart } from './bits-apart.js';
 import { tables as bitsOfFamily } from './bits-family.js';
 import { tables as bitsOfStreamed } from './bits-streamed.js';
 import { tables as bitsOfThreads } from './bits-threads.js';
+import { tables as edges } from './edges.js';
 import { tables as errors } from './errors.js';
 import { tables as family } from './family.js';
 import { tables as memory } from './memory.js';
@@ -54,6 +55,7 @@ const all: Table[] = update
       ...semanticsElements,
       ...semanticsLayouts,
       ...semanticsArrays,
+      ...edges,
       ...errors,
       ...memory,
       ...memoryOfAddon,
