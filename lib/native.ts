@@ -8,14 +8,18 @@ type Arrays = readonly (ArrayBufferView | null)[];
 /** What native/addon.cc exports. */
 export interface Addon {
   readonly backends: readonly NativeBackend[];
-  /** Whether arrays of jobs are safe from being detached. */
+  /** Whether arrays of jobs are safe from being detached; `start` starts nothing if not. */
   readonly holds: boolean;
   /**
    * Computes the batch whose numbers and targets stand in the arena. The arrays come in the order of Argument in
-   * native/call.cc, null or left out at the end if the batch has none.
+   * native/call.cc, null or left out at the end if the batch has none. They are passed one by one: a spread would call
+   * Array.prototype[Symbol.iterator], which may be anyone's.
    */
   compute(arena: ArrayBuffer, ...arrays: Arrays): void;
-  /** The same in other threads; `done` gets the sums, or nothing if it was aborted. A number for `abort`; 0: not started. */
+  /**
+   * The same in other threads; `done` gets the sums, or nothing if it was aborted. A number for `abort`; 0: not started,
+   * since there are no threads, or an array's memory could go away meanwhile.
+   */
   start(
     done: (...sums: [] | [number, number, number, number, number]) => void,
     arena: ArrayBuffer,
@@ -75,7 +79,27 @@ function compute(
   if ((fillArena(slots, backend, operation, batch, threads, begin, end) & RARE) === 0) {
     addon.compute(buffer, batch.logits, batch.gradient, batch.losses, batch.weight);
   } else {
-    addon.compute(buffer, ...arraysOf(batch));
+    addon.compute(
+      buffer,
+      batch.logits,
+      batch.gradient,
+      batch.losses,
+      batch.weight,
+      batch.dense,
+      batch.prior,
+      batch.smoothing,
+      batch.rowWeight,
+      batch.epsilons,
+      batch.gradientScales,
+      batch.lambdas,
+      batch.posWeight,
+      batch.mask,
+      batch.rowLoss,
+      batch.rowNll,
+      batch.rowLse,
+      batch.rowEntropy,
+      batch.prediction,
+    );
   }
   return {
     numerator: slots[SUMS],
@@ -97,19 +121,11 @@ function start(
   const { buffer, slots } = lastArena();
   fillArena(slots, backend, operation, batch, threads, 0, batch.rows);
   const job = addon.start(
-    (...[numerator, nll, correct, entropy, zLoss]) => {
+    (numerator?: number, nll?: number, correct?: number, entropy?: number, zLoss?: number) => {
       if (numerator === undefined) done(undefined);
       else done({ numerator, nll, correct, entropy, zLoss } as Sums);
     },
     buffer,
-    ...arraysOf(batch),
-  );
-  return job === 0 ? undefined : () => addon.abort(job);
-}
-
-/** The arrays in the order of Argument in native/call.cc. */
-function arraysOf(batch: Batch): Arrays {
-  return [
     batch.logits,
     batch.gradient,
     batch.losses,
@@ -128,7 +144,8 @@ function arraysOf(batch: Batch): Arrays {
     batch.rowLse,
     batch.rowEntropy,
     batch.prediction,
-  ];
+  );
+  return job === 0 ? undefined : () => addon.abort(job);
 }
 
 /** Writes the numbers of a call to the arena; returns which arrays there are, a bit each. */

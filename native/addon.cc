@@ -35,6 +35,7 @@ using smoothloss::Scratch;
 struct Instance {
   std::unique_ptr<Scratch> scratch;
   Buffer buffer;
+  bool holds = false;  // whether arrays of jobs can be held
   Jobs jobs;
 };
 
@@ -47,43 +48,57 @@ bool hasScratch(Instance& instance) {
   return instance.scratch != nullptr;
 }
 
+// The arguments of a call. node_api.h tells how many there were, not how many there was room for; none that follow are
+// looked at.
+template <size_t kRoom>
+bool readArguments(napi_env env, napi_callback_info info, napi_value (&arguments)[kRoom], size_t* count,
+                   Instance** instance) {
+  *count = kRoom;
+  void* data = nullptr;
+  if (napi_get_cb_info(env, info, count, arguments, nullptr, &data) != napi_ok) return false;
+  if (*count > kRoom) *count = kRoom;
+  *instance = static_cast<Instance*>(data);
+  return true;
+}
+
 // compute(arena, ...arrays): writes the sums into the arena.
 napi_value compute(napi_env env, napi_callback_info info) {
   napi_value arguments[kCallArguments];
-  size_t count = kCallArguments;
-  void* data = nullptr;
-  if (napi_get_cb_info(env, info, &count, arguments, nullptr, &data) != napi_ok) return nullptr;
-  auto& instance = *static_cast<Instance*>(data);
+  size_t count;
+  Instance* instance;
+  if (!readArguments(env, info, arguments, &count, &instance)) return nullptr;
   Call call;
   if (!readCall(env, arguments, count, &call)) return nullptr;
-  if (!hasScratch(instance)) return noMemory(env);
+  if (!hasScratch(*instance)) return noMemory(env);
   const bool all = call.begin == 0 && call.end == call.batch.rows;
   if (call.threads == 1 || !all) {
-    writeSums(call, runRows(call.loss, call.batch, call.begin, call.end, *instance.scratch));
+    writeSums(call, runRows(call.loss, call.batch, call.begin, call.end, *instance->scratch));
     return nullptr;
   }
-  BatchTask task(call.loss, call.batch, call.threads, instance.buffer, *instance.scratch);
+  BatchTask task(call.loss, call.batch, call.threads, instance->buffer, *instance->scratch);
   if (!task.sound()) return noMemory(env);
-  Pool::get().run(task, call.threads, *instance.scratch);
+  Pool::get().run(task, call.threads, *instance->scratch);
   writeSums(call, task.total());
   return nullptr;
 }
 
-// start(callback, arena, ...arrays): the number of the job, 0 if it cannot be started.
+// start(callback, arena, ...arrays): the number of the job, 0 if it cannot be started: there are no threads, or an
+// array's memory could go away meanwhile.
 napi_value start(napi_env env, napi_callback_info info) {
   napi_value arguments[1 + kCallArguments];
-  size_t count = 1 + kCallArguments;
-  void* data = nullptr;
-  if (napi_get_cb_info(env, info, &count, arguments, nullptr, &data) != napi_ok) return nullptr;
-  auto& instance = *static_cast<Instance*>(data);
+  size_t count;
+  Instance* instance;
+  if (!readArguments(env, info, arguments, &count, &instance)) return nullptr;
   napi_valuetype type = napi_undefined;
   if (count < 2 || napi_typeof(env, arguments[0], &type) != napi_ok || type != napi_function) {
     return fail(env, "start needs a callback and an arena");
   }
   Call call;
   if (!readCall(env, arguments + 1, count - 1, &call)) return nullptr;
-  if (!hasScratch(instance)) return noMemory(env);
-  const double id = instance.jobs.start(env, call, arguments + 2, count - 2, arguments[0], *instance.scratch);
+  if (!hasScratch(*instance)) return noMemory(env);
+  const double id = !instance->holds
+                        ? 0.0
+                        : instance->jobs.start(env, call, arguments + 2, count - 2, arguments[0], *instance->scratch);
   napi_value result = nullptr;
   napi_create_double(env, id, &result);
   return result;
@@ -91,13 +106,13 @@ napi_value start(napi_env env, napi_callback_info info) {
 
 // abort(job): if it is under way, its callback is called with nothing, soon.
 napi_value abort(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  size_t count = 1;
-  void* data = nullptr;
+  napi_value arguments[1];
+  size_t count;
+  Instance* instance;
   double id = 0.0;
-  if (napi_get_cb_info(env, info, &count, &argument, nullptr, &data) != napi_ok) return nullptr;
-  if (count < 1 || napi_get_value_double(env, argument, &id) != napi_ok) return fail(env, "abort needs a job");
-  static_cast<Instance*>(data)->jobs.abort(id);
+  if (!readArguments(env, info, arguments, &count, &instance)) return nullptr;
+  if (count < 1 || napi_get_value_double(env, arguments[0], &id) != napi_ok) return fail(env, "abort needs a job");
+  instance->jobs.abort(id);
   return nullptr;
 }
 
@@ -120,8 +135,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     backends[i] = smoothloss::availableKernels()[i]->name;
   }
   exports["backends"] = backends;
-  // Whether arrays of jobs are safe from being detached.
-  exports["holds"] = Napi::Boolean::New(env, smoothloss::Hold::works(env));
+  instance->holds = smoothloss::Hold::works(env);
+  exports["holds"] = Napi::Boolean::New(env, instance->holds);
   const auto define = [&](const char* name, napi_callback callback) {
     napi_value function;
     if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, instance, &function) == napi_ok) {

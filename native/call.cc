@@ -139,7 +139,7 @@ class Arrays {
   void* unwrap(Argument argument, size_t length, Accept accept) {
     if (!has(argument)) return nullptr;
     static double none;  // an empty array may have no address, and null means absent
-    napi_typedarray_type type;
+    auto type = kUnknown;
     size_t actual = 0;
     void* data = nullptr;
     if (argument >= count_ ||
@@ -150,6 +150,9 @@ class Arrays {
     sound_ = sound_ && accept(type) && actual >= length && reinterpret_cast<uintptr_t>(data) % sizeOf(type) == 0;
     return length == 0 ? &none : data;
   }
+
+  // What an array of a type stays that this Node-API has no name for, as Float16Array's.
+  static constexpr auto kUnknown = static_cast<napi_typedarray_type>(15);
 
   static size_t sizeOf(napi_typedarray_type type) {
     switch (type) {
@@ -197,7 +200,8 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   };
   void* data = nullptr;
   size_t bytes = 0;
-  if (count == 0 || napi_get_arraybuffer_info(env, arguments[0], &data, &bytes) != napi_ok || bytes < kTargetsOffset) {
+  if (count == 0 || napi_get_arraybuffer_info(env, arguments[0], &data, &bytes) != napi_ok || bytes < kTargetsOffset ||
+      reinterpret_cast<uintptr_t>(data) % alignof(double) != 0) {
     return reject("a call needs an arena");
   }
   auto* arena = static_cast<unsigned char*>(data);

@@ -1,6 +1,7 @@
 #include "hold.h"
 
 #include <new>
+#include <utility>
 
 #include "threads.h"
 
@@ -26,13 +27,21 @@ class BackingStore;  // v8::BackingStore
 // std::shared_ptr<BackingStore> ArrayBuffer::GetBackingStore()
 std::shared_ptr<BackingStore> getBackingStore(napi_value buffer)
     SMOOTHLOSS_V8("_ZN2v811ArrayBuffer15GetBackingStoreEv");
+// std::shared_ptr<BackingStore> SharedArrayBuffer::GetBackingStore()
+std::shared_ptr<BackingStore> getSharedBackingStore(napi_value buffer)
+    SMOOTHLOSS_V8("_ZN2v817SharedArrayBuffer15GetBackingStoreEv");
 // void* BackingStore::Data() const
 void* dataOf(const BackingStore* store) SMOOTHLOSS_V8("_ZNK2v812BackingStore4DataEv");
 // size_t BackingStore::ByteLength() const
 size_t lengthOf(const BackingStore* store) SMOOTHLOSS_V8("_ZNK2v812BackingStore10ByteLengthEv");
+// bool BackingStore::IsResizableByUserJavaScript() const
+bool isResizable(const BackingStore* store) SMOOTHLOSS_V8("_ZNK2v812BackingStore27IsResizableByUserJavaScriptEv");
 
 bool Hold::works(napi_env env) {
-  if (&getBackingStore == nullptr || &dataOf == nullptr || &lengthOf == nullptr) return false;
+  if (&getBackingStore == nullptr || &getSharedBackingStore == nullptr || &dataOf == nullptr || &lengthOf == nullptr ||
+      &isResizable == nullptr) {
+    return false;
+  }
   napi_value buffer;
   void* data = nullptr;
   if (napi_create_arraybuffer(env, 64, &data, &buffer) != napi_ok) return false;
@@ -41,7 +50,8 @@ bool Hold::works(napi_env env) {
   using Store = std::shared_ptr<BackingStore>;
   alignas(Store) unsigned char place[sizeof(Store)];
   auto& store = *new (place) Store(getBackingStore(buffer));
-  if (store == nullptr || dataOf(store.get()) != data || store.use_count() != 2) return false;
+  if (store == nullptr || dataOf(store.get()) != data || store.use_count() != 2 || isResizable(store.get()))
+    return false;
   // Up to V8 13, transfer() to another length reallocates the memory whoever else owns it.
   napi_value transfer, length, moved;
   napi_valuetype type = napi_undefined;
@@ -61,14 +71,15 @@ bool Hold::works(napi_env env) {
 
 bool Hold::add(napi_env env, napi_value array) {
   napi_value buffer;
-  bool attaches = false;
-  if (napi_get_typedarray_info(env, array, nullptr, nullptr, nullptr, &buffer, nullptr) != napi_ok ||
-      napi_is_arraybuffer(env, buffer, &attaches) != napi_ok) {
+  bool shared = false;
+  if (count_ == kMost || napi_get_typedarray_info(env, array, nullptr, nullptr, nullptr, &buffer, nullptr) != napi_ok ||
+      napi_is_arraybuffer(env, buffer, &shared) != napi_ok) {
     return false;
   }
-  if (!attaches) return true;
-  if (count_ == kMost) return false;
-  stores_[count_++] = getBackingStore(buffer);
+  shared = !shared;
+  std::shared_ptr<BackingStore> store = shared ? getSharedBackingStore(buffer) : getBackingStore(buffer);
+  if (!shared && isResizable(store.get())) return false;
+  stores_[count_++] = std::move(store);
   return true;
 }
 

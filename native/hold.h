@@ -1,6 +1,6 @@
-// Memory of ArrayBuffers that stays while a call computes in another thread, though the caller's code detaches it
-// (structuredClone, postMessage, transfer) and drops what it became. Node-API cannot do this; V8 counts the owners of
-// such memory in a std::shared_ptr, which this takes a part in, by names that have not changed since Node 14.
+// Memory of arrays that stays while a call computes in another thread, though the caller's code detaches it
+// (structuredClone, postMessage, transfer) and drops it or what it became. Node-API cannot do this; V8 counts the
+// owners of such memory in a std::shared_ptr, which this takes a part in, by names that have not changed since Node 20.
 
 #ifndef SMOOTHLOSS_HOLD_H_
 #define SMOOTHLOSS_HOLD_H_
@@ -17,7 +17,8 @@ class Hold {
   // Whether this runtime has what that takes, and it works: found out by trying.
   static bool works(napi_env env);
 
-  // Takes hold of a typed array's memory. SharedArrayBuffers need none: they cannot be detached.
+  // Takes hold of a typed array's memory, where that works. False if it cannot be held: a resizable ArrayBuffer gives
+  // it back when it shrinks, whoever owns it. (A SharedArrayBuffer only grows.)
   bool add(napi_env env, napi_value array);
 
  private:
