@@ -3,10 +3,10 @@
 import { expect, it } from 'vitest';
 import { CALLS, tables } from './conformance/bits.js';
 import { tables as apart } from './conformance/bits-apart.js';
+import { tables as edges } from './conformance/bits-edges.js';
 import { tables as family } from './conformance/bits-family.js';
 import { tables as streamed } from './conformance/bits-streamed.js';
 import { tables as threads } from './conformance/bits-threads.js';
-import { tables as edges } from './conformance/edges.js';
 import { strayHashes } from './conformance/pinned.js';
 import { suite } from './support/suite.js';
 

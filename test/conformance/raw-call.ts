@@ -3,23 +3,33 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { detach, resizable } from '../support/memory.js';
 import { requireFromRoot, root } from '../support/root.js';
+import type { Random } from './random.js';
 import { fail, same, sameElements } from './table.js';
 
 export interface RawAddon {
   backends: string[];
+  holds: boolean;
   compute(...all: unknown[]): unknown;
+  start(...all: unknown[]): unknown;
+  abort(...all: unknown[]): unknown;
+}
+
+/** The file of the addon. */
+export function findAddon(): string | undefined {
+  const { path: find } = requireFromRoot('node-gyp-build') as { path(directory: string): string };
+  try {
+    return find(root);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The addon, loaded once more from a copy. */
 export function loadAddon(): RawAddon | undefined {
-  const { path: find } = requireFromRoot('node-gyp-build') as { path(directory: string): string };
-  let file: string;
-  try {
-    file = find(root);
-  } catch {
-    return undefined;
-  }
+  const file = findAddon();
+  if (file === undefined) return undefined;
   const directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-'));
   try {
     copyFileSync(file, path.join(directory, 'copy.node'));
@@ -206,6 +216,9 @@ export interface Wanted {
   length: number;
 }
 
+/** Where the memory of arrays comes from. */
+export type Allocate = (bytes: number) => ArrayBufferLike;
+
 /** A sound call, to be spoiled. */
 export class RawCall {
   readonly buffer: ArrayBuffer;
@@ -223,23 +236,36 @@ export class RawCall {
     readonly type: number,
     readonly inner: number,
     backend = 0,
+    rows = ROWS,
+    classes = CLASSES,
+    allocate: Allocate = (bytes) => new ArrayBuffer(bytes),
   ) {
-    this.what = `${operation.name}, type ${type}, inner ${inner}, backend ${backend}`;
+    this.what = `${operation.name}, type ${type}, inner ${inner}, backend ${backend}, ${rows} x ${classes}`;
     const mixed = (operation.flags & MIXED) !== 0;
-    this.buffer = new ArrayBuffer(TARGETS_OFFSET + (mixed ? 2 : 1) * ROWS * 4);
+    this.buffer = new ArrayBuffer(TARGETS_OFFSET + (mixed ? 2 : 1) * rows * 4);
     this.slots = new Float64Array(this.buffer, 0, TARGETS_OFFSET / 8);
-    this.targets = new Int32Array(this.buffer, TARGETS_OFFSET, ROWS);
-    this.seconds = new Int32Array(this.buffer, TARGETS_OFFSET + 4 * ROWS);
-    if (operation.targets === 'classes') this.targets.set([0, 4, -1, 2]);
-    this.seconds.set([3, 4, 0, 1].slice(0, this.seconds.length));
+    this.targets = new Int32Array(this.buffer, TARGETS_OFFSET, rows);
+    this.seconds = new Int32Array(this.buffer, TARGETS_OFFSET + 4 * rows);
+    const [firsts, others] = [
+      [0, 4, -1, 2],
+      [3, 4, 0, 1],
+    ];
+    if (operation.targets === 'classes')
+      this.targets.forEach((_, r) => {
+        this.targets[r] = Math.min(firsts[r % 4], classes - 1);
+      });
+    this.seconds.forEach((_, r) => {
+      this.seconds[r] = others[r % 4] % classes;
+    });
 
     // Strides of their own where the layout has any.
-    const [rowStride, denseStride, weightStride, maskStride] = inner === 1 ? [8, 6, 7, 9] : [5, 5, 5, 5];
+    const gaps = inner === 1 ? [3, 1, 2, 4] : [0, 0, 0, 0];
+    const [rowStride, denseStride, weightStride, maskStride] = gaps.map((gap) => classes + gap);
     const values = {
       call: backend | (operation.operation << 4) | (type << 8) | operation.flags,
       arrays: operation.arrays.reduce((bits, name) => bits | (1 << ARGUMENTS.indexOf(name)), 0),
-      rows: ROWS,
-      classes: CLASSES,
+      rows,
+      classes,
       rowStride,
       inner,
       denseStride,
@@ -252,20 +278,20 @@ export class RawCall {
       logitScale: type === 0 ? 1 : 0.5,
       softcap: type === 1 ? 4 : 0,
       zLoss: 0.125,
-      priorSum: CLASSES,
-      priorRest: CLASSES - 1,
-      priorTop: 4,
-      smoothingSum: CLASSES,
-      smoothingRest: CLASSES - 1,
-      smoothingTop: 4,
+      priorSum: classes,
+      priorRest: classes - 1,
+      priorTop: classes - 1,
+      smoothingSum: classes,
+      smoothingRest: classes - 1,
+      smoothingTop: classes - 1,
       smoothingLog: 0,
       threads: 1 + ((type + inner) % 3),
       begin: 0,
-      end: ROWS,
+      end: rows,
     };
     for (const [name, value] of Object.entries(values)) this.slots[SLOT[name as keyof typeof SLOT]] = value;
 
-    const elements = (stride: number) => (ROWS - 1) * stride + CLASSES;
+    const elements = (stride: number) => rows && (rows - 1) * stride + classes;
     const real = type === 1 ? 'Float64Array' : 'Float32Array';
     const lossPerElement =
       operation.operation === 1 || (operation.operation === 2 && operation.targets === 'dense');
@@ -281,25 +307,27 @@ export class RawCall {
     const types: Record<Argument, Wanted> = {
       logits: { types: [element], length: elements(rowStride) },
       gradient: { types: [element], length: elements(rowStride) },
-      losses: { types: [real], length: lossPerElement ? elements(rowStride) : ROWS },
-      weight: { types: weight, length: operation.perElement ? elements(weightStride) : CLASSES },
+      losses: { types: [real], length: lossPerElement ? elements(rowStride) : rows },
+      weight: { types: weight, length: operation.perElement ? elements(weightStride) : classes },
       dense: { types: dense, length: elements(denseStride) },
-      prior: { types: [real], length: CLASSES },
-      smoothing: { types: [real], length: CLASSES },
-      rowWeight: { types: [real], length: ROWS },
-      epsilons: { types: [real], length: ROWS },
-      gradientScales: { types: [real], length: ROWS },
-      lambdas: { types: [real], length: ROWS },
-      posWeight: { types: [real], length: CLASSES },
+      prior: { types: [real], length: classes },
+      smoothing: { types: [real], length: classes },
+      rowWeight: { types: [real], length: rows },
+      epsilons: { types: [real], length: rows },
+      gradientScales: { types: [real], length: rows },
+      lambdas: { types: [real], length: rows },
+      posWeight: { types: [real], length: classes },
       mask: { types: ['Uint8Array'], length: elements(maskStride) },
-      rowLoss: { types: [real], length: ROWS },
-      rowNll: { types: [real], length: ROWS },
-      rowLse: { types: [real], length: ROWS },
-      rowEntropy: { types: [real], length: ROWS },
-      prediction: { types: ['Int32Array'], length: ROWS },
+      rowLoss: { types: [real], length: rows },
+      rowNll: { types: [real], length: rows },
+      rowLse: { types: [real], length: rows },
+      rowEntropy: { types: [real], length: rows },
+      prediction: { types: ['Int32Array'], length: rows },
     };
     this.wanted = ARGUMENTS.map((name) => (operation.arrays.includes(name) ? types[name] : null));
-    this.arrays = this.wanted.map((wanted, place) => (wanted === null ? null : inMargins(wanted, place)));
+    this.arrays = this.wanted.map((wanted, place) =>
+      wanted === null ? null : inMargins(wanted, place, allocate),
+    );
     this.before = this.arrays.map((array) => array?.buffer && Buffer.from(array.buffer.slice(0)));
   }
 
@@ -343,7 +371,7 @@ export class RawCall {
       if (array === null) return;
       const all = new Uint8Array(array.buffer);
       const end = array.byteOffset + array.byteLength;
-      if (all.some((byte, at) => byte !== FILLING && (at < array.byteOffset || at >= end)))
+      if (all.subarray(0, array.byteOffset).some(changed) || all.subarray(end).some(changed))
         fail(`written beside ${ARGUMENTS[i]} (${this.what})`);
     });
   }
@@ -351,13 +379,14 @@ export class RawCall {
 
 const MARGIN = 64;
 const FILLING = 0x5a;
+const changed = (byte: number) => byte !== FILLING;
 
 /** An array of small numbers in the middle of a larger one. */
-function inMargins({ types, length }: Wanted, seed: number): Numbers {
+function inMargins({ types, length }: Wanted, seed: number, allocate: Allocate): Numbers {
   const Type = TYPES[types[0]];
   const bytes = length * Type.BYTES_PER_ELEMENT;
-  const around = new Uint8Array(2 * MARGIN + bytes).fill(FILLING);
-  const array = new Type(around.buffer, MARGIN, length);
+  const around = new Uint8Array(allocate(2 * MARGIN + bytes) as ArrayBuffer).fill(FILLING);
+  const array = new Type(around.buffer, MARGIN, length) as Numbers;
   for (let i = 0; i < length; i++)
     array[i] = Type === Uint16Array ? 0x3c00 + ((29 * i + seed) % 512) : ((3 * i + seed) % 7) / 4;
   return array;
@@ -380,4 +409,86 @@ export function each(): RawCall[] {
     new RawCall(operation, i % 4, 1),
     new RawCall(operation, (i + 2) % 4, 2),
   ]);
+}
+
+// A type that Node-API may have no name for.
+const { Float16Array: Float16 } = globalThis as { Float16Array?: typeof Uint16Array };
+
+export const LONG = 100; // more than any array needs
+
+/** What is not an array, arrays of other types, and too short ones of the right type. */
+export function garbage({ types, length }: Wanted): unknown[] {
+  const Type = TYPES[types[0]];
+  const gone = new Type(LONG);
+  detach(gone.buffer);
+  const buffer = resizable(8 * LONG);
+  const shrunk = new Type(buffer, 0, LONG);
+  buffer.resize(8);
+  const others = [
+    ...Object.values(TYPES).filter((Other) => !types.includes(Other.name as TypeName)),
+    Int8Array,
+    Uint8ClampedArray,
+    Int16Array,
+    Uint32Array,
+    BigInt64Array,
+    BigUint64Array,
+    ...(Float16 === undefined ? [] : [Float16]),
+  ];
+  return [
+    undefined,
+    null,
+    0,
+    NaN,
+    'x',
+    {},
+    [],
+    Symbol('x'),
+    () => 0,
+    1n,
+    new ArrayBuffer(8 * LONG),
+    new SharedArrayBuffer(8 * LONG),
+    new DataView(new ArrayBuffer(8 * LONG)),
+    new Proxy(new Type(LONG), {}),
+    Object.create(Type.prototype),
+    Object.defineProperty(new Type(Math.max(0, length - 1)), 'length', { value: LONG }),
+    new Type(0),
+    new Type(Math.max(0, length - 1)),
+    gone,
+    shrunk,
+    ...others.map((Other) => new Other(LONG)),
+  ];
+}
+
+const NUMBERS = [
+  0,
+  1,
+  2,
+  3,
+  4,
+  5,
+  8,
+  -1,
+  0.5,
+  NaN,
+  Infinity,
+  2 ** 31,
+  2 ** 32,
+  2 ** 53,
+  1e300,
+  -1e300,
+  2 ** -1074,
+];
+
+/** Changes up to three things of a call, or of its arguments `args`, of which the arrays begin at `first`. */
+export function spoil(random: Random, call: RawCall, args: unknown[], first = 1): void {
+  for (let change = random.below(4); change > 0; change--) {
+    const kind = random.below(5);
+    const place = random.below(ARGUMENTS.length);
+    const wanted = call.wanted[place] ?? { types: ['Float32Array'], length: 4 };
+    if (kind === 0) call.slots[random.below(SUMS)] = random.pick(...NUMBERS);
+    else if (kind === 1) call.slots[SLOT.call] += random.pick(1 << 4, 1 << 8, MIXED, KL, OTHERS, METRICS);
+    else if (kind === 2) call.slots[SLOT.arrays] += random.pick(1, -1) * (1 << place);
+    else if (kind === 3) args[first + place] = random.pick(...garbage(wanted as Wanted));
+    else call.targets[random.below(ROWS)] = random.pick(0, 1, CLASSES, -1, 2 ** 31 - 1, -(2 ** 31));
+  }
 }

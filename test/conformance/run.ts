@@ -11,10 +11,10 @@ import '../support/expect-backends.js';
 import { backends } from './backends.js';
 import { tables as bitsOfIndices } from './bits.js';
 import { tables as bitsOfApart } from './bits-apart.js';
+import { tables as bitsOfEdges } from './bits-edges.js';
 import { tables as bitsOfFamily } from './bits-family.js';
 import { tables as bitsOfStreamed } from './bits-streamed.js';
 import { tables as bitsOfThreads } from './bits-threads.js';
-import { tables as edges } from './edges.js';
 import { tables as errors } from './errors.js';
 import { tables as family } from './family.js';
 import { tables as memory } from './memory.js';
@@ -46,7 +46,7 @@ const all: Table[] = update
   : [
       ...vectors,
       ...values,
-      ...edges,
+      ...bitsOfEdges,
       ...family,
       ...onnx,
       ...semantics,
