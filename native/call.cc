@@ -200,7 +200,9 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   };
   void* data = nullptr;
   size_t bytes = 0;
-  if (count == 0 || napi_get_arraybuffer_info(env, arguments[0], &data, &bytes) != napi_ok || bytes < kTargetsOffset ||
+  bool own = false;  // newer Node-APIs take shared memory as well, where another thread could write what was checked
+  if (count == 0 || napi_is_arraybuffer(env, arguments[0], &own) != napi_ok || !own ||
+      napi_get_arraybuffer_info(env, arguments[0], &data, &bytes) != napi_ok || bytes < kTargetsOffset ||
       reinterpret_cast<uintptr_t>(data) % alignof(double) != 0) {
     return reject("a call needs an arena");
   }

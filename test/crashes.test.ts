@@ -1,6 +1,8 @@
 // The promise: nothing that a program does with the package or with its addon's own entry ends the process. What once did
 // is here by itself, each in a process of its own; attack.ts looks for more.
 
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { availableBackends } from 'smoothloss';
 import { describe, expect, it } from 'vitest';
 import { runChild } from './support/child.js';
@@ -156,4 +158,13 @@ describe.skipIf(native.length === 0)('the process survives', () => {
       5,
     );
   });
+});
+
+it('an attack of some seconds', () => {
+  const program = path.join(root, 'build/test/attack.js');
+  const { stdout, stderr, status, signal } = spawnSync(process.execPath, [program, '10'], {
+    encoding: 'utf8',
+  });
+  expect({ stderr, status, signal }, stdout).toEqual({ stderr: '', status: 0, signal: null });
+  expect(stdout).toMatch(/\n[1-9]\d* passed, 0 failed\n$/);
 });
