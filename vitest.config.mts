@@ -12,6 +12,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     server: { deps: { external: [/\/dist\//] } },
+    globalSetup: 'test/support/say-backends.ts',
     setupFiles: ['test/support/expect-backends.ts'],
     testTimeout: 300_000, // an emulator takes its time
     allowOnly: false,

@@ -1,6 +1,7 @@
 // Runs a program in a process of its own, with the package as its users see it.
 
 import { spawnSync } from 'node:child_process';
+import { hasAddon } from './native.js';
 import { root } from './root.js';
 
 export interface Child {
@@ -13,6 +14,10 @@ export interface Child {
 
 // SMOOTHLOSS_TEST_NODE=<command>: how to start Node, where it is an emulator that runs it.
 const [command, ...commandArguments] = process.env.SMOOTHLOSS_TEST_NODE?.split(' ') ?? [process.execPath];
+
+/** Where this machine has no native addon every process warns of it, also where a test means something else. */
+const quiet = (env: NodeJS.ProcessEnv) =>
+  hasAddon || 'SMOOTHLOSS_PREBUILD' in env ? [] : ['--disable-warning=SMOOTHLOSS_NATIVE_MISSING'];
 
 /**
  * `program` is CommonJS, or with `type: 'module'` a module; `print(value)` in it is the way to say something. `flags` are
@@ -30,7 +35,7 @@ export function runChild(
   const print = 'const print = (value) => console.log(JSON.stringify(value));';
   const { stdout, stderr, status, signal } = spawnSync(
     command,
-    [...commandArguments, ...flags, `--input-type=${type}`, '--eval', `${print}\n${program}`],
+    [...commandArguments, ...quiet(env), ...flags, `--input-type=${type}`, '--eval', `${print}\n${program}`],
     { cwd: root, env: { ...all, ...env }, encoding: 'utf8', timeout: 300_000 },
   );
   const output = stdout.trim() === '' ? undefined : JSON.parse(stdout);
