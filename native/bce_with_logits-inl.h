@@ -303,6 +303,7 @@ class BceWithLogitsKernel {
                                     maskOf(strip, first),
                                     set1(static_cast<Real>(1.0 - batch_.epsilon)),
                                     set1(static_cast<Real>(batch_.epsilon * batch_.toward)),
+                                    set1(static_cast<Real>(batch_.epsilon * (1.0 - batch_.toward))),
                                     At::perRow(strip.takes)};
     Real* losses =
         batch_.losses ? static_cast<Real*>(batch_.losses) + strip.offset + strip.user.offset(first) : nullptr;
