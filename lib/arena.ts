@@ -1,6 +1,8 @@
 // The memory that TypeScript and the native core share: the numbers of the batch at hand, then its targets, and then their
 // second classes if they are mixed.
 
+import { allocate } from './errors.js';
+
 /** Doubles before the targets; kTargetsOffset in native/addon.cc. */
 const SLOTS = 32;
 /** Classes for which memory is kept between calls: 1 MB. */
@@ -12,18 +14,18 @@ export interface Arena {
   readonly targets: Int32Array;
 }
 
-function allocate(classes: number): Arena {
-  const buffer = new ArrayBuffer(SLOTS * 8 + classes * 4);
+function newArena(classes: number): Arena {
+  const buffer = allocate('a copy of the targets', ArrayBuffer, SLOTS * 8 + classes * 4);
   return { buffer, slots: new Float64Array(buffer, 0, SLOTS), targets: new Int32Array(buffer, SLOTS * 8) };
 }
 
-let arena = allocate(1024);
+let arena = newArena(1024);
 
 /** The arena, with room for this many classes, one a row or two; what it held before may be gone. */
 export function arenaFor(classes: number): Arena {
   const capacity = arena.targets.length;
   if (classes > capacity || (capacity > KEPT && classes <= KEPT)) {
-    arena = allocate(classes > KEPT ? classes : Math.min(Math.max(1024, 2 * classes), KEPT));
+    arena = newArena(classes > KEPT ? classes : Math.min(Math.max(1024, 2 * classes), KEPT));
   }
   return arena;
 }
@@ -36,6 +38,6 @@ export function lastArena(): Arena {
 /** The same for good: the next call gets another. */
 export function takeArena(): Arena {
   const taken = arena;
-  arena = allocate(1024);
+  arena = newArena(1024);
   return taken;
 }

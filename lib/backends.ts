@@ -1,8 +1,9 @@
 // Which backends there are, and which one the package uses.
 
 import { environment, loadAddon, platform, warn } from '#host';
+import { choiceHint } from './arguments/hints.js';
 import type { Kernels } from './batch.js';
-import { rangeError } from './errors.js';
+import { rangeError, typeError } from './errors.js';
 import { kernels as jsKernels } from './js/losses.js';
 import { nativeKernels } from './native.js';
 import { defaultThreads, setDefaultThreads } from './threads.js';
@@ -34,12 +35,18 @@ function bind(name: BackendName): Loaded {
 function describe(name: BackendName, reason?: string): Backend {
   const backend = { name, threads: 1, ...(reason === undefined ? {} : { reason }) };
   tellThreads(backend);
-  for (const key of Object.keys(backend)) Object.defineProperty(backend, key, { writable: false });
+  for (const key of Object.keys(backend)) define(backend, key, { writable: false });
   return Object.preventExtensions(backend);
 }
 
 function tellThreads(backend: Backend): void {
-  Object.defineProperty(backend, 'threads', { value: backend.name === 'js' ? 1 : defaultThreads() });
+  const value = backend.name === 'js' ? 1 : defaultThreads();
+  define(backend, 'threads', { value });
+}
+
+// Without a prototype: a getter that somebody added to it may not stand beside a value.
+function define(backend: Backend, key: string, descriptor: PropertyDescriptor): void {
+  Object.defineProperty(backend, key, Object.assign(Object.create(null), descriptor));
 }
 
 /** Sets the number of threads, and has all backends tell it. */
@@ -51,7 +58,8 @@ export function setThreads(threads: unknown): void {
 /** The backend of that name, or an error that says why there is none. `asked` is who asked for it. */
 export function load(name: unknown, asked: string): Loaded {
   if (!NAMES.includes(name as BackendName)) {
-    throw rangeError(asked, name, `one of ${NAMES.map((known) => `'${known}'`).join(', ')}`);
+    const expected = `one of ${NAMES.map((known) => `'${known}'`).join(', ')}${choiceHint('backend', name, NAMES)}`;
+    throw typeof name === 'string' ? rangeError(asked, name, expected) : typeError(asked, name, expected);
   }
   if (!available.includes(name as BackendName)) {
     const why = native.reason ?? `this machine (${platform}) does not run it`;

@@ -7,22 +7,77 @@ export type ErrorCode =
   | 'ERR_OUT_OF_RANGE'
   | 'ERR_LENGTH_MISMATCH'
   | 'ERR_OVERLAP'
-  | 'ERR_EMPTY';
+  | 'ERR_EMPTY'
+  | 'ERR_MEMORY_ALLOCATION_FAILED';
 
-/** What a value is, in the words of a message: `a Float32Array of length 3`, `NaN`, `"mean"`. */
+/** Characters of a caller's string that a message quotes. */
+const QUOTED = 40;
+
+/** Array.isArray, but false for a revoked proxy, for which that throws. */
+export function isArray(value: unknown): value is unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether it is a proxy that was revoked, which throws whatever is done with it. */
+function isRevoked(value: unknown): boolean {
+  try {
+    Array.isArray(value);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** The beginning of a text that may be long. */
+export function clip(text: string, length = QUOTED): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
+}
+
+/** A list's length, which a proxy may lie about or throw for; undefined if it is none. */
+function lengthOfList(list: readonly unknown[]): number | undefined {
+  try {
+    const { length } = list;
+    return typeof length === 'number' ? length : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function describeBigInt(value: bigint): string {
+  // The digits of a huge one would take minutes.
+  const isShort = BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value;
+  return isShort ? `${value}n` : 'a BigInt of more than 64 bits';
+}
+
+function article(type: string): string {
+  return /^[AI]/.test(type) ? 'an' : 'a';
+}
+
+/** What a value is, in the words of a message: `a Float32Array of length 3`, `NaN`, `"mean"`. Never throws. */
 export function describe(value: unknown): string {
   const type = typeOf(value);
-  if (type !== undefined) return `${type.startsWith('I') ? 'an' : 'a'} ${type} of length ${lengthOf(value)}`;
-  if (Array.isArray(value)) return `an array of length ${value.length}`;
+  if (type !== undefined) return `${article(type)} ${type} of length ${lengthOf(value)}`;
+  if (isArray(value)) {
+    const length = lengthOfList(value);
+    return length === undefined ? 'an array of no length' : `an array of length ${length}`;
+  }
   switch (typeof value) {
     case 'string':
-      return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+      return JSON.stringify(clip(value));
+    case 'symbol':
+      return `Symbol(${clip(value.description ?? '')})`;
     case 'bigint':
-      return `${value}n`;
+      return describeBigInt(value);
     case 'function':
-      return 'a function';
+      return isRevoked(value) ? 'a revoked Proxy' : 'a function';
     case 'object':
-      return value === null ? 'null' : ArrayBuffer.isView(value) ? 'a DataView' : 'an object';
+      if (value === null) return 'null';
+      if (isRevoked(value)) return 'a revoked Proxy';
+      return ArrayBuffer.isView(value) ? 'a DataView' : 'an object';
     default:
       return Object.is(value, -0) ? '-0' : String(value);
   }
@@ -38,12 +93,49 @@ export function rangeError(name: string, value: unknown, expected: string): Rang
 
 /** Gives an error the code that Node's own errors have, for programs to tell it by. */
 export function coded<E extends Error>(error: E, code: ErrorCode): E {
-  return Object.assign(error, { code });
+  return define(error, 'code', code);
+}
+
+/** An own property, whatever stands on the prototypes: they may be frozen, or hold properties that they should not. */
+function define<E extends Error>(error: E, key: string, value: unknown): E {
+  const own = { __proto__: null, value, enumerable: true, writable: true, configurable: true };
+  return Object.defineProperty(error, key, own);
+}
+
+/**
+ * What to throw where reading an object of the caller's threw `error`. A getter's own exception passes; a TypeError, which
+ * the engine throws for revoked and inconsistent proxies, becomes the cause of one with a code.
+ */
+export function unreadable(name: string, error: unknown): unknown {
+  try {
+    if (!(error instanceof TypeError) || (error as { code?: unknown }).code === 'ERR_INVALID_ARG_TYPE')
+      return error;
+    const message = `${name} cannot be read: ${clip(String(error.message), 200)}`;
+    return coded(new TypeError(message, { cause: error }), 'ERR_INVALID_ARG_TYPE');
+  } catch {
+    return error; // it cannot be looked at either
+  }
+}
+
+/** For an array that is too long for the engine, or for the memory there is. */
+export function noMemory(what: string, type: string, length: number): RangeError {
+  return coded(
+    new RangeError(`there is no memory for ${what}: ${article(type)} ${type} of length ${length}`),
+    'ERR_MEMORY_ALLOCATION_FAILED',
+  );
+}
+
+/** A new array; where there is no memory for it, the error says what it was to be. */
+export function allocate<A>(what: string, Type: new (length: number) => A, length: number): A {
+  try {
+    return new Type(length);
+  } catch {
+    throw noMemory(what, Type.name, length);
+  }
 }
 
 /** The error of an aborted call, as Node's own. */
 export function abortError(reason: unknown): Error {
   const error = new Error('The operation was aborted', { cause: reason });
-  error.name = 'AbortError';
-  return Object.assign(error, { code: 'ABORT_ERR' });
+  return define(define(error, 'name', 'AbortError'), 'code', 'ABORT_ERR');
 }

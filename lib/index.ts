@@ -220,6 +220,7 @@ export function setThreads(threads: number): void {
 /**
  * The functions of the package bound to one backend, whatever the package itself uses.
  *
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a string.
  * @throws {RangeError} ERR_OUT_OF_RANGE: not the name of a backend.
  * @throws {Error} ERR_BACKEND_UNAVAILABLE: it does not run here; the message says why.
  */

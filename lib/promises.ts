@@ -3,7 +3,7 @@
 import { chosen, type Loaded, load } from './backends.js';
 import type { Batch, Kernel, Sums } from './batch.js';
 import * as calls from './calls.js';
-import { abortError } from './errors.js';
+import { abortError, unreadable } from './errors.js';
 import { InUse } from './in-use.js';
 import { onAbort } from './signals.js';
 import { computeInSlices } from './slices.js';
@@ -52,21 +52,43 @@ async function abortable(
   } catch (error) {
     abort();
     await promise;
-    throw error;
+    throw unreadable('signal', error);
   }
   const sums = await promise;
-  forget();
+  try {
+    forget();
+  } catch (error) {
+    throw unreadable('signal', error);
+  }
   return sums;
+}
+
+// A signal may be any object, whose getters may throw.
+function isAborted(signal: AbortSignalLike): boolean {
+  try {
+    return Boolean(signal.aborted);
+  } catch (error) {
+    throw unreadable('signal', error);
+  }
+}
+
+/** What rejects a call whose signal aborted. */
+function aborting(signal: AbortSignalLike | undefined): unknown {
+  try {
+    return abortError(signal?.reason);
+  } catch (error) {
+    return unreadable('signal', error);
+  }
 }
 
 function bind({ backend, kernels }: Loaded): Functions<'promise'> {
   const run = async (call: calls.Call): Promise<unknown> => {
     const { batch } = call;
     const { threads, signal, aborted } = call.manner;
-    if (aborted) throw abortError(signal?.reason);
+    if (aborted) throw aborting(signal);
     const inUse = new InUse(batch);
     const check = () => {
-      if (signal?.aborted) throw abortError(signal.reason);
+      if (signal !== undefined && isAborted(signal)) throw aborting(signal);
       inUse.check();
     };
     try {
@@ -78,7 +100,7 @@ function bind({ backend, kernels }: Loaded): Functions<'promise'> {
         : computeElsewhere(kernel, batch, threadsFor(threads, batch), signal);
       const sums = await (elsewhere ?? computeInSlices(kernel, batch, check));
       check();
-      if (sums === undefined) throw abortError(signal?.reason);
+      if (sums === undefined) throw aborting(signal);
       return call.resultOf(sums);
     } finally {
       inUse.release();
@@ -143,6 +165,7 @@ export const smoothLabels: SmoothLabels<'promise'> = functions.smoothLabels;
 /**
  * The functions of this module bound to one backend, whatever the package itself uses.
  *
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a string.
  * @throws {RangeError} ERR_OUT_OF_RANGE: not the name of a backend.
  * @throws {Error} ERR_BACKEND_UNAVAILABLE: it does not run here; the message says why.
  */

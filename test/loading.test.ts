@@ -86,7 +86,7 @@ describe('the backend', () => {
     expect(output).toBeUndefined();
     expect(status).toBe(1);
     expect(stderr).toContain(
-      `SMOOTHLOSS_BACKEND is "AVX2": must be one of 'avx512', 'avx2', 'neon', 'scalar', 'js'`,
+      `SMOOTHLOSS_BACKEND is "AVX2": must be one of 'avx512', 'avx2', 'neon', 'scalar', 'js' (did you mean 'avx2'?)`,
     );
     expect(stderr).toContain("code: 'ERR_OUT_OF_RANGE'");
   });
@@ -126,10 +126,12 @@ describe('loadBackend', () => {
     [['js'], 'an array of length 1'],
   ])('refuses %s', (name, shown) => {
     const error = errorOf(() => loadBackend(name as BackendName));
-    expect(error).toBeInstanceOf(RangeError);
-    expect(error.code).toBe('ERR_OUT_OF_RANGE');
+    const isName = typeof name === 'string';
+    expect(error).toBeInstanceOf(isName ? RangeError : TypeError);
+    expect(error.code).toBe(isName ? 'ERR_OUT_OF_RANGE' : 'ERR_INVALID_ARG_TYPE');
+    const hint = name === 'AVX2' ? " (did you mean 'avx2'?)" : '';
     expect(error.message).toBe(
-      `the backend is ${shown}: must be one of 'avx512', 'avx2', 'neon', 'scalar', 'js'`,
+      `the backend is ${shown}: must be one of 'avx512', 'avx2', 'neon', 'scalar', 'js'${hint}`,
     );
   });
 

@@ -10,7 +10,7 @@ import {
   type Floats,
   TYPES,
 } from '../batch.js';
-import { coded, rangeError, typeError } from '../errors.js';
+import { allocate, coded, noMemory, rangeError, typeError } from '../errors.js';
 import {
   bufferOf,
   byteLengthOf,
@@ -21,7 +21,6 @@ import {
   typeOf,
 } from '../typed-arrays.js';
 import {
-  arrayOf,
   checkLength,
   checkRange,
   floatsOf,
@@ -31,6 +30,7 @@ import {
   wrongArray,
   wrongLength,
 } from './checks.js';
+import { classesHint } from './hints.js';
 import type { Common, Given, Manner, NormalizerName } from './options.js';
 import { widenFactors } from './smoothing.js';
 import { INDEX_ARRAYS, type TargetArrays } from './targets.js';
@@ -134,7 +134,7 @@ export function elementType(name: string, logits: unknown, dtype: unknown): numb
       : typeError('dtype', dtype, expected);
   }
   if (type !== 'Float32Array' && type !== 'Float64Array' && type !== 'Float16Array') {
-    throw wrongArray(name, logits, LOGITS, 'Float32Array');
+    throw wrongArray(name, logits, LOGITS, 'logits');
   }
   const found = type === 'Float32Array' ? FLOAT32 : type === 'Float64Array' ? FLOAT64 : FLOAT16;
   if (dtype !== undefined && dtype !== TYPES[found]) {
@@ -150,22 +150,31 @@ function elementsOf(array: TypedArray): Elements {
     : (array as Elements);
 }
 
-/** A new array of floats in the precision of the arithmetic. */
-export function newFloats(type: number, length: number): Floats {
-  return type === FLOAT64 ? new Float64Array(length) : new Float32Array(length);
+/** A new array of floats in the precision of the arithmetic; `what` it is for is told where there is no memory. */
+export function newFloats(type: number, length: number, what: string): Floats {
+  try {
+    return type === FLOAT64 ? new Float64Array(length) : new Float32Array(length);
+  } catch {
+    throw noMemory(what, type === FLOAT64 ? 'Float64Array' : 'Float32Array', length);
+  }
 }
 
-function newLike(logits: TypedArray): TypedArray {
+function newLike(logits: TypedArray, what: string): TypedArray {
   const length = lengthOf(logits);
-  switch (typeOf(logits)) {
-    case 'Float32Array':
-      return new Float32Array(length);
-    case 'Float64Array':
-      return new Float64Array(length);
-    case 'Uint16Array':
-      return new Uint16Array(length);
-    default:
-      return new (Float16 as Uint16ArrayConstructor)(length);
+  const type = typeOf(logits) as string;
+  try {
+    switch (type) {
+      case 'Float32Array':
+        return new Float32Array(length);
+      case 'Float64Array':
+        return new Float64Array(length);
+      case 'Uint16Array':
+        return new Uint16Array(length);
+      default:
+        return new (Float16 as Uint16ArrayConstructor)(length);
+    }
+  } catch {
+    throw noMemory(what, type, length);
   }
 }
 
@@ -237,17 +246,27 @@ export function startOf(row: number, stride: number, { classes, inner }: Batch):
   return inner === 1 ? row * stride : (row - (row % inner)) * classes + (row % inner);
 }
 
-/** Takes dense targets into the batch. */
-export function takeDense(batch: Batch, dense: TypedArray, of: string, logits: string): void {
+/** Takes dense targets into the batch; `classTargets`: whether they might have been classes. */
+export function takeDense(
+  batch: Batch,
+  dense: TypedArray,
+  of: string,
+  logits: string,
+  classTargets: boolean,
+): void {
   const stride = strideOf(dense, batch);
   if (stride < 0) {
-    const type = typeOf(dense);
-    const hint =
-      lengthOf(dense) === batch.rows ? `; in a ${type} they are numbers for each class, not classes` : '';
+    const hint = lengthOf(dense) === batch.rows ? notClasses(dense, classTargets) : '';
     throw wrongLength('targets', dense, denseLength(of, batch, logits) + hint);
   }
   batch.dense = dense as Floats | Uint8Array;
   batch.denseStride = stride;
+}
+
+/** For dense targets that look like classes. */
+export function notClasses(dense: TypedArray, classTargets: boolean): string {
+  const hint = classesHint(dense, classTargets);
+  return `; in a ${typeOf(dense)} they are numbers for each class, not classes${hint}`;
 }
 
 const MASK = 'an array of integers, such as a Uint8Array or BigInt64Array';
@@ -256,9 +275,7 @@ const MASK = 'an array of integers, such as a Uint8Array or BigInt64Array';
 export function maskOf(given: unknown): TypedArray {
   const type = typeOf(given) as string;
   if (INDEX_ARRAYS.has(type) || type === 'Uint8ClampedArray') return given as TypedArray;
-  // Boolean makes the same of numbers, booleans and bigints as this file does; without it 0.5 were 0.
-  const list = Array.isArray(given) || type?.startsWith('Float');
-  throw typeError('mask', given, list ? `${MASK} (Uint8Array.from(mask, Boolean) makes one)` : MASK);
+  throw wrongArray('mask', given, MASK, 'Uint8Array');
 }
 
 /** Such an array with a number for each row; null if there is none. */
@@ -311,7 +328,9 @@ export function gradientArray(
 ): TypedArray | null {
   if (given === undefined || typeof given === 'boolean') return null;
   const type = typeOf(logits) as string;
-  const gradient = arrayOf<TypedArray>(type, 'gradient', given, `true, false or a ${type}`);
+  // No hint: it is a very array of the caller's that is written to, and a copy of it would not be that.
+  if (typeOf(given) !== type) throw typeError('gradient', given, `true, false or a ${type}`);
+  const gradient = given as TypedArray;
   checkLength('gradient', gradient, lengthOf(logits), `${name}.length`);
   const buffer = bufferOf(gradient);
   if (
@@ -385,9 +404,9 @@ export function finish(
     batch.gradientScale =
       denominator === 0 ? 0 : Math.max(-1e300, Math.min(1e300, batch.gradientScale / denominator));
   }
-  const written = given.gradient === true ? newLike(logits) : gradient;
+  const written = given.gradient === true ? newLike(logits, 'the gradient') : gradient;
   if (written !== null) batch.gradient = elementsOf(written);
-  if (reduction === 'none') batch.losses = newFloats(batch.type, lossLength);
+  if (reduction === 'none') batch.losses = newFloats(batch.type, lossLength, 'the losses');
   batch.metrics = common.metrics;
   return {
     batch,
@@ -405,10 +424,12 @@ export function finish(
 function takePerRow(batch: Batch, names: readonly string[]): PerRowArrays {
   const { type, rows } = batch;
   const arrays: PerRowArrays = {};
-  if (names.includes('loss')) arrays.loss = batch.rowLoss = newFloats(type, rows);
-  if (names.includes('nll')) arrays.nll = batch.rowNll = newFloats(type, rows);
-  if (names.includes('lse')) arrays.lse = batch.rowLse = newFloats(type, rows);
-  if (names.includes('entropy')) arrays.entropy = batch.rowEntropy = newFloats(type, rows);
-  if (names.includes('prediction')) arrays.prediction = batch.prediction = new Int32Array(rows);
+  const floats = (name: string) => newFloats(type, rows, `perRow.${name}`);
+  if (names.includes('loss')) arrays.loss = batch.rowLoss = floats('loss');
+  if (names.includes('nll')) arrays.nll = batch.rowNll = floats('nll');
+  if (names.includes('lse')) arrays.lse = batch.rowLse = floats('lse');
+  if (names.includes('entropy')) arrays.entropy = batch.rowEntropy = floats('entropy');
+  if (names.includes('prediction'))
+    arrays.prediction = batch.prediction = allocate('perRow.prediction', Int32Array, rows);
   return arrays;
 }

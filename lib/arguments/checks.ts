@@ -1,8 +1,9 @@
 // Checks of single values and arrays.
 
 import type { Floats } from '../batch.js';
-import { coded, describe, rangeError, typeError } from '../errors.js';
+import { coded, describe, isArray, rangeError, typeError, unreadable } from '../errors.js';
 import { bufferOf, byteLengthOf, byteOffsetOf, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+import { arrayHint, choiceHint, listHint, numberHint, type Purpose } from './hints.js';
 
 export const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 
@@ -10,14 +11,15 @@ const FACTOR = 'a finite number, at least 0';
 
 /** An array or a view, which has no options. */
 export function isList(value: object): boolean {
-  return Array.isArray(value) || ArrayBuffer.isView(value);
+  return isArray(value) || ArrayBuffer.isView(value);
 }
 
 /** The first of `choices` if undefined, else that of them which it is. */
 export function oneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
   if (value === undefined) return choices[0];
   if (choices.includes(value as T)) return value as T;
-  const expected = choices.map((choice) => `'${choice}'`).join(' or ');
+  const hint = choiceHint(name.slice(name.indexOf('.') + 1), value, choices);
+  const expected = choices.map((choice) => `'${choice}'`).join(' or ') + hint;
   throw typeof value === 'string' ? rangeError(name, value, expected) : typeError(name, value, expected);
 }
 
@@ -28,11 +30,26 @@ export function flag(name: string, value: unknown): boolean {
   throw typeError(name, value, 'true or false');
 }
 
+function noNumber(
+  name: string,
+  value: unknown,
+  expected: string,
+  low: number,
+  high: number,
+  also: (x: number) => boolean = () => true,
+): TypeError {
+  const hint = numberHint(name, value, (x) => x >= low && x <= high && also(x));
+  return typeError(name, value, expected + hint);
+}
+
 export function integer(name: string, value: unknown, low: number, high: number, expected: string): number {
-  if (typeof value !== 'number') throw typeError(name, value, expected);
+  if (typeof value !== 'number') throw noNumber(name, value, expected, low, high, Number.isInteger);
   if (!(Number.isInteger(value) && value >= low && value <= high)) throw rangeError(name, value, expected);
   return value;
 }
+
+/** The most that a list of integers may hold: a proxy's could claim any length. */
+const MOST_INTEGERS = 2 ** 24;
 
 /** An integer or a list of integers, as a list of its own; `expected` says what each must be. */
 export function integers(
@@ -42,21 +59,42 @@ export function integers(
   high: number,
   expected: string,
 ): readonly number[] {
-  return Array.isArray(value)
-    ? Array.from(value, (item, i) => integer(`${name}[${i}]`, item, low, high, expected))
-    : [integer(name, value, low, high, `${expected}, or an array of them`)];
+  const each = (item: unknown, i: number) => integer(`${name}[${i}]`, item, low, high, expected);
+  if (isArray(value)) return readList(name, value, MOST_INTEGERS, each);
+  if (typeof value === 'number') return [integer(name, value, low, high, `${expected}, or an array of them`)];
+  const fits = (x: unknown) => Number.isInteger(x) && (x as number) >= low && (x as number) <= high;
+  const hint = numberHint(name, value, fits) || listHint(name, value, fits);
+  throw typeError(name, value, `${expected}, or an array of them${hint}`);
+}
+
+/** What `each` makes of the items of a list of the caller's, each of which is read once. */
+export function readList<T>(
+  name: string,
+  list: readonly unknown[],
+  most: number,
+  each: (item: unknown, i: number) => T,
+): readonly T[] {
+  try {
+    const { length } = list;
+    if (!(length >= 0 && length <= most)) throw rangeError(name, list, `an array of at most ${most}`);
+    const items: T[] = [];
+    for (let i = 0; i < length; i++) items.push(each(list[i], i));
+    return items;
+  } catch (error) {
+    throw unreadable(name, error);
+  }
 }
 
 /** A number in [low, high]; `expected` is for the message. */
 export function number(name: string, value: unknown, low: number, high: number, expected: string): number {
-  if (typeof value !== 'number') throw typeError(name, value, expected);
+  if (typeof value !== 'number') throw noNumber(name, value, expected, low, high);
   if (!(value >= low && value <= high)) throw rangeError(name, value, expected);
   return value;
 }
 
 /** A number in [0, 1]. */
 export function share(name: string, value: unknown): number {
-  if (typeof value !== 'number') throw typeError(name, value, 'a number in [0, 1]');
+  if (typeof value !== 'number') return number(name, value, 0, 1, 'a number in [0, 1]');
   return number(name, value, 0, 1, 'in [0, 1]');
 }
 
@@ -78,7 +116,7 @@ export function rejectDetached(name: string, array: TypedArray): void {
   );
 }
 
-/** Rejects what is not an array of that type; `expected` is for the message, if more than that will do. */
+/** Rejects what is not an array of that type; `expected` is for the message where a number will do, too. */
 export function arrayOf<A extends TypedArray>(
   type: string,
   name: string,
@@ -86,9 +124,8 @@ export function arrayOf<A extends TypedArray>(
   expected?: string,
 ): A {
   if (typeOf(value) === type) return value as A;
-  throw expected === undefined
-    ? wrongArray(name, value, `a ${type}`, type)
-    : typeError(name, value, expected);
+  if (expected === undefined) throw wrongArray(name, value, `a ${type}`, type);
+  throw wrongArray(name, value, expected + numberHint(name, value, Number.isFinite), type);
 }
 
 /**
@@ -109,18 +146,14 @@ export function floatsOf(
   if (type === 'Float64Array') {
     throw typeError(name, value, `${expected} (a Float64Array goes with ${given} of that type)`);
   }
-  throw single === undefined
-    ? wrongArray(name, value, expected, double ? 'Float64Array' : 'Float32Array')
-    : typeError(name, value, expected);
+  const hint = single === undefined ? '' : numberHint(name, value, Number.isFinite);
+  throw wrongArray(name, value, expected + hint, double ? 'Float64Array' : 'Float32Array');
 }
 
-/** For what is none of the `expected` arrays; tells how an array of numbers becomes one. */
+/** For what is none of the `expected` arrays; tells how it becomes one of that type, or for that purpose. */
 export function wrongArray(name: string, value: unknown, expected: string, type: string): TypeError {
-  return typeError(
-    name,
-    value,
-    Array.isArray(value) ? `${expected} (${type}.from(${name}) makes one)` : expected,
-  );
+  const purposes: Record<string, Purpose> = { Int32Array: 'classes', Uint8Array: 'flags', logits: 'logits' };
+  return typeError(name, value, expected + arrayHint(name, value, purposes[type] ?? 'numbers'));
 }
 
 export function wrongLength(name: string, array: TypedArray, expected: string): RangeError {

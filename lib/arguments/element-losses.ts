@@ -1,8 +1,8 @@
 // bceWithLogits and klDiv: losses of single elements.
 
 import { type Batch, FLOAT64 } from '../batch.js';
-import { typeError } from '../errors.js';
-import { lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+import { allocate, typeError } from '../errors.js';
+import { lengthOf, type TypedArray } from '../typed-arrays.js';
 import {
   denominatorOf,
   denseLength,
@@ -23,6 +23,7 @@ import {
 import { checkFactors, factors, flag, floatsOf, rejectDetached, wrongLength } from './checks.js';
 import {
   inPrecision,
+  optionsOf,
   type Rules,
   readCommon,
   readIgnored,
@@ -31,7 +32,7 @@ import {
   readPositive,
 } from './options.js';
 import { readElementSmoothing } from './smoothing.js';
-import { fillClasses, fillRows, rejectIgnoreIndex, targetArrays } from './targets.js';
+import { fillClasses, fillRows, rejectIgnoreIndex, rejectLabels, targetArrays } from './targets.js';
 
 interface ElementRules extends Rules {
   /** Whether weight and mask may be per element too. */
@@ -39,7 +40,7 @@ interface ElementRules extends Rules {
 }
 
 const BCE_WITH_LOGITS: ElementRules = {
-  options: new Set([
+  options: optionsOf('bceWithLogits', [
     'classes',
     'dtype',
     'labelSmoothing',
@@ -74,7 +75,7 @@ const BCE_WITH_LOGITS: ElementRules = {
 };
 
 const KL_DIV: ElementRules = {
-  options: new Set([
+  options: optionsOf('klDiv', [
     'classes',
     'dtype',
     'logTarget',
@@ -130,13 +131,13 @@ function prepare(rules: ElementRules, logits: unknown, targets: unknown, options
   const batch = newBatch(classes, common.rowStride, common.inner, elementType(name, logits, given.dtype));
   const double = batch.type === FLOAT64;
   const x = logits as TypedArray;
-  const y = targetArrays(targets, null, rules, double);
+  const y = targetArrays(targets, null, rules, x, batch);
   const of = y.a === null ? 'rows' : 'targets.length';
   const total = y.a === null ? rowsOf(name, x, batch) : lengthOf(y.a);
-  if (classes > 1 && total > 0 && y.a !== null && lengthOf(x) === total) rejectLabels(name, x, y.a, classes);
+  if (y.a !== null && lengthOf(x) === total) rejectLabels(name, x, y.a, batch, rules.dense);
   takeLogits(batch, name, x, total, of);
   if (y.dense !== null) {
-    takeDense(batch, y.dense, of, name);
+    takeDense(batch, y.dense, of, name, rules.classTargets);
     rejectIgnoreIndex(given.ignoreIndex);
   }
   batch.logTarget = logTarget;
@@ -158,13 +159,6 @@ function prepare(rules: ElementRules, logits: unknown, targets: unknown, options
   const weighed = normalizer === 'weight' ? weighElements(batch) : 0;
   const denominator = denominatorOf(normalizer, weighed, rows, elements, total * classes);
   return finish(batch, common, given, x, gradient, denominator, rows, elements, lengthOf(x));
-}
-
-/** For labels 0 and 1 of each element in an array that holds classes. */
-function rejectLabels(name: string, logits: TypedArray, targets: TypedArray, classes: number): never {
-  const expected = `targets.length · classes = ${lengthOf(targets) * classes}`;
-  const hint = 'are classes; labels for each class go in a Uint8Array or Float32Array';
-  throw wrongLength(name, logits, `${expected}: targets of type ${typeOf(targets)} ${hint}`);
 }
 
 function rejectNormalizer(given: unknown): never {
@@ -212,7 +206,7 @@ function takeMask(batch: Batch, given: unknown, rules: ElementRules, of: string)
 /** For each row, whether any of its elements takes part. */
 function rowsWithAny(batch: Batch, mask: Uint8Array): Uint8Array {
   const { rows, classes, inner, maskStride } = batch;
-  const taking = new Uint8Array(rows);
+  const taking = allocate('a mask of rows', Uint8Array, rows);
   for (let row = 0; row < rows; row++) {
     const start = startOf(row, maskStride, batch);
     for (let k = 0, i = start; k < classes && taking[row] === 0; k++, i += inner) {

@@ -1,9 +1,10 @@
 // The options of a call, read once each, and those that all losses share.
 
-import { coded, rangeError, typeError } from '../errors.js';
+import { clip, coded, isArray, rangeError, typeError, unreadable } from '../errors.js';
 import { defaultThreads, readThreads } from '../threads.js';
 import type { AbortSignalLike } from '../types.js';
-import { flag, integer, integers, isList, MAX_FLOAT, number, oneOf } from './checks.js';
+import { flag, integer, integers, isList, MAX_FLOAT, number, oneOf, readList } from './checks.js';
+import { choiceHint, listHint, optionHint } from './hints.js';
 
 /** Every option of any function, as given; undefined where the function at hand has none of that name. */
 export interface Given {
@@ -66,22 +67,84 @@ const WHEN_EMPTY: readonly WhenEmpty[] = ['nan', 'zero', 'error'];
 const DEFAULT_IGNORED: readonly number[] = [-100];
 const FLOAT = 'a finite number, within the range of float32';
 
-export function unknownOption(what: string, key: string, known: Iterable<string>): TypeError {
-  const names = [...known];
-  const plain = (name: string) => name.replaceAll('_', '').toLowerCase();
-  const near = names.find((name) => plain(name) === plain(key));
-  const expected = near === undefined ? `must be one of ${names.join(', ')}` : `did you mean ${near}?`;
-  return coded(new TypeError(`${what}.${key} is not an option: ${expected}`), 'ERR_INVALID_ARG_TYPE');
+/** Which functions have an option, for messages. */
+const owners = new Map<string, string[]>();
+
+/** The options of a function, `signal` among them. */
+export function optionsOf(functionName: string, names: Iterable<string>): ReadonlySet<string> {
+  const options = new Set(names).add(SIGNAL);
+  for (const name of options) owners.set(name, [...(owners.get(name) ?? []), functionName]);
+  return options;
+}
+
+function unknownOption(what: string, key: string, known: ReadonlySet<string>): TypeError {
+  const message = `${what}.${clip(key)} ${optionHint(what, key, [...known], owners, SIGNAL)}`;
+  return coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
+}
+
+const { prototype: ROOT } = Object;
+const NOTHING = {};
+
+/** Whether somebody has added to Object.prototype what loops over any object meet. */
+function isPolluted(): boolean {
+  for (const _ in NOTHING) return true;
+  return false;
 }
 
 /**
- * Each option read once: a getter could give another value the second time. Inherited ones count.
+ * Reads the options of an object of the caller's into `given`, each once: a getter could give another value the second
+ * time. Inherited ones count, unless from Object.prototype; what is not known is an error.
  *
  * Only those that are there are read: looking for 22 names in objects of many shapes takes 250 ns, this a third of it.
  */
+export function readEach(what: string, object: object, known: ReadonlySet<string>, given: object): void {
+  const values = given as Record<string, unknown>;
+  try {
+    if (Object.getPrototypeOf(object) !== ROOT || isPolluted()) {
+      readInherited(what, object as Record<string, unknown>, known, values);
+      return;
+    }
+    for (const key in object) {
+      if (!known.has(key)) throw unknownOption(what, key, known);
+      values[key] = (object as Record<string, unknown>)[key];
+    }
+  } catch (error) {
+    throw unreadable(what, error);
+  }
+}
+
+/** The same for objects that inherit: also the getters of classes, which a loop does not meet. */
+function readInherited(
+  what: string,
+  object: Record<string, unknown>,
+  known: ReadonlySet<string>,
+  given: Record<string, unknown>,
+): void {
+  for (const key in object) {
+    if (known.has(key) || isFromRoot(object, key)) continue;
+    throw unknownOption(what, key, known);
+  }
+  for (const key of known) {
+    if (key in object && !isFromRoot(object, key)) given[key] = object[key];
+  }
+}
+
+/** Whether a property is that of an Object.prototype, of this realm or another. */
+function isFromRoot(object: object, key: string): boolean {
+  let owner = object;
+  while (!Object.hasOwn(owner, key)) {
+    const next: object | null = Object.getPrototypeOf(owner);
+    if (next === null) return false;
+    owner = next;
+  }
+  return owner === ROOT || (Object.getPrototypeOf(owner) === null && Object.hasOwn(owner, 'isPrototypeOf'));
+}
+
 export function readOptions(options: unknown, known: ReadonlySet<string>): Given {
   if (typeof options !== 'object' || options === null || isList(options)) {
-    throw typeError('options', options, 'an object that holds at least classes');
+    const hint =
+      Number.isInteger(options) && (options as number) > 0 ? ' ({ classes: options } makes one)' : '';
+    throw typeError('options', options, `an object that holds at least classes${hint}`);
   }
   const given: Given = {
     classes: undefined,
@@ -109,19 +172,8 @@ export function readOptions(options: unknown, known: ReadonlySet<string>): Given
     threads: undefined,
     signal: undefined,
   };
-  for (const key in options) {
-    if (!known.has(key) && key !== SIGNAL) throw unknownOption('options', key, known);
-    given[key as keyof Given] = (options as Given)[key as keyof Given];
-  }
-  if (Object.getPrototypeOf(options) !== Object.prototype) readHidden(options as Given, known, given);
+  readEach('options', options, known, given);
   return given;
-}
-
-/** The options that classes define as getters, which a loop does not meet. */
-function readHidden(options: Given, known: ReadonlySet<string>, given: Given): void {
-  for (const key of [...(known as ReadonlySet<keyof Given>), SIGNAL] as const) {
-    if (given[key] === undefined) given[key] = options[key];
-  }
 }
 
 /** How a call is computed. */
@@ -141,9 +193,13 @@ export function readManner({ threads, signal }: Given): Manner {
 }
 
 function readAborted(signal: unknown): boolean {
-  const { aborted, addEventListener, removeEventListener } = Object(signal) as AbortSignalLike;
-  const listens = typeof addEventListener === 'function' && typeof removeEventListener === 'function';
-  if (typeof aborted === 'boolean' && listens) return aborted;
+  try {
+    const { aborted, addEventListener, removeEventListener } = Object(signal) as AbortSignalLike;
+    const listens = typeof addEventListener === 'function' && typeof removeEventListener === 'function';
+    if (typeof aborted === 'boolean' && listens) return aborted;
+  } catch (error) {
+    throw unreadable('signal', error);
+  }
   throw typeError('signal', signal, 'an AbortSignal (of an AbortController its signal)');
 }
 
@@ -199,14 +255,21 @@ function checkInner(inner: unknown, rowStride: number, classes: number): void {
   }
 }
 
+/** The most names that perRow may list: a proxy could claim any number. */
+const MOST_NAMES = 1024;
+
 function readPerRow(given: unknown, names: readonly string[]): readonly string[] {
   const each = names.map((name) => `'${name}'`).join(' or ');
-  if (!Array.isArray(given)) throw typeError('perRow', given, `an array of ${each}`);
-  return Array.from(given as readonly unknown[], (name, i) => {
+  if (!isArray(given)) {
+    const hint = listHint('perRow', given, (name) => names.includes(name as string));
+    throw typeError('perRow', given, `an array of ${each}${hint}`);
+  }
+  return readList('perRow', given, MOST_NAMES, (name, i) => {
     if (names.includes(name as string)) return name as string;
+    const expected = each + choiceHint('perRow', name, names);
     throw typeof name === 'string'
-      ? rangeError(`perRow[${i}]`, name, each)
-      : typeError(`perRow[${i}]`, name, each);
+      ? rangeError(`perRow[${i}]`, name, expected)
+      : typeError(`perRow[${i}]`, name, expected);
   });
 }
 
@@ -223,7 +286,7 @@ export function readNormalizer(given: unknown, names: readonly NormalizerName[])
   if (typeof given === 'number' && given > 0 && given < Infinity) return given;
   const last = names.length - 1;
   const quoted = names.map((name) => `'${name}'`);
-  const expected = `a finite number above 0, or ${quoted.slice(0, last).join(', ')} or ${quoted[last]}`;
+  const expected = `a finite number above 0, or ${quoted.slice(0, last).join(', ')} or ${quoted[last]}${choiceHint('normalizer', given, names)}`;
   throw typeof given === 'number' || typeof given === 'string'
     ? rangeError('normalizer', given, expected)
     : typeError('normalizer', given, expected);

@@ -20,6 +20,7 @@ import {
 import { factors, number, oneOf } from './checks.js';
 import {
   inPrecision,
+  optionsOf,
   type Rules,
   readCommon,
   readIgnored,
@@ -34,6 +35,7 @@ import {
   INDEX_ARRAY,
   readMixed,
   rejectIgnoreIndex,
+  rejectLabels,
   rejectOthers,
   targetArrays,
 } from './targets.js';
@@ -45,7 +47,7 @@ export const ANY_TARGETS = `${INDEX_ARRAY} of classes, a Float32Array or Float64
 const FORMS: readonly ('crossEntropy' | 'kl')[] = ['crossEntropy', 'kl'];
 
 const NLL_LOSS: Rules = {
-  options: new Set([
+  options: optionsOf('nllLoss', [
     'classes',
     'dtype',
     'labelSmoothing',
@@ -76,7 +78,7 @@ const NLL_LOSS: Rules = {
 };
 
 const CROSS_ENTROPY: Rules = {
-  options: new Set([...NLL_LOSS.options, 'logitScale', 'softcap', 'zLoss']),
+  options: optionsOf('crossEntropy', [...NLL_LOSS.options, 'logitScale', 'softcap', 'zLoss']),
   logits: 'logits',
   targets: ANY_TARGETS,
   dense: SOFT,
@@ -115,13 +117,14 @@ function prepare(rules: Rules, logits: unknown, targets: unknown, options: unkno
   const batch = newBatch(classes, common.rowStride, common.inner, elementType(name, logits, given.dtype));
   const double = batch.type === FLOAT64;
   const x = logits as TypedArray;
-  const y = targetArrays(targets, mixed, rules, double);
+  const y = targetArrays(targets, mixed, rules, x, batch);
   const soft = y.dense !== null;
   const of = soft ? 'rows' : mixed === null ? 'targets.length' : 'targets.a.length';
   const total = y.a === null ? rowsOf(name, x, batch) : lengthOf(y.a);
+  if (y.a !== null && lengthOf(x) === total) rejectLabels(name, x, y.a, batch, rules.dense);
   takeLogits(batch, name, x, total, of);
   if (y.dense !== null) {
-    takeDense(batch, y.dense, of, name);
+    takeDense(batch, y.dense, of, name, true);
     rejectIgnoreIndex(given.ignoreIndex);
     rejectOthers(smoothing.others);
   }

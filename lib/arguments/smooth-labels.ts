@@ -2,9 +2,9 @@
 
 import { type Batch, FLOAT32, FLOAT64, type Floats } from '../batch.js';
 import { lengthOf, typeOf } from '../typed-arrays.js';
-import { maskBytes, newBatch, newFloats, rowMask, takeDense } from './batch.js';
+import { maskBytes, newBatch, newFloats, notClasses, rowMask, takeDense } from './batch.js';
 import { factors, wrongLength } from './checks.js';
-import { type Manner, readClasses, readIgnored, readManner, readOptions } from './options.js';
+import { type Manner, optionsOf, readClasses, readIgnored, readManner, readOptions } from './options.js';
 import { ANY_TARGETS, SOFT } from './row-losses.js';
 import { fillSmoothing, readSmoothing, widenFactors } from './smoothing.js';
 import {
@@ -16,7 +16,7 @@ import {
   targetArrays,
 } from './targets.js';
 
-const OPTIONS: ReadonlySet<string> = new Set(['classes', 'labelSmoothing', 'ignoreIndex', 'mask', 'threads']);
+const OPTIONS = optionsOf('smoothLabels', ['classes', 'labelSmoothing', 'ignoreIndex', 'mask', 'threads']);
 // Where there are no logits, targets decide the arithmetic.
 const RULES = {
   logits: 'targets',
@@ -43,7 +43,7 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
   const mixed = readMixed(targets);
 
   // From here on no code of the caller's runs.
-  const y = targetArrays(targets, mixed, RULES, false);
+  const y = targetArrays(targets, mixed, RULES, null, { classes, rowStride: classes, type: FLOAT32 });
   const type = y.dense !== null && typeOf(y.dense) === 'Float64Array' ? FLOAT64 : FLOAT32;
   const batch = newBatch(classes, classes, 1, type);
   const of = y.dense !== null ? 'rows' : mixed === null ? 'targets.length' : 'targets.a.length';
@@ -51,9 +51,13 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
     batch.rows = lengthOf(y.a);
   } else if (y.dense !== null) {
     const length = lengthOf(y.dense);
-    if (length % classes !== 0) throw wrongLength('targets', y.dense, `a multiple of classes = ${classes}`);
+    if (length % classes !== 0) {
+      const isProbabilities = Array.prototype.every.call(y.dense, (t: number) => t <= 1);
+      const hint = isProbabilities ? '' : notClasses(y.dense, true);
+      throw wrongLength('targets', y.dense, `a multiple of classes = ${classes}${hint}`);
+    }
     batch.rows = length / classes;
-    takeDense(batch, y.dense, of, '');
+    takeDense(batch, y.dense, of, '', true);
     rejectIgnoreIndex(given.ignoreIndex);
     rejectOthers(smoothing.others);
   }
@@ -66,7 +70,7 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
   if (y.dense === null) fillClasses(batch, y, ignored, taking);
   else fillRows(batch, taking);
   batch.gradientScale = -1;
-  const labels = newFloats(type, batch.rows * classes);
+  const labels = newFloats(type, batch.rows * classes, 'the labels');
   batch.gradient = labels;
   return { batch, manner, labels };
 }

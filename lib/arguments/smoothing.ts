@@ -1,11 +1,13 @@
 // Label smoothing: where how much of the target distribution goes.
 
-import { type Batch, FLOAT64, type Floats, type Total } from '../batch.js';
-import { coded, rangeError, typeError } from '../errors.js';
+import { type Batch, FLOAT32, FLOAT64, type Floats, type Total } from '../batch.js';
+import { allocate, coded, isArray, rangeError, typeError } from '../errors.js';
 import { log } from '../js/math.js';
 import { lengthOf, typeOf } from '../typed-arrays.js';
+import { newFloats } from './batch.js';
 import { checkLength, checkRange, floatsOf, integers, isList, oneOf, share } from './checks.js';
-import { unknownOption } from './options.js';
+import { arrayHint, numberHint } from './hints.js';
+import { readEach } from './options.js';
 
 /** Label smoothing towards a distribution over the classes, as the caller said it. */
 export interface Smoothing {
@@ -18,7 +20,7 @@ export interface Smoothing {
   prior: unknown;
 }
 
-const OPTIONS = ['epsilon', 'over', 'exclude', 'prior'];
+const OPTIONS: ReadonlySet<string> = new Set(['epsilon', 'over', 'exclude', 'prior']);
 const OVER: readonly ('all' | 'others')[] = ['all', 'others'];
 const NO_CLASSES: readonly number[] = [];
 
@@ -29,12 +31,6 @@ const NO_SMOOTHING: Smoothing = {
   exclude: NO_CLASSES,
   prior: undefined,
 };
-
-function rejectUnknown(options: object, known: readonly string[]): void {
-  for (const key in options) {
-    if (!known.includes(key)) throw unknownOption('labelSmoothing', key, known);
-  }
-}
 
 export function readSmoothing(given: unknown, classes: number): Smoothing {
   if (given === undefined) return NO_SMOOTHING;
@@ -47,8 +43,8 @@ export function readSmoothing(given: unknown, classes: number): Smoothing {
   };
   let epsilon: unknown = given;
   if (typeof given === 'object' && given !== null && !isList(given)) {
-    rejectUnknown(given, OPTIONS);
-    const object = given as Record<'epsilon' | 'over' | 'exclude' | 'prior', unknown>;
+    const object = { epsilon: undefined, over: undefined, exclude: undefined, prior: undefined };
+    readEach('labelSmoothing', given, OPTIONS, object);
     smoothing.name = 'labelSmoothing.epsilon';
     epsilon = object.epsilon;
     smoothing.others = oneOf('labelSmoothing.over', object.over, OVER) === 'others';
@@ -62,11 +58,23 @@ export function readSmoothing(given: unknown, classes: number): Smoothing {
   if (typeof epsilon === 'number') {
     smoothing.epsilon = share(smoothing.name, epsilon);
   } else if (epsilon === given) {
-    throw typeError(smoothing.name, epsilon, 'a number in [0, 1] or an object');
+    throw typeError(smoothing.name, epsilon, `a number in [0, 1] or an object${epsilonsHint(epsilon)}`);
   } else {
     smoothing.epsilon = epsilon;
   }
   return smoothing;
+}
+
+/** For a number in words, or a list, which goes into an object. */
+function epsilonsHint(given: unknown): string {
+  const number = numberHint('labelSmoothing', given, (x) => x >= 0 && x <= 1);
+  if (number !== '') return number;
+  if (typeOf(given) === 'Float32Array' && lengthOf(given) > 0)
+    return ' ({ epsilon: labelSmoothing } makes one)';
+  const hint =
+    isArray(given) || typeOf(given) !== undefined ? arrayHint('labelSmoothing', given, 'numbers') : '';
+  const expression = /^ \((.*) makes one\)$/.exec(hint)?.[1];
+  return expression === undefined ? '' : ` ({ epsilon: ${expression} } makes one)`;
 }
 
 /** Label smoothing of each element towards one number: bceWithLogits. */
@@ -75,17 +83,19 @@ export interface ElementSmoothing {
   toward: number;
 }
 
-const ELEMENT_OPTIONS = ['epsilon', 'toward'];
+const ELEMENT_OPTIONS: ReadonlySet<string> = new Set(['epsilon', 'toward']);
 const NO_ELEMENT_SMOOTHING: ElementSmoothing = { epsilon: 0, toward: 0.5 };
 
 export function readElementSmoothing(given: unknown): ElementSmoothing {
   if (given === undefined) return NO_ELEMENT_SMOOTHING;
   if (typeof given === 'number') return { epsilon: share('labelSmoothing', given), toward: 0.5 };
   if (typeof given !== 'object' || given === null || isList(given)) {
-    throw typeError('labelSmoothing', given, 'a number in [0, 1] or an object');
+    const hint = numberHint('labelSmoothing', given, (x) => x >= 0 && x <= 1);
+    throw typeError('labelSmoothing', given, `a number in [0, 1] or an object${hint}`);
   }
-  rejectUnknown(given, ELEMENT_OPTIONS);
-  const { epsilon, toward } = given as Record<'epsilon' | 'toward', unknown>;
+  const object = { epsilon: undefined, toward: undefined };
+  readEach('labelSmoothing', given, ELEMENT_OPTIONS, object);
+  const { epsilon, toward } = object;
   return {
     epsilon: share('labelSmoothing.epsilon', epsilon),
     toward: toward === undefined ? 0.5 : share('labelSmoothing.toward', toward),
@@ -106,6 +116,9 @@ function totalOfOnes(length: number): Total {
   return { sum: length, rest: length - 1, top: -1 };
 }
 
+/** What arrays are for, if there is no memory for them. */
+const PRIOR = 'the prior of labelSmoothing';
+
 // The prior of the last call that had `exclude` and no prior of its own.
 let lastPrior = new Float32Array(0);
 let lastExclude: readonly number[] = [];
@@ -116,7 +129,7 @@ function uniformPrior(classes: number, exclude: readonly number[]): Float32Array
     lastExclude.length === exclude.length &&
     exclude.every((c, i) => c === lastExclude[i]);
   if (!same) {
-    lastPrior = new Float32Array(classes).fill(1);
+    lastPrior = allocate(PRIOR, Float32Array, classes).fill(1);
     for (const c of exclude) lastPrior[c] = 0;
     lastExclude = exclude;
   }
@@ -124,7 +137,9 @@ function uniformPrior(classes: number, exclude: readonly number[]): Float32Array
 }
 
 function copyOf(array: Floats): Floats {
-  return typeOf(array) === 'Float64Array' ? new Float64Array(array) : new Float32Array(array);
+  const copy = newFloats(typeOf(array) === 'Float64Array' ? FLOAT64 : FLOAT32, lengthOf(array), PRIOR);
+  copy.set(array);
+  return copy;
 }
 
 /** The prior, or if its numbers are extreme, times a power of two: it will be normalised, and products must not vanish. */
@@ -195,6 +210,8 @@ export function fillSmoothing(
   if (!(epsilons === null ? batch.epsilon > 0 : anyAboveZero(epsilons))) return;
 
   const { classes, weight } = batch;
+  // No row pays for a prior of its own: there may be two thousand million classes.
+  if (batch.rows === 0 && givenPrior === null && new Set(exclude).size < classes) return;
   let prior: Floats | null = givenPrior;
   if (exclude.length > 0) {
     if (prior === null) {
@@ -218,7 +235,7 @@ export function fillSmoothing(
   }
   let factors: Floats | null = weight ?? prior;
   if (weight !== null && prior !== null) {
-    factors = product(weight, prior, exact ? new Float64Array(classes) : new Float32Array(classes));
+    factors = product(weight, prior, newFloats(batch.type, classes, PRIOR));
   } else if (exact && factors !== null) {
     factors = doublesOf(factors);
   }
@@ -231,7 +248,10 @@ export function fillSmoothing(
 
 /** The array, if it is of doubles, else a copy that is. */
 function doublesOf<A extends Floats | null>(array: A): A | Float64Array {
-  return array === null || typeOf(array) === 'Float64Array' ? array : new Float64Array(array as Floats);
+  if (array === null || typeOf(array) === 'Float64Array') return array;
+  const doubles = newFloats(FLOAT64, lengthOf(array), 'weights in double') as Float64Array;
+  doubles.set(array);
+  return doubles;
 }
 
 /** In double: makes Float64Arrays of what was given as Float32Arrays, which kernels take from a weight per element only. */

@@ -1,12 +1,22 @@
 // The targets of a call: which kind they are, and which class or classes each row has, written where kernels expect them.
 
 import { type Arena, arenaFor } from '../arena.js';
-import type { Batch, Floats } from '../batch.js';
-import { rangeError, typeError } from '../errors.js';
+import { type Batch, FLOAT64, type Floats } from '../batch.js';
+import { coded, rangeError, typeError, unreadable } from '../errors.js';
 import { bufferOf, byteOffsetOf, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 import type { IndexArray } from '../types.js';
-import { checkLength, checkRange, floatsOf, isList, rejectDetached, share, wrongArray } from './checks.js';
-import { type Rules, unknownOption } from './options.js';
+import {
+  checkLength,
+  checkRange,
+  floatsOf,
+  isList,
+  rejectDetached,
+  share,
+  wrongArray,
+  wrongLength,
+} from './checks.js';
+import { type Shape, targetsHint } from './hints.js';
+import { type Rules, readEach } from './options.js';
 import { rejectNowhere } from './smoothing.js';
 
 export const INDEX_ARRAYS: ReadonlySet<string> = new Set([
@@ -22,7 +32,7 @@ export const INDEX_ARRAYS: ReadonlySet<string> = new Set([
 export const INDEX_ARRAY =
   'an Int8Array, Int16Array, Int32Array, Uint8Array, Uint16Array, Uint32Array, BigInt64Array or BigUint64Array';
 
-const MIXED = ['a', 'b', 'lambda'];
+const MIXED: ReadonlySet<string> = new Set(['a', 'b', 'lambda']);
 
 /** The targets of a call. */
 export interface TargetArrays {
@@ -44,12 +54,14 @@ export type GivenMixed = Record<'a' | 'b' | 'lambda', unknown>;
 /** The parts of mixed targets, read once; null for what is none. */
 export function readMixed(targets: unknown): GivenMixed | null {
   if (typeof targets !== 'object' || targets === null || isList(targets)) return null;
-  const { a, b, lambda } = targets as GivenMixed;
-  if (a === undefined && b === undefined && lambda === undefined) return null;
-  for (const key in targets) {
-    if (!MIXED.includes(key)) throw unknownOption('targets', key, MIXED);
+  const mixed = { a: undefined, b: undefined, lambda: undefined };
+  try {
+    if (!('a' in targets || 'b' in targets || 'lambda' in targets)) return null;
+  } catch (error) {
+    throw unreadable('targets', error);
   }
-  return { a, b, lambda };
+  readEach('targets', targets, MIXED, mixed);
+  return mixed.a === undefined && mixed.b === undefined && mixed.lambda === undefined ? null : mixed;
 }
 
 function indexArray(name: string, value: unknown): IndexArray {
@@ -58,23 +70,36 @@ function indexArray(name: string, value: unknown): IndexArray {
   return value as IndexArray;
 }
 
-/** What kind of targets they are; `mixed` is what readMixed found, `double` whether the arithmetic is. */
+/** What kind of targets they are; `mixed` is what readMixed found. */
 export function targetArrays(
   targets: unknown,
   mixed: GivenMixed | null,
   rules: Pick<Rules, 'logits' | 'targets' | 'dense' | 'classTargets' | 'typicalTargets'>,
-  double: boolean,
+  logits: TypedArray | null,
+  batch: Pick<Batch, 'classes' | 'rowStride' | 'type'>,
 ): TargetArrays {
-  if (mixed !== null) return mixedArrays(mixed, double, rules.logits);
+  if (mixed !== null) return mixedArrays(mixed, batch.type === FLOAT64, rules.logits);
   const type = typeOf(targets) as string;
   const array = targets as TypedArray;
   const isDense = rules.dense.includes(type);
   if (!isDense && !(rules.classTargets && INDEX_ARRAYS.has(type))) {
-    throw wrongArray('targets', targets, rules.targets, rules.typicalTargets);
+    throw typeError(
+      'targets',
+      targets,
+      rules.targets + targetsHint('targets', targets, rules, shapeOf(logits, batch)),
+    );
   }
   if (lengthOf(array) === 0) rejectDetached('targets', array);
   const a = isDense ? null : (array as IndexArray);
   return { name: 'targets', a, b: null, lambda: 1, lambdas: null, dense: isDense ? array : null };
+}
+
+function shapeOf(
+  logits: TypedArray | null,
+  { classes, rowStride }: Pick<Batch, 'classes' | 'rowStride'>,
+): Shape {
+  const length = logits === null ? NaN : lengthOf(logits);
+  return { rows: Math.ceil(length / rowStride), classes, length };
 }
 
 function mixedArrays(given: GivenMixed, double: boolean, logits: string): TargetArrays {
@@ -104,6 +129,23 @@ export function rejectIgnoreIndex(ignoreIndex: unknown): void {
   );
 }
 
+/** Rejects a number for each class in an array that holds classes, as many as the logits, where numbers could be targets. */
+export function rejectLabels(
+  name: string,
+  logits: TypedArray,
+  targets: IndexArray,
+  { classes }: Batch,
+  dense: readonly string[],
+): void {
+  const length = lengthOf(targets);
+  if (classes === 1 || length === 0 || dense.length === 0) return;
+  const type = typeOf(targets) as string;
+  const arrays = dense.length > 2 ? 'a Uint8Array or Float32Array' : 'a Float32Array';
+  const floats = `Float32Array.from(targets${type.startsWith('Big') ? ', Number' : ''})`;
+  const hint = `targets of type ${type} are classes; labels for each class go in ${arrays} (${floats} makes one)`;
+  throw wrongLength(name, logits, `targets.length · classes = ${length * classes}: ${hint}`);
+}
+
 // BigInt elements are read as their low and high words: making a BigInt of each is slow.
 const [LOW, HIGH] = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
 
@@ -127,7 +169,10 @@ function notAClass(
   ignored: readonly number[],
 ): RangeError {
   const or = ignored.length > 0 ? ` or ignoreIndex ${ignored.join(', ')}` : '';
-  return rangeError(`${name}[${row}]`, array[row], `an integer in [0, ${classes})${or}`);
+  return coded(
+    new RangeError(`${name}[${row}] is ${array[row]}: must be an integer in [0, ${classes})${or}`),
+    'ERR_OUT_OF_RANGE',
+  );
 }
 
 /** What the rows of a batch come to. */

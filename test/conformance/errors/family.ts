@@ -140,7 +140,7 @@ function commonRefused({ name, make, of, known, targets, from }: (typeof FUNCTIO
       'an option of another function',
       make({ zLoss: 1 }),
       TYPE,
-      `options.zLoss is not an option: must be one of ${known}`,
+      'options.zLoss is not an option here: crossEntropy takes zLoss',
     ],
     ...(
       [
@@ -705,7 +705,7 @@ const nllRefused: Refusal[] = [
     'softcap',
     nll({ softcap: 1 }),
     TYPE,
-    `options.softcap is not an option: must be one of ${FUNCTIONS[2].known}`,
+    'options.softcap is not an option here: bceWithLogits, crossEntropy take softcap',
   ],
 ];
 

@@ -63,6 +63,14 @@ const unknownOptions: Refusal[] = [
       ['rowweight', 'rowWeight'],
       ['row_weight', 'rowWeight'],
       ['Reduction', 'reduction'],
+      ['labelSmoothng', 'labelSmoothing'],
+      ['wieght', 'weight'],
+      ['temperature', 'logitScale = 1 / temperature'],
+      ['num_classes', 'classes'],
+      ['C', 'classes'],
+      ['sample_weight', 'rowWeight'],
+      ['classWeights', 'weight'],
+      ['paddingIdx', 'ignoreIndex'],
     ] as const
   ).map(
     ([wrong, right]): Refusal => [
@@ -88,7 +96,7 @@ const unknownOptions: Refusal[] = [
     'an option of other functions',
     options({ posWeight: floats(1, 1, 1, 1) }),
     TYPE,
-    `options.posWeight is not an option: must be one of ${KNOWN}`,
+    'options.posWeight is not an option here: bceWithLogits takes posWeight',
   ],
   [
     'an inherited unknown option',
@@ -98,9 +106,9 @@ const unknownOptions: Refusal[] = [
   ],
   [
     'an unknown option of labelSmoothing',
-    smoothing({ eps: 0.1 }),
+    smoothing({ colour: 0.1 }),
     TYPE,
-    `labelSmoothing.eps is not an option: must be one of ${KNOWN_SMOOTHING}`,
+    `labelSmoothing.colour is not an option: must be one of ${KNOWN_SMOOTHING}`,
   ],
   [
     'an option of labelSmoothing, wrongly spelt',

@@ -175,7 +175,7 @@ const mixedRefused: Refusal[] = [
       `${name} far out of range`,
       mixed({ [name]: BigInt64Array.of(0n, 2n ** 32n + 1n, 1n) }),
       RANGE,
-      `targets.${name}[1] is 4294967297n: must be an integer in [0, 4) or ignoreIndex -100`,
+      `targets.${name}[1] is 4294967297: must be an integer in [0, 4) or ignoreIndex -100`,
     ],
   ]),
   [

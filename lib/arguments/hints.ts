@@ -1,0 +1,501 @@
+// What to do instead: the ends of messages. All of this runs only when a call has failed already, and nothing of it throws.
+// A hint that names an expression is right for the very value that was given: following it, the call gets on.
+
+import { clip, isArray } from '../errors.js';
+import { lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+
+/** Elements of a caller's list that are looked at for a hint. */
+const MOST_ELEMENTS = 2 ** 26;
+const MOST_DEPTH = 8;
+/** Characters of a name that are compared with the known ones. */
+const MOST_CHARACTERS = 40;
+
+// Arrays ----------------------------------------------------------------------------------------------------------------
+
+/** What an array is wanted for: numbers, the logits among them, classes, or flags that are 0 or not. */
+export type Purpose = 'numbers' | 'logits' | 'classes' | 'flags';
+
+/** What there is in a list of numbers, or of lists of them. */
+interface Content {
+  /** The number of lists, of lists of lists …, that an element is in. */
+  depth: number;
+  count: number;
+  /** The length of the innermost lists. */
+  last: number;
+  /** Whether the innermost lists are typed arrays. */
+  views: boolean;
+  bigints: boolean;
+  strings: boolean;
+  /** Whether all are integers, and then the least and the greatest. */
+  whole: boolean;
+  low: number;
+  high: number;
+}
+
+function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined for lists that hold something else than numbers, or are ragged. */
+function contentOf(value: unknown): Content | undefined {
+  return attempt(() => {
+    const lengths: number[] = [];
+    const content: Content = {
+      depth: 0,
+      count: 0,
+      last: 0,
+      views: false,
+      bigints: false,
+      strings: false,
+      whole: true,
+      low: Infinity,
+      high: -Infinity,
+    };
+    if (!lookInto(value, 0, lengths, content) || content.count === 0) return undefined;
+    content.last = lengths[content.depth - 1];
+    return content;
+  });
+}
+
+function lookInto(value: unknown, depth: number, lengths: number[], content: Content): boolean {
+  const isView = typeOf(value) !== undefined;
+  if (!isView && !isArray(value)) {
+    if (content.count === 0) content.depth = depth;
+    return depth === content.depth && lookAt(value, content);
+  }
+  const list = value as ArrayLike<unknown>;
+  const length = isView ? lengthOf(value) : list.length;
+  lengths[depth] ??= length;
+  const isEven = lengths[depth] === length && depth < MOST_DEPTH;
+  if (!isEven || length > MOST_ELEMENTS || content.count > MOST_ELEMENTS) return false;
+  if (isView && depth > 0) content.views = true;
+  for (let i = 0; i < length; i++) if (!lookInto(list[i], depth + 1, lengths, content)) return false;
+  return true;
+}
+
+function lookAt(value: unknown, content: Content): boolean {
+  content.count++;
+  if (typeof value === 'bigint') content.bigints = true;
+  else if (typeof value === 'string') content.strings = true;
+  else if (typeof value !== 'number' && typeof value !== 'boolean') return false;
+  const number = Number(value);
+  if (typeof value === 'string' && (value.trim() === '' || Number.isNaN(number))) return false;
+  if (!Number.isInteger(number)) content.whole = false;
+  content.low = Math.min(content.low, number);
+  content.high = Math.max(content.high, number);
+  return true;
+}
+
+/** Makes one list of lists. */
+function flattened(name: string, { depth, views }: Content): string {
+  if (depth === 1) return name;
+  if (!views) return depth === 2 ? `${name}.flat()` : `${name}.flat(Infinity)`;
+  return `${depth === 2 ? name : `${name}.flat(Infinity)`}.flatMap((row) => Array.from(row))`;
+}
+
+/** An expression that makes an array for the purpose of a list with that content; undefined if there is none. */
+function fromContent(name: string, content: Content, purpose: Purpose): string | undefined {
+  const flat = flattened(name, content);
+  if (purpose === 'flags') {
+    if (content.strings) return undefined;
+    const plain = content.whole && content.low >= 0 && content.high <= 1 && !content.bigints;
+    return plain ? `Uint8Array.from(${flat})` : `Uint8Array.from(${flat}, Boolean)`;
+  }
+  if (purpose !== 'classes') return `Float32Array.from(${flat}${content.bigints ? ', Number' : ''})`;
+  if (!content.whole) return undefined;
+  const { low, high } = content;
+  // What an Int32Array cannot hold it would make another class of.
+  const isSmall = low >= -(2 ** 31) && high < 2 ** 31;
+  if (isSmall) return `Int32Array.from(${flat}${content.bigints ? ', Number' : ''})`;
+  const isSafe = low >= Number.MIN_SAFE_INTEGER && high <= Number.MAX_SAFE_INTEGER;
+  return isSafe ? `BigInt64Array.from(${flat}, BigInt)` : undefined;
+}
+
+const INDEX_TYPES = [
+  'Int8Array',
+  'Int16Array',
+  'Int32Array',
+  'Uint8Array',
+  'Uint16Array',
+  'Uint32Array',
+  'BigInt64Array',
+  'BigUint64Array',
+];
+/** The arrays that need no conversion. */
+const FITTING: Record<Purpose, readonly string[]> = {
+  numbers: ['Float32Array'],
+  logits: ['Float32Array', 'Float64Array', 'Float16Array'],
+  classes: INDEX_TYPES,
+  flags: ['Uint8Array'],
+};
+
+/** An expression for the numbers of another library's tensor, their type, and themselves if it shows them. */
+interface Tensor {
+  name: string;
+  type: string | undefined;
+  data?: unknown;
+}
+
+function tensorOf(name: string, value: unknown): Tensor | undefined {
+  return attempt((): Tensor | undefined => {
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { data, dataSync, dtype, getData } = value as Record<string, unknown>;
+    if (typeof dataSync === 'function') {
+      const type = dtype === 'int32' ? 'Int32Array' : dtype === 'bool' ? 'Uint8Array' : 'Float32Array';
+      return { name: `${name}.dataSync()`, type };
+    }
+    const type = typeOf(data);
+    if (type !== undefined || isArray(data)) return { name: `${name}.data`, type, data };
+    return typeof getData === 'function'
+      ? { name: `await ${name}.getData()`, type: 'Float32Array' }
+      : undefined;
+  });
+}
+
+/** For a getter that throws: onnxruntime's tensors on a GPU have their data by a promise only. */
+function laterOf(name: string, value: unknown): string | undefined {
+  const getData = attempt(() => (value as { getData?: unknown }).getData);
+  return typeof getData === 'function' ? `await ${name}.getData()` : undefined;
+}
+
+/** An expression that makes an array for that purpose of what was given as `name`; undefined if there is none. */
+function conversion(name: string, value: unknown, purpose: Purpose): string | undefined {
+  if (typeOf(value) !== undefined || isArray(value)) {
+    const content = contentOf(value);
+    return content && fromContent(name, content, purpose);
+  }
+  const tensor = tensorOf(name, value);
+  if (tensor !== undefined) {
+    if (FITTING[purpose].includes(tensor.type ?? '')) return tensor.name;
+    if (tensor.data !== undefined) return conversion(tensor.name, tensor.data, purpose);
+    if (purpose === 'flags') return `Uint8Array.from(${tensor.name}, Boolean)`;
+    return `${purpose === 'classes' ? 'Int32Array' : 'Float32Array'}.from(${tensor.name})`;
+  }
+  return laterOf(name, value) ?? bytesOf(name, value, purpose);
+}
+
+/** Numbers from memory that no typed array lies over. */
+function bytesOf(name: string, value: unknown, purpose: Purpose): string | undefined {
+  if (purpose !== 'numbers' && purpose !== 'logits') return undefined;
+  return attempt(() => {
+    const isView = ArrayBuffer.isView(value);
+    const isShared = typeof SharedArrayBuffer === 'function' && value instanceof SharedArrayBuffer;
+    const isBuffer = value instanceof ArrayBuffer || isShared;
+    if (!(isView || isBuffer) || value.byteLength === 0 || value.byteLength % 4 !== 0) return undefined;
+    if (isBuffer) return `new Float32Array(${name})`;
+    const end = `${name}.byteOffset + ${name}.byteLength`;
+    return `new Float32Array(${name}.buffer.slice(${name}.byteOffset, ${end}))`;
+  });
+}
+
+function makes(expression: string | undefined, what = 'one'): string {
+  if (expression === undefined) return '';
+  return ` (${expression} ${/^[\w.]+$/.test(expression) ? 'is' : 'makes'} ${what})`;
+}
+
+/** The end of a message: how what was given as `name` becomes an array for that purpose. */
+export function arrayHint(name: string, value: unknown, purpose: Purpose): string {
+  const isBytes = purpose === 'logits' && typeOf(value)?.startsWith('Uint8') === true;
+  if (!isBytes) return makes(conversion(name, value, purpose));
+  // A Buffer, as a file is read to.
+  const isWhole = lengthOf(value) > 0 && lengthOf(value) % 4 === 0;
+  return isWhole ? ` (of the bytes of one, new Float32Array(Uint8Array.from(${name}).buffer) makes one)` : '';
+}
+
+/** How what was given as targets is to be read, as far as that is known. */
+export interface TargetHints {
+  /** The types of arrays that are targets with a number per row and class. */
+  dense: readonly string[];
+  /** Whether integer arrays are targets, with a class per row. */
+  classTargets: boolean;
+  /** The default: 'Int32Array' for classes, or 'Float32Array'. */
+  typicalTargets: string;
+}
+
+/** The shape of the logits; NaN rows where there are none. */
+export interface Shape {
+  rows: number;
+  classes: number;
+  length: number;
+}
+
+/** The end of a message on targets of the wrong type. */
+export function targetsHint(name: string, value: unknown, rules: TargetHints, shape: Shape): string {
+  return makes(targetsFrom(name, value, rules, shape));
+}
+
+function targetsFrom(name: string, value: unknown, rules: TargetHints, shape: Shape): string | undefined {
+  if (typeOf(value) === undefined && !isArray(value)) {
+    const tensor = tensorOf(name, value);
+    if (tensor === undefined) return laterOf(name, value) ?? mixedFrom(name, value, rules);
+    const { type = '', data } = tensor;
+    const fits = rules.dense.includes(type) || (rules.classTargets && INDEX_TYPES.includes(type));
+    if (data === undefined) {
+      return fits ? tensor.name : `${rules.typicalTargets}.from(${tensor.name})`;
+    }
+    const made = targetsFrom(tensor.name, data, rules, shape);
+    // Of the wanted kind already: no conversion.
+    const isKept =
+      fits && (made === undefined || made.startsWith('Float32Array') === rules.dense.includes(type));
+    return isKept ? tensor.name : made;
+  }
+  const content = contentOf(value);
+  if (content === undefined) return undefined;
+  const isDense = isPerClass(content, rules, shape);
+  if (isDense) return rules.dense.length > 0 ? fromContent(name, content, 'numbers') : undefined;
+  const classes = fromContent(name, content, 'classes');
+  if (rules.classTargets || classes === undefined) return classes;
+  return `smoothLabels(${INDEX_TYPES.includes(typeOf(value) ?? '') ? name : classes}, { classes })`;
+}
+
+/** Whether they are a number per row and class, rather than a class per row. */
+function isPerClass(content: Content, rules: TargetHints, { rows, classes, length }: Shape): boolean {
+  if (!content.whole) return true;
+  if (classes > 1) {
+    if (content.count === rows) return false;
+    if (content.count === rows * classes || content.count === length) return true;
+    if (content.depth > 1) return content.last === classes;
+  }
+  return rules.typicalTargets === 'Float32Array';
+}
+
+/** `{ a, b, lambda }` where it is none: as the probabilities that it stands for. */
+function mixedFrom(name: string, value: unknown, rules: TargetHints): string | undefined {
+  const isMixed = attempt(() => {
+    const { a, b } = value as { a?: unknown; b?: unknown };
+    return INDEX_TYPES.includes(typeOf(a) ?? '') && INDEX_TYPES.includes(typeOf(b) ?? '');
+  });
+  return isMixed === true && rules.dense.length > 0 ? `smoothLabels(${name}, { classes })` : undefined;
+}
+
+/** The end of a message on numbers per row and class of which there is one a row: they look like classes. */
+export function classesHint(value: TypedArray, classTargets: boolean): string {
+  const content = contentOf(value);
+  const classes = content && fromContent('targets', content, 'classes');
+  if (classes === undefined) return '';
+  return classTargets ? makes(classes, 'these') : makes(`smoothLabels(${classes}, { classes })`, 'them');
+}
+
+// Single values ---------------------------------------------------------------------------------------------------------
+
+/** The end of a message on what is no number, but would be one that `fits`. */
+export function numberHint(name: string, value: unknown, fits: (number: number) => boolean): string {
+  const isText = typeof value === 'string' && value.length <= MOST_CHARACTERS && value.trim() !== '';
+  if (!isText && typeof value !== 'bigint') return '';
+  if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value) return '';
+  const number = Number(value);
+  return fits(number) ? makes(`Number(${name})`) : '';
+}
+
+/** The end of a message on what is no list, but holds what one would. */
+export function listHint(name: string, value: unknown, fits: (item: unknown) => boolean): string {
+  return makes(
+    attempt(() => {
+      if (fits(value)) return `[${name}]`;
+      const isList = value instanceof Set || typeOf(value) !== undefined;
+      if (!isList) return undefined;
+      const items: unknown[] = Array.from(value as Iterable<unknown>);
+      if (items.every(fits)) return `Array.from(${name})`;
+      return items.every((item) => typeof item === 'bigint' && fits(Number(item)))
+        ? `Array.from(${name}, Number)`
+        : undefined;
+    }),
+  );
+}
+
+// Names -----------------------------------------------------------------------------------------------------------------
+
+/** A name without what conventions of writing differ in. */
+function plain(name: string): string {
+  return name.replaceAll(/[\W_]/g, '').toLowerCase();
+}
+
+/** What other libraries call it, plainly written; of several names for one, all. */
+const SYNONYMS: Record<string, Record<string, string>> = {
+  options: {
+    c: 'classes',
+    class: 'classes',
+    nclasses: 'classes',
+    numclasses: 'classes',
+    numclass: 'classes',
+    classcount: 'classes',
+    numlabels: 'classes',
+    numcategories: 'classes',
+    vocabsize: 'classes',
+    vocabularysize: 'classes',
+    nvocab: 'classes',
+    epsilon: 'labelSmoothing',
+    eps: 'labelSmoothing',
+    smoothing: 'labelSmoothing',
+    labelsmoothingfactor: 'labelSmoothing',
+    smoothingfactor: 'labelSmoothing',
+    classweight: 'weight',
+    classweights: 'weight',
+    sampleweight: 'rowWeight',
+    sampleweights: 'rowWeight',
+    exampleweight: 'rowWeight',
+    exampleweights: 'rowWeight',
+    tokenweights: 'rowWeight',
+    positiveweight: 'posWeight',
+    ignore: 'ignoreIndex',
+    ignoreclass: 'ignoreIndex',
+    ignoreid: 'ignoreIndex',
+    ignoredindex: 'ignoreIndex',
+    ignoreindices: 'ignoreIndex',
+    ignorelabel: 'ignoreIndex',
+    pad: 'ignoreIndex',
+    padid: 'ignoreIndex',
+    padidx: 'ignoreIndex',
+    padindex: 'ignoreIndex',
+    paddingidx: 'ignoreIndex',
+    paddingindex: 'ignoreIndex',
+    padtokenid: 'ignoreIndex',
+    attentionmask: 'mask',
+    temperature: 'logitScale = 1 / temperature',
+    tau: 'logitScale = 1 / tau',
+    t: 'logitScale = 1 / T',
+    temp: 'logitScale = 1 / temp',
+    logitsscale: 'logitScale',
+    logitsoftcap: 'softcap',
+    logitsoftcapping: 'softcap',
+    finallogitsoftcapping: 'softcap',
+    zlossweight: 'zLoss',
+    zlosscoefficient: 'zLoss',
+    lsesquarescale: 'zLoss',
+    avgfactor: 'normalizer',
+    denominator: 'normalizer',
+    numitemsinbatch: 'normalizer',
+    grad: 'gradient',
+    gradients: 'gradient',
+    withgradient: 'gradient',
+    returngradient: 'gradient',
+    computegradient: 'gradient',
+    gradoutput: 'gradientScale',
+    gradscale: 'gradientScale',
+    lossscale: 'gradientScale',
+    upstream: 'gradientScale',
+    stride: 'rowStride',
+    rowstep: 'rowStride',
+    numthreads: 'threads',
+    nthreads: 'threads',
+    abortsignal: 'signal',
+  },
+  labelSmoothing: {
+    eps: 'epsilon',
+    alpha: 'epsilon',
+    amount: 'epsilon',
+    factor: 'epsilon',
+    smoothing: 'epsilon',
+    value: 'epsilon',
+    excluded: 'exclude',
+    ignore: 'exclude',
+    ignoreindex: 'exclude',
+    pad: 'exclude',
+    distribution: 'prior',
+    unigram: 'prior',
+    target: 'toward',
+    towards: 'toward',
+  },
+  targets: { lam: 'lambda', lamb: 'lambda', ya: 'a', yb: 'b', targetsa: 'a', targetsb: 'b' },
+  reduction: { avg: 'mean', average: 'mean', batchmean: "mean and normalizer 'rows'", noreduction: 'none' },
+  form: { ce: 'crossEntropy', xent: 'crossEntropy', kldiv: 'kl', kldivergence: 'kl', kullbackleibler: 'kl' },
+  over: { rest: 'others', nontarget: 'others', nontargets: 'others', uniform: 'all' },
+  normalizer: { weights: 'weight', tokens: 'rows', samples: 'rows', numel: 'elements' },
+  whenEmpty: { throw: 'error', raise: 'error', zeros: 'zero', 0: 'zero' },
+  perRow: { logsumexp: 'lse', losses: 'loss', argmax: 'prediction', pred: 'prediction' },
+};
+
+/** How many letters must be put in, left out, changed or swapped to make one name of the other. */
+function distance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = a[i - 1] === b[j - 1] ? 0 : 1;
+      row[j] = Math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + change);
+      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (isSwapped) row[j] = Math.min(row[j], beforeLast[j - 2] + 1);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length];
+}
+
+function own<T>(table: Record<string, T>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
+/** The one of `names` that was meant; `what` it is the name of decides which synonyms there are. */
+export function meant(what: string, given: string, names: readonly string[]): string | undefined {
+  const wanted = plain(clip(given, MOST_CHARACTERS));
+  const same = names.find((name) => plain(name) === wanted);
+  if (same !== undefined) return same;
+  const synonym = own(own(SYNONYMS, what) ?? {}, wanted);
+  if (synonym !== undefined && names.includes(synonym.split(' ')[0])) return synonym;
+  let near: string | undefined;
+  // A third of the letters may be wrong.
+  let least = Math.floor(wanted.length / 3) + 1;
+  for (const name of names) {
+    const letters = distance(wanted, plain(name));
+    if (letters < least) [near, least] = [name, letters];
+  }
+  return near;
+}
+
+/** The end of a message on a string that is none of the `choices` for `what`. */
+export function choiceHint(what: string, given: unknown, choices: readonly string[]): string {
+  if (typeof given !== 'string') return '';
+  const choice = meant(what, given, choices);
+  if (choice === undefined) return '';
+  const [first, ...more] = choice.split(' ');
+  return ` (did you mean ${[`'${first}'`, ...more].join(' ')}?)`;
+}
+
+/** For options that other libraries have and that no other name alone stands for. */
+const ADVICE: Record<string, string> = {
+  axis: 'the classes of a row follow each other; inner is for logits laid out [N, C, H, W]',
+  dim: 'the classes of a row follow each other; inner is for logits laid out [N, C, H, W]',
+  fromlogits: 'crossEntropy and bceWithLogits take logits, klDiv and nllLoss log-probabilities',
+  keypaddingmask: 'mask says it the other way round, what is 0 there takes no part',
+  paddingmask: 'mask says it the other way round, what is 0 there takes no part',
+  reduce: "reduction 'mean', 'sum' or 'none' says it",
+  sizeaverage: "reduction 'mean' or 'sum' says it",
+  weights: 'did you mean weight, one per class, or rowWeight, one per row?',
+};
+
+/** How else those get there who have no such option. */
+const INSTEAD: Record<string, string> = {
+  ignoreIndex: ' (mask leaves rows out here)',
+  labelSmoothing: ' (smoothLabels makes such targets)',
+};
+
+/**
+ * What to say of an option that there is not; `owners` tells which functions have those of other functions, `untold` is
+ * the one that a list leaves out.
+ */
+export function optionHint(
+  what: string,
+  key: string,
+  known: readonly string[],
+  owners: ReadonlyMap<string, readonly string[]>,
+  untold: string,
+): string {
+  const all = what === 'options' ? [...new Set([...known, ...owners.keys()])] : known;
+  const name = meant(what, key, all);
+  const advice = what === 'options' ? own(ADVICE, plain(clip(key, MOST_CHARACTERS))) : undefined;
+  if (advice !== undefined) return `is not an option: ${advice}`;
+  if (name === undefined) {
+    return `is not an option: must be one of ${known.filter((each) => each !== untold).join(', ')}`;
+  }
+  const option = name.split(' ')[0];
+  if (known.includes(option)) return `is not an option: did you mean ${name}?`;
+  const functions = owners.get(option) ?? [];
+  const take = `${functions.join(', ')} ${functions.length === 1 ? 'takes' : 'take'}`;
+  return `is not an option here: ${take} ${name}${own(INSTEAD, option) ?? ''}`;
+}
