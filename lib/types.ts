@@ -255,8 +255,8 @@ export interface RowOptions {
    * The mean's denominator. `'weight'`: Σ of rowWeight · weight[target] over the rows that take part, the default for
    * classes, as in PyTorch; for mixed targets the weight is λ·weight[a] + (1 − λ)·weight[b], for soft ones
    * Σ_k weight[k]·target[k]. `'rows'`: the number of rows that take part, the default for soft targets, as in PyTorch.
-   * `'all'`: R, ignored rows too. A number > 0: that, for gradient accumulation and data parallel training, where the
-   * denominator is the global one.
+   * `'all'`: R, ignored rows too. A number > 0: that. For gradient accumulation and data parallel training give each part
+   * of a batch the denominator of the whole batch, and add up the parts' `loss` and gradients: see {@link Totals}.
    */
   normalizer?: Normalizer | undefined;
 }
@@ -332,7 +332,7 @@ export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, Logi
   /**
    * The mean's denominator. `'elements'` (the default): the number of elements that take part, as in PyTorch. `'rows'`: of
    * rows that take part, so that a row counts with the sum of its classes. `'weight'`: Σ of rowWeight · weight over the
-   * elements that take part. `'all'`: R·C. A number > 0: that.
+   * elements that take part. `'all'`: R·C. A number > 0: that, as for a part of a batch: see {@link Totals}.
    */
   normalizer?: ElementNormalizer | undefined;
   /**
@@ -359,7 +359,8 @@ export interface KlDivOptions extends Omit<BatchOptions, 'reduction'> {
   reduction?: Reduction | 'batchmean' | undefined;
   /**
    * The mean's denominator. `'elements'` (the default): the number of elements in rows that take part. `'rows'`: of those
-   * rows. `'weight'`: Σ of rowWeight · weight over those elements. `'all'`: R·C. A number > 0: that.
+   * rows. `'weight'`: Σ of rowWeight · weight over those elements. `'all'`: R·C. A number > 0: that, as for a part of a
+   * batch: see {@link Totals}.
    */
   normalizer?: ElementNormalizer | undefined;
   /**
@@ -387,11 +388,22 @@ export interface SmoothLabelsOptions extends ClassOptions {
   threads?: number | undefined;
 }
 
-/** What every loss returns. Sum `numerator` and `denominator` over micro-batches or machines, then divide, for one mean. */
+/**
+ * What every loss returns. A mean over several calls comes in one of two ways:
+ *
+ * with gradients (micro-batches, machines), `normalizer` is the denominator of the whole batch in every call, and the calls'
+ * `loss` and gradients add up to those of the whole batch. With classes as targets it is Σ of rowWeight · weight[target] over
+ * all rows of the batch that take part;
+ *
+ * without (a validation set), `normalizer` is left out, and the mean is Σ `numerator` / Σ `denominator`.
+ */
 export interface Totals {
   /** Σ of the losses, each with its weights, in double precision, whatever the reduction. */
   numerator: number;
-  /** What the mean divides by (see `normalizer`), whatever the reduction. */
+  /**
+   * What the mean divides by (see `normalizer`), whatever the reduction. If `normalizer` is a number it is that number in every
+   * call, and must not be added up.
+   */
   denominator: number;
   /** The number of rows that took part: neither ignored nor masked. */
   rows: number;
