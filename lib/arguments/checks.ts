@@ -76,7 +76,8 @@ export function readList<T>(
 ): readonly T[] {
   try {
     const { length } = list;
-    if (!(length >= 0 && length <= most)) throw rangeError(name, list, `an array of at most ${most}`);
+    if (typeof length !== 'number' || !(length >= 0 && length <= most))
+      throw rangeError(name, list, `an array of at most ${most}`);
     const items: T[] = [];
     for (let i = 0; i < length; i++) items.push(each(list[i], i));
     return items;
