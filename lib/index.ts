@@ -114,7 +114,7 @@ export const backend: Backend = functions.backend;
  * @returns `loss` (or `losses`), `numerator`, `denominator`, `rows`, and `gradient`, `metrics` and `perRow` if asked for.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
  * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
- * (`whenEmpty: 'error'`). Errors are thrown before anything is written.
+ * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is written.
  * @example
  * const { loss, gradient } = crossEntropy(logits, targets, { classes: 1000, labelSmoothing: 0.1, gradient: true });
  */
@@ -138,7 +138,7 @@ export const crossEntropy: CrossEntropy = functions.crossEntropy;
  * `perRow` if asked for.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
  * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
- * (`whenEmpty: 'error'`). Errors are thrown before anything is written.
+ * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is written.
  * @example
  * const { loss, gradient } = bceWithLogits(logits, labels, { classes: 80, labelSmoothing: 0.1, gradient: true });
  */
@@ -159,7 +159,7 @@ export const bceWithLogits: BceWithLogits = functions.bceWithLogits;
  * for.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
  * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
- * (`whenEmpty: 'error'`). Errors are thrown before anything is written.
+ * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is written.
  * @example
  * const { loss } = klDiv(studentLogProbs, teacherProbs, { classes: 1000, reduction: 'batchmean' });
  */
@@ -179,7 +179,7 @@ export const klDiv: KlDiv = functions.klDiv;
  * @returns `loss` (or `losses`), `numerator`, `denominator`, `rows`, and `gradient`, `metrics` and `perRow` if asked for.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
  * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
- * (`whenEmpty: 'error'`). Errors are thrown before anything is written.
+ * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is written.
  * @example
  * // What OpenNMT's LabelSmoothingLoss computes.
  * const labelSmoothing = { epsilon: 0.1, over: 'others', exclude: pad } as const;
@@ -196,7 +196,7 @@ export const nllLoss: NllLoss = functions.nllLoss;
  * @param options At least `classes`; see {@link SmoothLabelsOptions}.
  * @returns R·C numbers, row after row, in a new Float32Array (Float64Array for Float64Array targets). Ignored rows are 0.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
- * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH.
+ * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_MEMORY_ALLOCATION_FAILED (too long a result).
  * @example
  * const labels = smoothLabels(Int32Array.of(2, 0), { classes: 4, labelSmoothing: 0.1 }); // .025 .025 .925 .025 .925 …
  */
