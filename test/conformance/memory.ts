@@ -635,7 +635,7 @@ function getters(): Case[] {
       );
     }
     cases.push(
-      ...onEveryBackend(`lists whose iterators detach ${each.places[0]}, ${each.name}`, (functions) => {
+      ...onEveryBackend(`lists whose getters detach ${each.places[0]}, ${each.name}`, (functions) => {
         for (const list of ['ignoreIndex', 'exclude', 'perRow'] as const) {
           const arrays: Numbers[] = [];
           const call = each.make((kind, values) => {
@@ -648,10 +648,11 @@ function getters(): Case[] {
             list === 'exclude' ? (smoothing as Record<string, unknown> | undefined) : { ...call.options };
           if (holder?.[list] === undefined) continue;
           const array: unknown[] = Array.isArray(holder[list]) ? [...holder[list]] : [holder[list]];
-          Object.defineProperty(array, Symbol.iterator, {
-            value: function* () {
+          const [first] = array;
+          Object.defineProperty(array, 0, {
+            get: () => {
               detach(arrays[0].buffer);
-              for (let i = 0; i < array.length; i++) yield array[i];
+              return first;
             },
           });
           holder[list] = array;
