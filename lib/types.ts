@@ -21,8 +21,8 @@ export type Float16ArrayIfKnown = typeof globalThis extends { Float16Array: { pr
 export type Mask = IndexArray | Uint8ClampedArray;
 
 /**
- * Weights and the like, within the range of float32. A Float64Array goes with a Float64Array of logits (in `smoothLabels`: of targets), and is used in
- * double; a Float32Array goes with all. Which go together is found out when it runs.
+ * Weights and the like, within the range of float32. A Float64Array goes with Float64Array logits (in `smoothLabels`:
+ * targets), and is used in double; a Float32Array goes with all. What does not go together is an error when it runs.
  */
 export type Factors = Float32Array | Float64Array;
 
@@ -99,7 +99,7 @@ export interface MixedTargets {
   a: IndexArray;
   /** Length R: the second class of each row. */
   b: IndexArray;
-  /** λ, the share of `a`, in [0, 1]: one for all rows, or one per row (length R; see {@link Factors}). */
+  /** λ, the share of `a`, in [0, 1]: one for all rows, or one per row (length R; a Float64Array goes with Float64Array logits). */
   lambda: number | Factors;
 }
 
@@ -121,7 +121,7 @@ export type BceTargets = SoftTargets | Uint8Array | Exclude<IndexArray, Uint8Arr
 export type LabelSmoothing =
   | number
   | {
-      /** ε in [0, 1]: one for all rows, or one per row (see {@link Factors}). */
+      /** ε in [0, 1]: one for all rows, or one per row (a Float64Array goes with Float64Array logits). */
       epsilon: number | Factors;
       /**
        * `'all'` (the default): u covers every class, the target too (Szegedy, PyTorch, Keras, TensorFlow.js, optax).
@@ -136,7 +136,7 @@ export type LabelSmoothing =
       exclude?: number | readonly number[] | undefined;
       /**
        * Length C, finite and ≥ 0: u is this distribution instead of the uniform one. It is normalised to sum 1 after
-       * `exclude` and `over` have taken their classes out, so counts will do. See {@link Factors}.
+       * `exclude` and `over` have taken their classes out, so counts will do. A Float64Array goes with Float64Array logits.
        */
       prior?: Factors | undefined;
     };
@@ -171,7 +171,7 @@ export interface BatchOptions {
    * array is refused.
    */
   dtype?: DType | OtherType | undefined;
-  /** Length R, finite and ≥ 0: a weight for each row's loss and gradient. See {@link Factors}. */
+  /** Length R, finite and ≥ 0: a weight for each row's loss and gradient. A Float64Array goes with Float64Array logits. */
   rowWeight?: Factors | undefined;
   /**
    * `'mean'` (the default): `loss` is numerator / denominator. `'sum'`: `loss` is the numerator. `'none'`: `losses` holds
@@ -192,7 +192,7 @@ export interface BatchOptions {
   gradient?: boolean | Logits | undefined;
   /**
    * Multiplies the gradient, 1 by default: the upstream gradient, finite and within the range of float32. With reduction
-   * `'none'` also one per row (length R; see {@link Factors}).
+   * `'none'` also one per row (length R; a Float64Array goes with Float64Array logits).
    */
   gradientScale?: number | Factors | undefined;
   /** Elements from the start of one row of logits to the next, at least C (the default): for padded vocabularies. */
@@ -243,7 +243,7 @@ export interface ClassOptions {
 export interface RowOptions {
   /**
    * Length C, finite and ≥ 0: a weight for each class, as PyTorch's `weight`: it multiplies each class's term of the loss.
-   * See {@link Factors}.
+   * A Float64Array goes with Float64Array logits.
    */
   weight?: Factors | undefined;
   /**
@@ -256,7 +256,7 @@ export interface RowOptions {
    * classes, as in PyTorch; for mixed targets the weight is λ·weight[a] + (1 − λ)·weight[b], for soft ones
    * Σ_k weight[k]·target[k]. `'rows'`: the number of rows that take part, the default for soft targets, as in PyTorch.
    * `'all'`: R, ignored rows too. A number > 0: that. For gradient accumulation and data parallel training give each part
-   * of a batch the denominator of the whole batch, and add up the parts' `loss` and gradients: see {@link Totals}.
+   * of a batch the denominator of the whole batch, and add up the parts' `loss` and gradients.
    */
   normalizer?: Normalizer | undefined;
 }
@@ -311,12 +311,12 @@ export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, Logi
   labelSmoothing?: BceLabelSmoothing | undefined;
   /**
    * Finite and ≥ 0: a weight for each class (length C), or for each element (R·C numbers row after row, or laid out as the
-   * logits). Of length C, it is per class. See {@link Factors}.
+   * logits). Of length C, it is per class. A Float64Array goes with Float64Array logits.
    */
   weight?: Factors | undefined;
   /**
-   * Length C, finite and ≥ 0: multiplies the positive term of each class's loss, as PyTorch's `pos_weight`. See
-   * {@link Factors}.
+   * Length C, finite and ≥ 0: multiplies the positive term of each class's loss, as PyTorch's `pos_weight`.
+   * A Float64Array goes with Float64Array logits.
    */
   posWeight?: Factors | undefined;
   /**
@@ -332,7 +332,7 @@ export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, Logi
   /**
    * The mean's denominator. `'elements'` (the default): the number of elements that take part, as in PyTorch. `'rows'`: of
    * rows that take part, so that a row counts with the sum of its classes. `'weight'`: Σ of rowWeight · weight over the
-   * elements that take part. `'all'`: R·C. A number > 0: that, as for a part of a batch: see {@link Totals}.
+   * elements that take part. `'all'`: R·C. A number > 0: that, as for a part of a batch.
    */
   normalizer?: ElementNormalizer | undefined;
   /**
@@ -347,7 +347,7 @@ export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, Logi
 export interface KlDivOptions extends Omit<BatchOptions, 'reduction'> {
   /** Whether the targets are logarithms of probabilities, too; false by default. */
   logTarget?: boolean | undefined;
-  /** Length C, finite and ≥ 0: a weight for each class's term. See {@link Factors}. */
+  /** Length C, finite and ≥ 0: a weight for each class's term. A Float64Array goes with Float64Array logits. */
   weight?: Factors | undefined;
   /** Length R: rows where it is 0 are ignored. Integers of any type. */
   mask?: Mask | undefined;
@@ -360,7 +360,7 @@ export interface KlDivOptions extends Omit<BatchOptions, 'reduction'> {
   /**
    * The mean's denominator. `'elements'` (the default): the number of elements in rows that take part. `'rows'`: of those
    * rows. `'weight'`: Σ of rowWeight · weight over those elements. `'all'`: R·C. A number > 0: that, as for a part of a
-   * batch: see {@link Totals}.
+   * batch.
    */
   normalizer?: ElementNormalizer | undefined;
   /**

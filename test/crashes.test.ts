@@ -6,6 +6,7 @@ import path from 'node:path';
 import { availableBackends } from 'smoothloss';
 import { describe, expect, it } from 'vitest';
 import { runChild } from './support/child.js';
+import { itNative } from './support/native.js';
 import { root } from './support/root.js';
 
 const native = availableBackends().filter((name) => name !== 'js');
@@ -45,8 +46,8 @@ function survives(program: string, expected: unknown): void {
   });
 }
 
-describe.skipIf(native.length === 0)('the process survives', () => {
-  it.each([19, 20, 22, 40, 1000, 60_000])('start with %i arguments', (count) => {
+describe('the process survives', () => {
+  itNative.each([19, 20, 22, 40, 1000, 60_000])('start with %i arguments', (count) => {
     survives(
       `const all = Array.from({ length: ${count} - 4 }, () => new Float32Array(4));
        print(await start(new Float32Array(rows * classes), new Float32Array(rows * classes), ...all));`,
@@ -54,7 +55,7 @@ describe.skipIf(native.length === 0)('the process survives', () => {
     );
   });
 
-  it('arrays whose iterator gives more than they hold', () => {
+  itNative('arrays whose iterator gives more than they hold', () => {
     survives(
       `const logits = new Float32Array(rows * classes);
        const rowWeight = new Float32Array(rows).fill(1);
@@ -77,7 +78,7 @@ describe.skipIf(native.length === 0)('the process survives', () => {
     );
   });
 
-  it('a replaced iterator leaves the sums as they are', () => {
+  itNative('a replaced iterator leaves the sums as they are', () => {
     survives(
       `const { iterator } = Symbol;
        const own = Array.prototype[iterator];
@@ -96,7 +97,7 @@ describe.skipIf(native.length === 0)('the process survives', () => {
     );
   });
 
-  it('shared memory that is dropped while a job works on it', () => {
+  itNative('shared memory that is dropped while a job works on it', () => {
     survives(
       `let ended = 0;
        for (let i = 0; i < 12; i++) {
@@ -111,7 +112,7 @@ describe.skipIf(native.length === 0)('the process survives', () => {
     );
   });
 
-  it('a buffer that shrinks while a job could work on it', () => {
+  itNative('a buffer that shrinks while a job could work on it', () => {
     survives(
       `const bytes = 4 * rows * classes;
        const resizable = () => new Float32Array(new ArrayBuffer(bytes, { maxByteLength: bytes }));
@@ -130,7 +131,7 @@ describe.skipIf(native.length === 0)('the process survives', () => {
     );
   });
 
-  it('the same through a promise, where the checks were replaced', () => {
+  itNative('the same through a promise, where the checks were replaced', () => {
     survives(
       `const bytes = 4 * rows * classes;
        const { some } = Array.prototype;
@@ -148,7 +149,7 @@ describe.skipIf(native.length === 0)('the process survives', () => {
     );
   });
 
-  it('shared memory that grows is computed on all the same', () => {
+  itNative('shared memory that grows is computed on all the same', () => {
     survives(
       `const bytes = 4 * rows * classes;
        const buffer = new SharedArrayBuffer(bytes, { maxByteLength: 2 * bytes });

@@ -288,7 +288,6 @@ const followedHints: Followed[] = [
       ['mask', [1, 0, 256], Uint8Array.of(1, 0, 1)],
       ['mask', [[0.5], [0], [1]], Uint8Array.of(1, 0, 1)],
       ['mask', Float32Array.of(0.5, 0, 1), Uint8Array.of(1, 0, 1)],
-      ['mask', BigInt64Array.of(256n, 0n, 1n), Uint8Array.of(1, 0, 1)],
       ['mask', tfjs('bool', Uint8Array.of(1, 0, 1)), Uint8Array.of(1, 0, 1)],
       ['mask', tfjs('int32', Int32Array.of(256, 0, 1)), Uint8Array.of(1, 0, 1)],
       ['ignoreIndex', Int32Array.of(1, 3), [1, 3]],

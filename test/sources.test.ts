@@ -147,11 +147,10 @@ describe('C++ and TypeScript', () => {
     expect(bits.slice(0, args.length).map(([, name, bit]) => [name, Number(bit)])).toEqual(
       args.map((name, i) => [name, i]),
     );
-    const [, few] = /addon\.compute\(buffer, (batch[\w., ]*)\);/.exec(bridge) ?? [];
-    const [, all] = /function arraysOf\(.*\{\s*return \[([\w.,\s]*)\]/.exec(bridge) ?? [];
-    const list = (text: string) => text.match(/\w+(?=,|\s*$)/g);
-    expect(list(all.trim().replace(/,$/, ''))).toEqual(args);
-    expect(list(few)).toEqual(args.slice(0, 4));
+    // Of compute where few calls have others, of compute, and of start.
+    const passed = [...bridge.matchAll(/\bbuffer,\s*((?:batch\.\w+,?\s*)+)\)/g)];
+    const lists = passed.map(([, list]) => [...list.matchAll(/batch\.(\w+)/g)].map(([, name]) => name));
+    expect(lists).toEqual([args.slice(0, 4), args, args]);
     expect(numberIn(nativeCode('call.h'), /kCallArguments = (\d+)/)).toBe(1 + args.length);
     expect(bridge).toContain('RARE = ~0b1111;');
   });
@@ -176,8 +175,8 @@ describe('C++ and TypeScript', () => {
     const own = fields(withoutComments(read('lib/batch.ts')), /interface Batch/);
     const theirs = fields(nativeCode('kernels.h'), /struct Batch/);
     expect(theirs.length).toBeGreaterThan(40);
-    // The type of dense targets is that of the array in TypeScript.
-    expect([...own, 'denseType'].sort()).toEqual([...theirs].sort());
+    // The types of dense targets and of weights per element are those of the arrays in TypeScript.
+    expect([...own, 'denseType', 'weightType'].sort()).toEqual([...theirs].sort());
   });
 
   it('agree on the sizes of chunks, blocks and lanes, and from where on rows are shifted', () => {

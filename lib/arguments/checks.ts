@@ -130,8 +130,7 @@ export function arrayOf<A extends TypedArray>(
 }
 
 /**
- * Rejects what is no Float32Array nor, with `double`, a Float64Array. `given` is what of that type says how precise the
- * call is, and `single` a number for all, where that will do.
+ * Rejects what is no Float32Array nor, with `double`, a Float64Array. `given` is the argument whose type decides that, and `single` a number for all, where that will do.
  */
 export function floatsOf(
   name: string,
@@ -145,7 +144,7 @@ export function floatsOf(
   const array = double ? 'a Float32Array or Float64Array' : 'a Float32Array';
   const expected = single === undefined ? array : `${single}${double ? ',' : ''} or ${array} of them`;
   if (type === 'Float64Array') {
-    throw typeError(name, value, `${expected} (a Float64Array goes with ${given} of that type)`);
+    throw wrongArray(name, value, `${expected} where ${given} is no Float64Array`, 'Float32Array');
   }
   const hint = single === undefined ? '' : numberHint(name, value, Number.isFinite);
   throw wrongArray(name, value, expected + hint, double ? 'Float64Array' : 'Float32Array');

@@ -130,7 +130,7 @@ const FITTING: Record<Purpose, readonly string[]> = {
   numbers: ['Float32Array'],
   logits: ['Float32Array', 'Float64Array', 'Float16Array'],
   classes: INDEX_TYPES,
-  flags: ['Uint8Array'],
+  flags: [...INDEX_TYPES, 'Uint8ClampedArray'],
 };
 
 /** An expression for the numbers of another library's tensor, their type, and themselves if it shows them. */

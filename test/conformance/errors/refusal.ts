@@ -36,7 +36,7 @@ export const ANY_TARGETS = `${INDEX_ARRAY} of classes, a Float32Array or Float64
 export const LOGITS =
   "a Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype 'float16' or 'bfloat16'";
 export const MASK = 'an array of integers, such as a Uint8Array or BigInt64Array';
-export const DOUBLES = ' (a Float64Array goes with logits of that type)';
+export const DOUBLES = ' where logits is no Float64Array';
 export const IN_PLACE = ' (to work in place, pass the very same elements)';
 
 // A call with nothing wrong: 3 rows of 4 classes, in place, so that a refusal that comes too late shows.
