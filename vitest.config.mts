@@ -14,6 +14,7 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
     globalSetup: 'test/support/say-backends.ts',
     setupFiles: ['test/support/expect-backends.ts'],
+    maxWorkers: '100%',
     testTimeout: 300_000, // an emulator takes its time
     allowOnly: false,
     passWithNoTests: false,
