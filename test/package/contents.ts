@@ -38,7 +38,7 @@ describe('the tarball', () => {
 
   test('is small', () => {
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    expect(bytes).toBeLessThan(4e6);
+    expect(bytes).toBeLessThan(5e6);
   });
 
   // What Node 20 itself needs.
@@ -76,7 +76,8 @@ describe('packing', () => {
     const checkout = newDirectory('checkout');
     const { files: entries } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
     for (const entry of ['package.json', 'README.md', 'scripts', ...entries]) {
-      if (entry !== missing) cpSync(path.join(root, entry), path.join(checkout, entry), { recursive: true });
+      const leftOut = entry === missing || entry.startsWith('!');
+      if (!leftOut) cpSync(path.join(root, entry), path.join(checkout, entry), { recursive: true });
     }
     const { status, stderr } = run(npm('pack'), checkout);
     expect(status).not.toBe(0);
