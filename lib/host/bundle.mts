@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FoundAddon } from '../native.js';
-import { loadFrom, prebuiltIn } from './process.js';
+import { inSnapshot, loadFrom, prebuiltIn } from './process.js';
 
 export * from './process.js';
 
@@ -13,5 +13,5 @@ export function loadAddon(): FoundAddon {
   // where it stood when it was built.
   const program = process.argv[1] ?? directory;
   const directories = [directory, path.join(directory, '../../..'), path.dirname(program)];
-  return loadFrom(directories.map(prebuiltIn));
+  return inSnapshot() ?? loadFrom(directories.map(prebuiltIn));
 }

@@ -4,11 +4,15 @@
 import path = require('node:path');
 
 import type { FoundAddon } from '../native.js';
-import { accept, broken, loadFrom, prebuiltIn } from './process.js';
+import { accept, broken, inSnapshot, loadFrom, prebuiltIn } from './process.js';
 
 export * from './process.js';
 
 export function loadAddon(): FoundAddon {
+  return inSnapshot() ?? findAddon();
+}
+
+function findAddon(): FoundAddon {
   try {
     return accept(require('node-gyp-build')(path.join(__dirname, '../..')));
   } catch (error) {

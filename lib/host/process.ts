@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import v8 from 'node:v8';
 import type { Addon, FoundAddon } from '../native.js';
 
 export const platform = `${process.platform}-${process.arch}`;
@@ -61,6 +62,12 @@ function cgroupLimit(): number {
 export function processors(): number {
   const available = permitted(() => os.availableParallelism(), 1);
   return Math.max(1, Math.min(available, Math.ceil(cgroupLimit())));
+}
+
+/** What there is instead of an addon while a snapshot is built, which aborts the process if it is to hold one. */
+export function inSnapshot(): FoundAddon | undefined {
+  const builds = permitted(() => v8.startupSnapshot.isBuildingSnapshot(), false);
+  return builds ? { reason: 'a startup snapshot can hold no native addon' } : undefined;
 }
 
 /** What a binary exports, if it is ours. */

@@ -162,6 +162,25 @@ describe.each(cases(tracers))('%s of %s', (name, entry) => {
   });
 });
 
+test('a startup snapshot holds the JavaScript backend, though the binary is beside it', async () => {
+  const { directory } = copyOfProject('snapshot');
+  const [bundle, blob] = ['bundle.cjs', 'snapshot.blob'].map((name) => path.join(directory, name));
+  const program = `
+    const { backend, crossEntropy } = require('smoothloss');
+    const { loss } = crossEntropy(Float32Array.of(0, 0), Uint8Array.of(0), { classes: 2 });
+    const main = () => console.log(backend.name, Math.abs(loss - Math.LN2) < 1e-15, backend.reason);
+    require('node:v8').startupSnapshot.setDeserializeMainFunction(main);
+  `;
+  const stdin = { contents: program, resolveDir: directory };
+  await build({ stdin, bundle: true, platform: 'node', outfile: bundle, logLevel: 'silent' });
+  cpSync(path.join(installed, 'prebuilds'), path.join(directory, 'prebuilds'), { recursive: true });
+  const built = runBare(node('--snapshot-blob', blob, '--build-snapshot', bundle), directory);
+  expect(built).toEqual({ status: 0, stdout: '', stderr: '' });
+  expect(runBare(node('--snapshot-blob', blob), directory).stdout).toBe(
+    'js true a startup snapshot can hold no native addon\n',
+  );
+});
+
 const chromium = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((file) => existsSync(file));
 
 // A page of a file is not isolated from others: it has no SharedArrayBuffer.

@@ -1,7 +1,7 @@
 // The package as installed, in every runtime that it promises: the native backend computes, to the same bits as here, and the
 // tables of bits hold.
 
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { copyOfProject, newDirectory, root, runBare, use } from './support/installed.js';
@@ -76,4 +76,22 @@ describe.each(RUNTIMES)('$name', ({ from, program, start }) => {
     expect(status, stdout + stderr).toBe(0);
     expect(stdout).toMatch(/^[1-9]\d* passed, 0 failed$/m);
   });
+});
+
+test('Bun bundles it, and Node runs the bundle', () => {
+  const [bun] = RUNTIMES.filter(({ name }) => name === 'Bun');
+  const { directory, prebuilds } = copyOfProject('bun');
+  const output = path.join(directory, 'output');
+  const program = path.join(runtimes, 'node_modules', alias(bun.from), bun.program);
+  const bundle = [
+    program,
+    'build',
+    'bundle.mjs',
+    '--target=node',
+    `--outfile=${path.join(output, 'out.mjs')}`,
+  ];
+  expect(runBare(bundle, directory)).toMatchObject({ status: 0 });
+  cpSync(prebuilds, path.join(output, 'prebuilds'), { recursive: true });
+  rmSync(path.join(directory, 'node_modules'), { recursive: true });
+  expect(runBare([process.execPath, path.join(output, 'out.mjs')], directory)).toEqual(use);
 });
