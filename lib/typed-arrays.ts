@@ -5,6 +5,18 @@ import type { IndexArray } from './types.js';
 
 export type TypedArray = IndexArray | Float32Array | Float64Array;
 
+/** The types of arrays of classes: IndexArray of types.ts. */
+export const INDEX_TYPES: readonly string[] = [
+  'Int8Array',
+  'Int16Array',
+  'Int32Array',
+  'Uint8Array',
+  'Uint16Array',
+  'Uint32Array',
+  'BigInt64Array',
+  'BigUint64Array',
+];
+
 const prototype = Object.getPrototypeOf(Int8Array.prototype);
 
 function getter<T>(name: PropertyKey): (array: unknown) => T {

@@ -2,7 +2,7 @@
 // A hint that names an expression is right for the very value that was given: following it, the call gets on.
 
 import { clip, isArray } from '../errors.js';
-import { lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+import { INDEX_TYPES, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 
 /** Elements of a caller's list that are looked at for a hint. */
 const MOST_ELEMENTS = 2 ** 26;
@@ -115,16 +115,6 @@ function fromContent(name: string, content: Content, purpose: Purpose): string |
   return isSafe ? `BigInt64Array.from(${flat}, BigInt)` : undefined;
 }
 
-const INDEX_TYPES = [
-  'Int8Array',
-  'Int16Array',
-  'Int32Array',
-  'Uint8Array',
-  'Uint16Array',
-  'Uint32Array',
-  'BigInt64Array',
-  'BigUint64Array',
-];
 /** The arrays that need no conversion. */
 const FITTING: Record<Purpose, readonly string[]> = {
   numbers: ['Float32Array'],

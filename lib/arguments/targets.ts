@@ -3,7 +3,7 @@
 import { type Arena, arenaFor } from '../arena.js';
 import { type Batch, FLOAT64, type Floats } from '../batch.js';
 import { coded, rangeError, typeError, unreadable } from '../errors.js';
-import { bufferOf, byteOffsetOf, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+import { bufferOf, byteOffsetOf, INDEX_TYPES, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 import type { IndexArray } from '../types.js';
 import {
   checkLength,
@@ -19,18 +19,8 @@ import { type Shape, targetsHint } from './hints.js';
 import { type Rules, readEach } from './options.js';
 import { rejectNowhere } from './smoothing.js';
 
-export const INDEX_ARRAYS: ReadonlySet<string> = new Set([
-  'Int8Array',
-  'Int16Array',
-  'Int32Array',
-  'Uint8Array',
-  'Uint16Array',
-  'Uint32Array',
-  'BigInt64Array',
-  'BigUint64Array',
-]);
-export const INDEX_ARRAY =
-  'an Int8Array, Int16Array, Int32Array, Uint8Array, Uint16Array, Uint32Array, BigInt64Array or BigUint64Array';
+export const INDEX_ARRAYS: ReadonlySet<string> = new Set(INDEX_TYPES);
+export const INDEX_ARRAY = `an ${INDEX_TYPES.slice(0, -1).join(', ')} or ${INDEX_TYPES.at(-1)}`;
 
 const MIXED: ReadonlySet<string> = new Set(['a', 'b', 'lambda']);
 
