@@ -1140,7 +1140,7 @@ class CrossEntropyKernel {
     row.apart = 0.0;
     if (sizeof(Real) == sizeof(float) && from.square[n] > kMostSquare) {
       row.apart = from.factor[n];
-      row.multiplier = (total + 2.0 * batch_.zLoss * lse) / from.sum[n];
+      row.multiplier = bounded((total + 2.0 * batch_.zLoss * lse) / from.sum[n]);  // 0 · ∞ would be NaN
       row.offset = -target.mass;
     }
 

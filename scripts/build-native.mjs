@@ -31,10 +31,12 @@ for (const directory of [build, ...within].filter(isOfOtherSources)) {
 const found = (command) =>
   spawnSync(command, ['--version'], { shell: process.platform === 'win32' }).status === 0;
 
-const compilers = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++', 'cl'];
+const windows = process.platform === 'win32';
+const compilers = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
 const missing = [
   !found('cmake') && 'cmake',
-  process.platform !== 'win32' && !compilers.some(found) && 'a C++ compiler',
+  !windows && !['make', 'ninja'].some(found) && 'make',
+  !windows && !compilers.some(found) && 'a C++ compiler',
 ].filter(Boolean);
 
 if (missing.length > 0) {

@@ -12,11 +12,12 @@ const holds = (directory, pattern) =>
   readdirSync(path.join(root, directory)).some((name) => pattern.test(name));
 
 const missing = [
-  !holds('dist', /^index\.js$/) && 'the JavaScript, dist: npm run build:ts',
+  !(holds('dist', /^index\.js$/) && holds('dist/esm/host', /^bundle\.mjs$/)) &&
+    'the JavaScript, dist: npm run build:ts',
   !holds(binaries, /\.node$/) && `the binary for this machine, ${binaries}: npm run build:prebuilt`,
 ].filter(Boolean);
 
 if (missing.length > 0) {
-  console.error(`smoothloss is not packed, for want of\n${missing.map((each) => `  ${each}`).join('\n')}`);
+  console.error(`smoothloss is not packed. Missing:\n${missing.map((each) => `  ${each}`).join('\n')}`);
   process.exitCode = 1;
 }

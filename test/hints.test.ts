@@ -530,3 +530,34 @@ describe('names', () => {
     expect(message.length).toBeLessThan(400);
   });
 });
+
+describe('lists that never end', () => {
+  it('are not read to their end for a hint', () => {
+    const forever = function* () {
+      for (;;) yield 1;
+    };
+    const set = Object.assign(new Set([1]), { [Symbol.iterator]: forever });
+    const array = Object.assign(Int32Array.of(1), { [Symbol.iterator]: forever });
+    for (const ignoreIndex of [set, array]) {
+      expect(messageOf('crossEntropy', { ...good, ...at({ ignoreIndex }) })).toContain('ignoreIndex is ');
+    }
+  });
+
+  it('of lists without elements are given up', () => {
+    const nested = [1, 2, 3].reduce((inner: unknown[]) => new Array(1000).fill(inner), []);
+    expect(messageOf('crossEntropy', { ...good, logits: nested })).toContain(
+      'logits is an array of length 1000',
+    );
+  });
+
+  it('a length of the caller’s own is not believed', () => {
+    const targets = Object.defineProperty(Float32Array.of(0.1, 0.2, 0.9), 'length', {
+      get: () => {
+        throw new TypeError('read');
+      },
+    });
+    expect(messageOf('smoothLabels', { ...good, targets, options: { classes: 2 } })).toContain(
+      'targets has length 3',
+    );
+  });
+});

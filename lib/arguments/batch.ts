@@ -292,7 +292,7 @@ export function maskBytes(mask: TypedArray): Uint8Array {
   const bytes = byteLengthOf(mask);
   if (typeOf(mask) === 'Uint8Array') return mask as Uint8Array;
   if (bytes === length) return new Uint8Array(bufferOf(mask), byteOffsetOf(mask), length);
-  const copy = new Uint8Array(length);
+  const copy = allocate('a copy of the mask', Uint8Array, length);
   if (bytes === 8 * length) {
     // Making a BigInt of each is slow.
     const words = new Int32Array(bufferOf(mask), byteOffsetOf(mask), 2 * length);

@@ -152,7 +152,12 @@ export function floatsOf(
 
 /** For what is none of the `expected` arrays; tells how it becomes one of that type, or for that purpose. */
 export function wrongArray(name: string, value: unknown, expected: string, type: string): TypeError {
-  const purposes: Record<string, Purpose> = { Int32Array: 'classes', Uint8Array: 'flags', logits: 'logits' };
+  const purposes: Record<string, Purpose> = {
+    Float64Array: 'doubles',
+    Int32Array: 'classes',
+    Uint8Array: 'flags',
+    logits: 'logits',
+  };
   return typeError(name, value, expected + arrayHint(name, value, purposes[type] ?? 'numbers'));
 }
 

@@ -4,8 +4,10 @@
 import { clip, isArray } from '../errors.js';
 import { INDEX_TYPES, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 
-/** Elements of a caller's list that are looked at for a hint. */
-const MOST_ELEMENTS = 2 ** 26;
+/** Elements of a caller's list, lists among them, that are looked at for a hint. */
+const MOST_LOOKS = 2 ** 26;
+/** Items of an iterable. */
+const MOST_ITEMS = 1024;
 const MOST_DEPTH = 8;
 /** Characters of a name that are compared with the known ones. */
 const MOST_CHARACTERS = 40;
@@ -13,13 +15,15 @@ const MOST_CHARACTERS = 40;
 // Arrays ----------------------------------------------------------------------------------------------------------------
 
 /** What an array is wanted for: numbers, the logits among them, classes, or flags that are 0 or not. */
-export type Purpose = 'numbers' | 'logits' | 'classes' | 'flags';
+export type Purpose = 'numbers' | 'doubles' | 'logits' | 'classes' | 'flags';
 
 /** What there is in a list of numbers, or of lists of them. */
 interface Content {
   /** The number of lists, of lists of lists …, that an element is in. */
   depth: number;
+  /** How many numbers, and how many elements that may be lists have been looked at. */
   count: number;
+  looks: number;
   /** The length of the innermost lists. */
   last: number;
   /** Whether the innermost lists are typed arrays. */
@@ -47,6 +51,7 @@ function contentOf(value: unknown): Content | undefined {
     const content: Content = {
       depth: 0,
       count: 0,
+      looks: 0,
       last: 0,
       views: false,
       bigints: false,
@@ -71,7 +76,8 @@ function lookInto(value: unknown, depth: number, lengths: number[], content: Con
   const length = isView ? lengthOf(value) : list.length;
   lengths[depth] ??= length;
   const isEven = lengths[depth] === length && depth < MOST_DEPTH;
-  if (!isEven || length > MOST_ELEMENTS || content.count > MOST_ELEMENTS) return false;
+  content.looks += length;
+  if (!isEven || content.looks > MOST_LOOKS) return false;
   if (isView && depth > 0) content.views = true;
   for (let i = 0; i < length; i++) if (!lookInto(list[i], depth + 1, lengths, content)) return false;
   return true;
@@ -105,7 +111,10 @@ function fromContent(name: string, content: Content, purpose: Purpose): string |
     const plain = content.whole && content.low >= 0 && content.high <= 1 && !content.bigints;
     return plain ? `Uint8Array.from(${flat})` : `Uint8Array.from(${flat}, Boolean)`;
   }
-  if (purpose !== 'classes') return `Float32Array.from(${flat}${content.bigints ? ', Number' : ''})`;
+  if (purpose !== 'classes') {
+    const type = purpose === 'doubles' ? 'Float64Array' : 'Float32Array';
+    return `${type}.from(${flat}${content.bigints ? ', Number' : ''})`;
+  }
   if (!content.whole) return undefined;
   const { low, high } = content;
   // What an Int32Array cannot hold it would make another class of.
@@ -118,6 +127,7 @@ function fromContent(name: string, content: Content, purpose: Purpose): string |
 /** The arrays that need no conversion. */
 const FITTING: Record<Purpose, readonly string[]> = {
   numbers: ['Float32Array'],
+  doubles: ['Float32Array', 'Float64Array'],
   logits: ['Float32Array', 'Float64Array', 'Float16Array'],
   classes: INDEX_TYPES,
   flags: [...INDEX_TYPES, 'Uint8ClampedArray'],
@@ -163,7 +173,9 @@ function conversion(name: string, value: unknown, purpose: Purpose): string | un
     if (FITTING[purpose].includes(tensor.type ?? '')) return tensor.name;
     if (tensor.data !== undefined) return conversion(tensor.name, tensor.data, purpose);
     if (purpose === 'flags') return `Uint8Array.from(${tensor.name}, Boolean)`;
-    return `${purpose === 'classes' ? 'Int32Array' : 'Float32Array'}.from(${tensor.name})`;
+    const type =
+      purpose === 'classes' ? 'Int32Array' : purpose === 'doubles' ? 'Float64Array' : 'Float32Array';
+    return `${type}.from(${tensor.name})`;
   }
   return laterOf(name, value) ?? bytesOf(name, value, purpose);
 }
@@ -288,7 +300,10 @@ export function listHint(name: string, value: unknown, fits: (item: unknown) => 
       if (fits(value)) return `[${name}]`;
       const isList = value instanceof Set || typeOf(value) !== undefined;
       if (!isList) return undefined;
-      const items: unknown[] = Array.from(value as Iterable<unknown>);
+      const items: unknown[] = [];
+      for (const item of value as Iterable<unknown>) {
+        if (items.push(item) > MOST_ITEMS) return undefined; // an iterator may never end
+      }
       if (items.every(fits)) return `Array.from(${name})`;
       return items.every((item) => typeof item === 'bigint' && fits(Number(item)))
         ? `Array.from(${name}, Number)`

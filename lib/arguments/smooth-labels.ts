@@ -1,7 +1,7 @@
 // smoothLabels: the targets themselves.
 
 import { type Batch, FLOAT32, FLOAT64, type Floats } from '../batch.js';
-import { lengthOf, typeOf } from '../typed-arrays.js';
+import { lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 import { maskBytes, newBatch, newFloats, notClasses, rowMask, takeDense } from './batch.js';
 import { factors, wrongLength } from './checks.js';
 import { type Manner, optionsOf, readClasses, readIgnored, readManner, readOptions } from './options.js';
@@ -52,8 +52,7 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
   } else if (y.dense !== null) {
     const length = lengthOf(y.dense);
     if (length % classes !== 0) {
-      const isProbabilities = Array.prototype.every.call(y.dense, (t: number) => t <= 1);
-      const hint = isProbabilities ? '' : notClasses(y.dense, true);
+      const hint = holdsAbove(y.dense, 1) ? notClasses(y.dense, true) : '';
       throw wrongLength('targets', y.dense, `a multiple of classes = ${classes}${hint}`);
     }
     batch.rows = length / classes;
@@ -73,4 +72,11 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
   const labels = newFloats(type, batch.rows * classes, 'the labels');
   batch.gradient = labels;
   return { batch, manner, labels };
+}
+
+/** Read by index: an array may have a `length` or an iterator of the caller's. */
+function holdsAbove(array: TypedArray, limit: number): boolean {
+  const length = lengthOf(array);
+  for (let i = 0; i < length; i++) if (array[i] > limit) return true;
+  return false;
 }

@@ -14,9 +14,13 @@ export function environment(_name: string): string | undefined {
 
 export function warn(_message: string, _code: string): void {}
 
-/** A message's turn: timers would wait for 4 ms. */
+/** A message's turn, where there are messages: timers wait for 4 ms. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
+    if (typeof MessageChannel === 'undefined') {
+      setTimeout(resolve, 0);
+      return;
+    }
     const { port1, port2 } = new MessageChannel();
     const onmessage = () => {
       port1.close();

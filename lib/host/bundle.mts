@@ -1,4 +1,4 @@
-// The addon from a bundle of ES modules. `#host` of dist/esm leads here: what bundlers take for the package.
+// The addon from a bundle: bundlers take the package from dist/esm, whose `#host` leads here.
 
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,9 +9,13 @@ export * from './process.js';
 
 export function loadAddon(): FoundAddon {
   const directory = typeof __dirname === 'string' ? __dirname : path.dirname(fileURLToPath(import.meta.url));
-  // The package's own, where no bundler has moved this file; and beside the program, since webpack tells a module of ES modules
-  // where it stood when it was built.
-  const program = process.argv[1] ?? directory;
-  const directories = [directory, path.join(directory, '../../..'), path.dirname(program)];
+  const own = path.join('dist', 'esm', 'host');
+  const directories = [
+    directory,
+    // The package's own, where no bundler has moved this file.
+    ...(directory.endsWith(own) ? [path.join(directory, '../../..')] : []),
+    // Beside the program: webpack tells a module of ES modules where it stood when it was built.
+    path.dirname(process.argv[1] ?? directory),
+  ];
   return inSnapshot() ?? loadFrom(directories.map(prebuiltIn));
 }

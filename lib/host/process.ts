@@ -73,7 +73,7 @@ export function inSnapshot(): FoundAddon | undefined {
 /** What a binary exports, if it is ours. */
 export function accept(exports: Partial<Addon>): FoundAddon {
   if (!Array.isArray(exports.backends) || typeof exports.compute !== 'function') {
-    throw new Error('it is another addon');
+    throw new Error('it is not the addon of smoothloss');
   }
   return { addon: exports as Addon };
 }
@@ -83,20 +83,36 @@ const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code;
 /** There is a binary, and it does not load. */
 export function broken(file: string, error: unknown): FoundAddon {
   const message = error instanceof Error ? error.message : String(error);
-  const remedy = codeOf(error) === 'ERR_DLOPEN_DISABLED' ? ' (--allow-addons lets it)' : '';
+  const remedy = codeOf(error) === 'ERR_DLOPEN_DISABLED' ? ' (start Node with --allow-addons)' : '';
   return {
     reason: `the native binary ${file} does not load: ${message}${remedy}`,
     warning: 'SMOOTHLOSS_NATIVE_BROKEN',
   };
 }
 
+/** Whether the C library is musl's, which does not run what was built for glibc. Some systems have both; a report takes 20 ms. */
+function isMusl(): boolean {
+  const present = permitted(() => readdirSync('/lib').some((name) => name.startsWith('ld-musl-')), false);
+  if (!present) return false;
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime === undefined;
+}
+
 /** There is no binary. Somebody should know if the package has one for the platform. */
 function missing(): FoundAddon {
-  const musl = permitted(() => readdirSync('/lib').some((file) => file.startsWith('ld-musl-')), false);
+  const musl = isMusl();
   const shipped = SHIPPED.includes(platform) && !musl;
   const remedy = shipped ? BUNDLE : BUILD;
   const reason = `no native binary for ${platform}${musl ? ' with musl' : ''} was found (${remedy})`;
   return shipped ? { reason, warning: 'SMOOTHLOSS_NATIVE_MISSING' } : { reason };
+}
+
+/** There may be a binary where nothing may be read. */
+function unreadable(folder: string, error: Error): FoundAddon {
+  return {
+    reason: `${folder}, where the native binary should be, cannot be read: ${error.message}`,
+    warning: 'SMOOTHLOSS_NATIVE_MISSING',
+  };
 }
 
 /** Where a copy of the package's folder `prebuilds` in this directory has the binary. */
@@ -107,14 +123,18 @@ export function prebuiltIn(directory: string): string {
 /** The addon in one of the folders, or in `prebuilds` beside the executable. */
 export function loadFrom(folders: readonly string[]): FoundAddon {
   const nearby = prebuiltIn(path.dirname(process.execPath));
+  const otherLibc = isMusl() ? '.glibc.' : '.musl.';
   let refused: FoundAddon | undefined;
+  let denied: FoundAddon | undefined;
   for (const folder of [...folders, nearby]) {
     let files: string[] = [];
     try {
-      files = readdirSync(folder).filter((name) => /^smoothloss.*\.node$/.test(name));
+      files = readdirSync(folder).filter(
+        (name) => /^smoothloss.*\.node$/.test(name) && !name.includes(otherLibc),
+      );
     } catch (error) {
       const absent = ['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '');
-      if (!absent && folder !== nearby) refused ??= broken(folder, error);
+      if (!absent && folder !== nearby) denied ??= unreadable(folder, error as Error);
     }
     for (const name of files) {
       const file = path.join(folder, name);
@@ -128,5 +148,5 @@ export function loadFrom(folders: readonly string[]): FoundAddon {
       }
     }
   }
-  return refused ?? missing();
+  return refused ?? denied ?? missing();
 }

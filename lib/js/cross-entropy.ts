@@ -201,7 +201,7 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
     const largest = factor * total - this.offset;
     if (!this.double && this.multiplier * this.multiplier + largest * largest > MOST_SQUARE) {
       this.apart = factor;
-      this.multiplier = (total + zGradient) / sum;
+      this.multiplier = bounded((total + zGradient) / sum); // 0 · ∞ would be NaN
       this.offset = -target.mass;
     }
 

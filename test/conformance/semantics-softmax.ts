@@ -373,6 +373,13 @@ function terms(): Case[] {
         }
       },
     ),
+    ...onEveryBackend('a class of probability 0 has gradient 0, however large zLoss is', (functions) => {
+      for (const logits of [Float32Array.of(1, -Infinity, 2), Float32Array.of(1, -200, 0)]) {
+        const options = { classes: 3, zLoss: 1e308, gradient: true } as const;
+        const { gradient } = functions.crossEntropy(logits, Int32Array.of(0), options);
+        same(gradient[1], 0, `the gradient of ${logits}`);
+      }
+    }),
     ...everyType('zLoss adds zLoss·lse² to each row', (functions, type) => {
       for (const kind of [INDEX, SOFT_KIND, MIXED]) {
         const rowWeight = Float32Array.of(1, 2, 0, 0.5, 3);

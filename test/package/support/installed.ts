@@ -34,3 +34,4 @@ export function copyOfProject(name: string): { directory: string; prebuilds: str
 
 /** What use.cjs prints where all is well: the native backend, and a digest of the results' bits. */
 export const use = runBare(node('use.cjs'));
+if (use.status !== 0) throw new Error(`use.cjs: ${use.stderr}`);
