@@ -272,7 +272,7 @@ describe('where permissions are denied', () => {
     expect(stderr.match(/SMOOTHLOSS_NATIVE_BROKEN/g)).toHaveLength(1);
   });
 
-  it('what node-gyp-build looks at besides the package does not matter', () => {
+  itNative('what node-gyp-build looks at besides the package does not matter', () => {
     const { output, stderr } = run(`--allow-fs-read=${root}`, '--allow-addons');
     expect(output, stderr).toMatchObject({ name: available[0], available, loss });
   });

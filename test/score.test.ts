@@ -28,7 +28,7 @@ import { pathToFileURL } from 'node:url';
 import { crossEntropy, type IndexArray, type Logits, type SoftTargets } from 'smoothloss';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { classIndices, mulberry32, normals } from './support/data.js';
-import { hasAddon } from './support/native.js';
+import { QUIET } from './support/native.js';
 import { root } from './support/root.js';
 
 type Floats = Float32Array | Float64Array;
@@ -96,7 +96,7 @@ const load = (file: string) => import(pathToFileURL(path.join(root, 'examples', 
 const env = { ...process.env };
 for (const name of Object.keys(env))
   if (/^(SMOOTHLOSS_(?!PREBUILD$)|NODE_OPTIONS|VITEST)/.test(name)) delete env[name];
-if (!hasAddon) env.NODE_OPTIONS = '--disable-warning=SMOOTHLOSS_NATIVE_MISSING';
+Object.assign(env, QUIET);
 
 const INPUTS = ['--logits', 'logits.npy', '--targets', 'targets.npy'];
 const program = (args: readonly string[]) => [path.join(root, 'examples', 'score.mjs'), ...args];

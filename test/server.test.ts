@@ -15,6 +15,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hasAddon } from './support/native.js';
 import { root } from './support/root.js';
 import { Server } from './support/server.js';
 
@@ -292,22 +293,23 @@ describe('metrics', () => {
 
 describe('shutdown', () => {
   it('ends what runs, refuses what waits, keeps the model', async () => {
+    const steps = hasAddon ? 30 : 3; // done within the server's grace
     const server = await start(...WIDE);
-    const running = server.post('/train', { ...LONG, steps: 30 });
+    const running = server.post('/train', { ...LONG, steps });
     await server.until((health) => health.running === 1);
     const waiting = server.post('/train', LONG);
     await server.until((health) => health.waiting === 1);
     server.process.kill('SIGTERM');
     expect(await waiting).toMatchObject({ status: 503, body: { code: 'ERR_STOPPING' } });
-    expect(await running).toMatchObject({ status: 200, body: { step: 30 } });
+    expect(await running).toMatchObject({ status: 200, body: { step: steps } });
     expect(await server.exit).toBe(0);
     expect(server.log).toContain('SIGTERM: stopping');
     expect(readdirSync(folder)).toEqual(['model.ckpt']);
 
     const next = await start(...WIDE);
-    expect(await next.health()).toMatchObject({ step: 30, checkpoint: 30 });
+    expect(await next.health()).toMatchObject({ step: steps, checkpoint: steps });
     await next.end('SIGKILL');
-    expect(next.log).toContain('goes on from step 30');
+    expect(next.log).toContain(`goes on from step ${steps}`);
   });
 
   it('waits no longer than it may', async () => {

@@ -3,6 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { QUIET } from './native.js';
 import { root } from './root.js';
 
 export interface Answer {
@@ -42,7 +43,8 @@ export class Server {
     const place = ['--port', '0', '--checkpoint', path.join(folder, 'model.ckpt')];
     const { SMOOTHLOSS_BACKEND: _, NODE_OPTIONS: __, ...env } = process.env;
     const script = path.join(root, 'examples', 'server.mjs');
-    return new Server(fork(script, [...place, ...options], { silent: true, execArgv: [], env }));
+    const settings = { silent: true, execArgv: [], env: { ...env, ...QUIET } };
+    return new Server(fork(script, [...place, ...options], settings));
   }
 
   /** `folder` is for the checkpoints; the rest are the server's options. */
