@@ -181,6 +181,30 @@ test('a startup snapshot holds the JavaScript backend, though the binary is besi
   );
 });
 
+test.each(['browser', 'workerd', 'edge-light'])(
+  'the condition %s leads to the JavaScript backend',
+  async (condition) => {
+    const { directory } = copyOfProject(condition);
+    const outfile = path.join(directory, 'edge', 'out.mjs');
+    const entryPoints = [path.join(directory, 'bundle.mjs')];
+    const { warnings } = await build({
+      entryPoints,
+      bundle: true,
+      platform: 'neutral',
+      format: 'esm',
+      conditions: ['module', condition],
+      outfile,
+      logLevel: 'silent',
+    });
+    expect(warnings).toEqual([]);
+    expect(runBare(node(outfile), directory)).toEqual({
+      status: 0,
+      stdout: `js ${digest}\nbrowsers and edge runtimes load no native addons\n`,
+      stderr: '',
+    });
+  },
+);
+
 const chromium = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((file) => existsSync(file));
 
 // A page of a file is not isolated from others: it has no SharedArrayBuffer.
