@@ -3,19 +3,20 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FoundAddon } from '../native.js';
-import { inSnapshot, loadFrom, prebuiltIn } from './process.js';
+import { inSnapshot, loadFrom, permitted, prebuiltIn } from './process.js';
 
 export * from './process.js';
 
+// Beside the program: webpack tells a module of ES modules where it stood when it was built, and URLs may be of no file.
+const beside = path.dirname(process.argv[1] ?? '');
+
 export function loadAddon(): FoundAddon {
-  const directory = typeof __dirname === 'string' ? __dirname : path.dirname(fileURLToPath(import.meta.url));
-  const own = path.join('dist', 'esm', 'host');
-  const directories = [
-    directory,
-    // The package's own, where no bundler has moved this file.
-    ...(directory.endsWith(own) ? [path.join(directory, '../../..')] : []),
-    // Beside the program: webpack tells a module of ES modules where it stood when it was built.
-    path.dirname(process.argv[1] ?? directory),
-  ];
+  const directory =
+    typeof __dirname === 'string'
+      ? __dirname
+      : permitted(() => path.dirname(fileURLToPath(import.meta.url)), beside);
+  // The package's own, where no bundler has moved this file.
+  const isOwn = directory.endsWith(path.join('dist', 'esm', 'host'));
+  const directories = [directory, ...(isOwn ? [path.join(directory, '../../..')] : []), beside];
   return inSnapshot() ?? loadFrom(directories.map(prebuiltIn));
 }

@@ -4,7 +4,7 @@
 import path = require('node:path');
 
 import type { FoundAddon } from '../native.js';
-import { accept, broken, inSnapshot, loadFrom, prebuiltIn } from './process.js';
+import { accept, broken, inSnapshot, loadFrom, permitted, prebuiltIn } from './process.js';
 
 export * from './process.js';
 
@@ -16,6 +16,8 @@ function findAddon(): FoundAddon {
   try {
     return accept(require('node-gyp-build')(path.join(__dirname, '../..')));
   } catch (error) {
+    // A bundler has made ES modules of this.
+    if (typeof __dirname === 'undefined') return loadFrom([prebuiltIn(path.dirname(process.argv[1] ?? ''))]);
     const root = path.join(__dirname, '../..');
     const file = fileIn(root);
     if (file !== undefined) return broken(file, error);
@@ -28,9 +30,5 @@ function findAddon(): FoundAddon {
 
 /** Where node-gyp-build finds the binary. */
 function fileIn(root: string): string | undefined {
-  try {
-    return path.resolve(require('node-gyp-build').path(root));
-  } catch {
-    return undefined;
-  }
+  return permitted(() => path.resolve(require('node-gyp-build').path(root)), undefined);
 }

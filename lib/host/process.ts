@@ -15,8 +15,8 @@ const BUILD = 'npx node-gyp rebuild -C node_modules/smoothloss/native builds one
 const BUNDLE =
   'bundlers: leave smoothloss external, or copy its folder prebuilds beside the bundle; in a clone: npm run build';
 
-/** The result of `probe`, or of `otherwise` where the permissions of the runtime forbid it. */
-function permitted<T>(probe: () => T, otherwise: T): T {
+/** The result of `probe`, or `otherwise` where it throws: what a runtime lacks or forbids is no reason not to load. */
+export function permitted<T>(probe: () => T, otherwise: T): T {
   try {
     return probe();
   } catch {
@@ -92,10 +92,11 @@ export function broken(file: string, error: unknown): FoundAddon {
 
 /** Whether the C library is musl's, which does not run what was built for glibc. Some systems have both; a report takes 20 ms. */
 function isMusl(): boolean {
-  const present = permitted(() => readdirSync('/lib').some((name) => name.startsWith('ld-musl-')), false);
-  if (!present) return false;
-  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
-  return header.glibcVersionRuntime === undefined;
+  return permitted(() => {
+    if (!readdirSync('/lib').some((name) => name.startsWith('ld-musl-'))) return false;
+    const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+    return header.glibcVersionRuntime === undefined;
+  }, false);
 }
 
 /** There is no binary. Somebody should know if the package has one for the platform. */
