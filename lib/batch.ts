@@ -27,7 +27,7 @@ export interface Total {
 /**
  * One checked call of any of the losses; Batch in native/kernels.h is the same, field by field. A dense array has a number
  * for each row and class, rows at a stride of its own, or, where `inner` is not 1, laid out as the logits. Floats are of the
- * arithmetic's type, but for dense targets and a dense weight, which in double may be Float32Arrays.
+ * arithmetic's type; but dense targets may be of either, and so may a dense weight in double.
  */
 export interface Batch {
   rows: number;

@@ -117,20 +117,13 @@ export function unreadable(name: string, error: unknown): unknown {
   }
 }
 
-/** For an array that is too long for the engine, or for the memory there is. */
-export function noMemory(what: string, type: string, length: number): RangeError {
-  return coded(
-    new RangeError(`there is no memory for ${what}: ${article(type)} ${type} of length ${length}`),
-    'ERR_MEMORY_ALLOCATION_FAILED',
-  );
-}
-
-/** A new array; where there is no memory for it, the error says what it was to be. */
+/** A new array; where it is too long for the engine or for the memory there is, the error says what it was to be. */
 export function allocate<A>(what: string, Type: new (length: number) => A, length: number): A {
   try {
     return new Type(length);
   } catch {
-    throw noMemory(what, Type.name, length);
+    const array = `${article(Type.name)} ${Type.name} of length ${length}`;
+    throw coded(new RangeError(`there is no memory for ${what}: ${array}`), 'ERR_MEMORY_ALLOCATION_FAILED');
   }
 }
 

@@ -18,7 +18,7 @@ export interface Addon {
   compute(arena: ArrayBuffer, ...arrays: Arrays): void;
   /**
    * The same in other threads; `done` gets the sums, or nothing if it was aborted. A number for `abort`; 0: not started,
-   * since there are no threads, or an array's memory could go away meanwhile.
+   * for want of threads or memory, or since an array's memory could go away meanwhile.
    */
   start(
     done: (...sums: [] | [number, number, number, number, number]) => void,

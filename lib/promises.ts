@@ -132,10 +132,9 @@ export const backend: Backend = functions.backend;
  * Read at once are targets that are classes; masks, but for those per element that hold bytes; and with Float64Array
  * logits, Float32Arrays of weights, λ, ε, a prior and `gradientScale`, but for a weight per element. All other arrays, the
  * gradient too, are in use until the promise settles: what they hold must not be changed, or the result may hold numbers of
- * before and after. Calls that read the same
- * arrays may run at once; one that would write what another reads or writes, or read what it writes, is rejected with
- * ERR_OVERLAP (in this JavaScript thread; with SharedArrayBuffers other threads must see to it themselves). If a buffer is
- * detached or resized meanwhile, the promise is rejected with ERR_INVALID_ARG_TYPE, and its old contents are lost or
+ * before and after. Calls that read the same arrays may run at once; one that would write what another reads or writes, or
+ * read what it writes, is rejected with ERR_OVERLAP (in this JavaScript thread; with SharedArrayBuffers other threads must
+ * see to it themselves). If a buffer is detached or resized meanwhile, the promise is rejected with ERR_INVALID_ARG_TYPE, and its old contents are lost or
  * half-written; nothing worse happens. Resizable ArrayBuffers, and all calls with backend `'js'`, on Windows and in
  * Node 22, are computed on the event loop's own thread, in slices of some milliseconds.
  *

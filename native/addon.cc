@@ -82,8 +82,8 @@ napi_value compute(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// start(callback, arena, ...arrays): the number of the job, 0 if it cannot be started: there are no threads, or an
-// array's memory could go away meanwhile.
+// start(callback, arena, ...arrays): the number of the job, 0 if it cannot be started: for want of threads or memory,
+// or since an array's memory could go away meanwhile.
 napi_value start(napi_env env, napi_callback_info info) {
   napi_value arguments[1 + kCallArguments];
   size_t count;

@@ -10,7 +10,7 @@ import {
   type Floats,
   TYPES,
 } from '../batch.js';
-import { allocate, coded, noMemory, rangeError, typeError } from '../errors.js';
+import { allocate, coded, rangeError, typeError } from '../errors.js';
 import {
   bufferOf,
   byteLengthOf,
@@ -152,30 +152,19 @@ function elementsOf(array: TypedArray): Elements {
 
 /** A new array of floats in the precision of the arithmetic; `what` it is for is told where there is no memory. */
 export function newFloats(type: number, length: number, what: string): Floats {
-  try {
-    return type === FLOAT64 ? new Float64Array(length) : new Float32Array(length);
-  } catch {
-    throw noMemory(what, type === FLOAT64 ? 'Float64Array' : 'Float32Array', length);
-  }
+  return allocate<Floats>(what, type === FLOAT64 ? Float64Array : Float32Array, length);
 }
 
+const NEW_ARRAYS: Record<string, new (length: number) => TypedArray> = {
+  Float32Array,
+  Float64Array,
+  Uint16Array,
+  ...(Float16 && { Float16Array: Float16 }),
+};
+
+/** A new array of the type and length of the logits. */
 function newLike(logits: TypedArray, what: string): TypedArray {
-  const length = lengthOf(logits);
-  const type = typeOf(logits) as string;
-  try {
-    switch (type) {
-      case 'Float32Array':
-        return new Float32Array(length);
-      case 'Float64Array':
-        return new Float64Array(length);
-      case 'Uint16Array':
-        return new Uint16Array(length);
-      default:
-        return new (Float16 as Uint16ArrayConstructor)(length);
-    }
-  } catch {
-    throw noMemory(what, type, length);
-  }
+  return allocate(what, NEW_ARRAYS[typeOf(logits) as string], lengthOf(logits));
 }
 
 /** Takes the logits of `rows` rows, `of` names the number, into the batch, and checks that they are as many as that. */
@@ -275,7 +264,7 @@ const MASK = 'an array of integers, such as a Uint8Array or BigInt64Array';
 export function maskOf(given: unknown): TypedArray {
   const type = typeOf(given) as string;
   if (INDEX_ARRAYS.has(type) || type === 'Uint8ClampedArray') return given as TypedArray;
-  throw wrongArray('mask', given, MASK, 'Uint8Array');
+  throw wrongArray('mask', given, MASK, 'flags');
 }
 
 /** Such an array with a number for each row; null if there is none. */

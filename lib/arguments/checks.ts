@@ -117,20 +117,9 @@ export function rejectDetached(name: string, array: TypedArray): void {
   );
 }
 
-/** Rejects what is not an array of that type; `expected` is for the message where a number will do, too. */
-export function arrayOf<A extends TypedArray>(
-  type: string,
-  name: string,
-  value: unknown,
-  expected?: string,
-): A {
-  if (typeOf(value) === type) return value as A;
-  if (expected === undefined) throw wrongArray(name, value, `a ${type}`, type);
-  throw wrongArray(name, value, expected + numberHint(name, value, Number.isFinite), type);
-}
-
 /**
- * Rejects what is no Float32Array nor, with `double`, a Float64Array. `given` is the argument whose type decides that, and `single` a number for all, where that will do.
+ * Rejects what is no Float32Array nor, with `double`, a Float64Array. `given` is the argument whose type decides whether it is
+ * double; `single` is what else will do, a number for all.
  */
 export function floatsOf(
   name: string,
@@ -144,21 +133,15 @@ export function floatsOf(
   const array = double ? 'a Float32Array or Float64Array' : 'a Float32Array';
   const expected = single === undefined ? array : `${single}${double ? ',' : ''} or ${array} of them`;
   if (type === 'Float64Array') {
-    throw wrongArray(name, value, `${expected} where ${given} is no Float64Array`, 'Float32Array');
+    throw wrongArray(name, value, `${expected} where ${given} is no Float64Array`, 'numbers');
   }
   const hint = single === undefined ? '' : numberHint(name, value, Number.isFinite);
-  throw wrongArray(name, value, expected + hint, double ? 'Float64Array' : 'Float32Array');
+  throw wrongArray(name, value, expected + hint, double ? 'doubles' : 'numbers');
 }
 
-/** For what is none of the `expected` arrays; tells how it becomes one of that type, or for that purpose. */
-export function wrongArray(name: string, value: unknown, expected: string, type: string): TypeError {
-  const purposes: Record<string, Purpose> = {
-    Float64Array: 'doubles',
-    Int32Array: 'classes',
-    Uint8Array: 'flags',
-    logits: 'logits',
-  };
-  return typeError(name, value, expected + arrayHint(name, value, purposes[type] ?? 'numbers'));
+/** For what is none of the `expected` arrays; tells how it becomes one for that purpose. */
+export function wrongArray(name: string, value: unknown, expected: string, purpose: Purpose): TypeError {
+  return typeError(name, value, expected + arrayHint(name, value, purpose));
 }
 
 export function wrongLength(name: string, array: TypedArray, expected: string): RangeError {

@@ -55,7 +55,7 @@ export function readMixed(targets: unknown): GivenMixed | null {
 }
 
 function indexArray(name: string, value: unknown): IndexArray {
-  if (!INDEX_ARRAYS.has(typeOf(value) as string)) throw wrongArray(name, value, INDEX_ARRAY, 'Int32Array');
+  if (!INDEX_ARRAYS.has(typeOf(value) as string)) throw wrongArray(name, value, INDEX_ARRAY, 'classes');
   if (lengthOf(value) === 0) rejectDetached(name, value as IndexArray);
   return value as IndexArray;
 }
