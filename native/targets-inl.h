@@ -610,7 +610,8 @@ struct FactorLoads {
   }
 };
 
-template <typename At, typename T, Factors kFactors>
+// Without kRelative the maximum is 0.
+template <typename At, typename T, Factors kFactors, bool kRelative = true>
 struct BelowVisitor {
   using V = typename At::V;
   At at;
@@ -621,7 +622,8 @@ struct BelowVisitor {
   template <typename Loads, size_t N>
   SMOOTHLOSS_INLINE void visit(const Loads& loads, size_t c, V (&terms)[N]) {
     for (size_t i = 0; i < N; ++i) {
-      const V below = sub(loads.elements(at, z, c + i * At::kColumns), maximum);
+      V below = loads.elements(at, z, c + i * At::kColumns);
+      if constexpr (kRelative) below = sub(below, maximum);
       const V factor = factors.get(loads, c + i * At::kColumns);
       terms[i] = kFactors == Factors::kOnes ? below : zeroWhereZero(mul(factor, below), factor);
     }
