@@ -3,20 +3,18 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FoundAddon } from '../native.js';
-import { inSnapshot, loadFrom, permitted, prebuiltIn } from './process.js';
+import { besideProgram, inSnapshot, loadFrom, permitted, prebuiltIn } from './process.js';
 
 export * from './process.js';
 
-// Beside the program: webpack tells a module of ES modules where it stood when it was built, and URLs may be of no file.
-const beside = path.dirname(process.argv[1] ?? '');
-
 export function loadAddon(): FoundAddon {
+  // Webpack gives the URL that the module had when it built; other URLs are of no file.
   const directory =
     typeof __dirname === 'string'
       ? __dirname
-      : permitted(() => path.dirname(fileURLToPath(import.meta.url)), beside);
+      : permitted(() => path.dirname(fileURLToPath(import.meta.url)), besideProgram);
   // The package's own, where no bundler has moved this file.
   const isOwn = directory.endsWith(path.join('dist', 'esm', 'host'));
-  const directories = [directory, ...(isOwn ? [path.join(directory, '../../..')] : []), beside];
+  const directories = [directory, ...(isOwn ? [path.join(directory, '../../..')] : []), besideProgram];
   return inSnapshot() ?? loadFrom(directories.map(prebuiltIn));
 }

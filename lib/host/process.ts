@@ -121,6 +121,9 @@ export function prebuiltIn(directory: string): string {
   return path.join(directory, 'prebuilds', platform);
 }
 
+/** The directory of the program: bundlers move modules to it, or name directories that were there when they built. */
+export const besideProgram = path.dirname(process.argv[1] ?? '');
+
 /** The addon in one of the folders, or in `prebuilds` beside the executable. */
 export function loadFrom(folders: readonly string[]): FoundAddon {
   const nearby = prebuiltIn(path.dirname(process.execPath));
