@@ -12,9 +12,10 @@ export function loadAddon(): FoundAddon {
   const directory =
     typeof __dirname === 'string'
       ? __dirname
-      : permitted(() => path.dirname(fileURLToPath(import.meta.url)), besideProgram);
+      : permitted(() => path.dirname(fileURLToPath(import.meta.url)), undefined);
+  const directories = directory === undefined ? [] : [directory];
   // The package's own, where no bundler has moved this file.
-  const isOwn = directory.endsWith(path.join('dist', 'esm', 'host'));
-  const directories = [directory, ...(isOwn ? [path.join(directory, '../../..')] : []), besideProgram];
-  return inSnapshot() ?? loadFrom(directories.map(prebuiltIn));
+  if (directory?.endsWith(path.join('dist', 'esm', 'host')))
+    directories.push(path.join(directory, '../../..'));
+  return inSnapshot() ?? loadFrom([...directories.map(prebuiltIn), ...besideProgram()]);
 }

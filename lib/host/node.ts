@@ -4,7 +4,16 @@
 import path = require('node:path');
 
 import type { FoundAddon } from '../native.js';
-import { accept, besideProgram, broken, inSnapshot, loadFrom, permitted, prebuiltIn } from './process.js';
+import {
+  accept,
+  besideProgram,
+  broken,
+  inSnapshot,
+  isGone,
+  loadFrom,
+  permitted,
+  prebuiltIn,
+} from './process.js';
 
 export * from './process.js';
 
@@ -16,16 +25,15 @@ function findAddon(): FoundAddon {
   try {
     return accept(require('node-gyp-build')(path.join(__dirname, '../..')));
   } catch (error) {
-    // A bundler has made ES modules of this.
-    if (typeof __dirname === 'undefined') return loadFrom([prebuiltIn(besideProgram)]);
+    // A bundler has made ES modules of this, or another machine has bundled it (Bun).
+    if (typeof __dirname === 'undefined' || isGone(__dirname)) return loadFrom(besideProgram());
     const root = path.join(__dirname, '../..');
     const file = fileIn(root);
     if (file !== undefined) return broken(file, error);
     // Permissions may deny what node-gyp-build looks at, though not the binary.
     const searched = error instanceof Error && error.message.startsWith('No native build was found');
     const own = searched ? [] : [path.join(root, 'build/Release'), prebuiltIn(root)];
-    // Bun's bundles take this file, and a `__dirname` of the machine that built them.
-    return loadFrom([...own, prebuiltIn(__dirname), prebuiltIn(besideProgram)]);
+    return loadFrom([...own, prebuiltIn(__dirname)]);
   }
 }
 

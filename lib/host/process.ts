@@ -1,6 +1,6 @@
 // What smoothloss needs of Node, and of the runtimes that have its modules: Bun, Deno, Electron.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -121,8 +121,21 @@ export function prebuiltIn(directory: string): string {
   return path.join(directory, 'prebuilds', platform);
 }
 
-/** The directory of the program: bundlers move modules to it, or name directories that were there when they built. */
-export const besideProgram = path.dirname(process.argv[1] ?? '');
+/** Where a copy of `prebuilds` beside the program has the binary. A program from the command line has no place. */
+export function besideProgram(): string[] {
+  const [, program = ''] = process.argv;
+  return path.isAbsolute(program) ? [prebuiltIn(path.dirname(program))] : [];
+}
+
+/** Whether a directory is of the machine that bundled the program: bundlers put its name for `__dirname`. */
+export function isGone(directory: string): boolean {
+  try {
+    statSync(directory);
+    return false;
+  } catch (error) {
+    return codeOf(error) === 'ENOENT';
+  }
+}
 
 /** The addon in one of the folders, or in `prebuilds` beside the executable. */
 export function loadFrom(folders: readonly string[]): FoundAddon {
