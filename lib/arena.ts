@@ -3,7 +3,7 @@
 
 import { allocate } from './errors.js';
 
-/** Doubles before the targets; kTargetsOffset in native/call.cc. */
+/** Doubles before the targets; kTargetsOffset in native/addon/call.cc. */
 const SLOTS = 32;
 /** Classes for which memory is kept between calls: 1 MB. */
 const KEPT = 1 << 18;

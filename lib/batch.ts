@@ -2,7 +2,7 @@
 
 import type { Arena } from './arena.js';
 
-/** The number types of logits and gradients, by their index in this list; Type in native/kernels.h. */
+/** The number types of logits and gradients, by their index in this list; Type in native/kernels/kernels.h. */
 export const TYPES = ['float32', 'float64', 'float16', 'bfloat16'] as const;
 /** The index of the type of logits, as a number that the native core takes. */
 export const FLOAT32 = 0;
@@ -25,7 +25,7 @@ export interface Total {
 }
 
 /**
- * One checked call of any of the losses; Batch in native/kernels.h is the same, field by field. A dense array has a number
+ * One checked call of any of the losses; Batch in native/kernels/kernels.h is the same, field by field. A dense array has a number
  * for each row and class, rows at a stride of its own, or, where `inner` is not 1, laid out as the logits. Floats are of the
  * arithmetic's type; but dense targets may be of either, and so may a dense weight in double.
  */
@@ -140,12 +140,12 @@ export interface Kernel {
   start?(batch: Batch, threads: number, done: (sums: Sums | undefined) => void): (() => void) | undefined;
 }
 
-/** What a row sums over its classes it sums in segments of this many, and segments in order; kSegment in native/kernels.h. */
+/** What a row sums over its classes it sums in segments of this many, and segments in order; kSegment in native/kernels/kernels.h. */
 export const SEGMENT = 64 * 512;
-/** kMostChunks in native/kernels.h. */
+/** kMostChunks in native/kernels/kernels.h. */
 const MOST_CHUNKS = 8192;
 
-/** Rows are summed in chunks of this many, and chunks in order; rowChunk in native/kernels.h, where it is explained. */
+/** Rows are summed in chunks of this many, and chunks in order; rowChunk in native/kernels/kernels.h, where it is explained. */
 export function rowChunk({ rows, classes, inner }: Batch): number {
   const chunk = Math.max(1, Math.floor(SEGMENT / classes), Math.ceil(rows / MOST_CHUNKS));
   return inner === 1 ? chunk : Math.ceil(chunk / 32) * 32;

@@ -5,14 +5,14 @@ import type { Batch, Kernel, Kernels, Sums } from './batch.js';
 
 type Arrays = readonly (ArrayBufferView | null)[];
 
-/** What native/addon.cc exports. */
+/** What native/addon/addon.cc exports. */
 export interface Addon {
   readonly backends: readonly NativeBackend[];
   /** Whether arrays of jobs are safe from being detached; `start` starts nothing if not. */
   readonly holds: boolean;
   /**
    * Computes the batch whose numbers and targets stand in the arena. The arrays come in the order of Argument in
-   * native/call.cc, null or left out at the end if the batch has none. They are passed one by one: a spread would call
+   * native/addon/call.cc, null or left out at the end if the batch has none. They are passed one by one: a spread would call
    * Array.prototype[Symbol.iterator], which may be anyone's.
    */
   compute(arena: ArrayBuffer, ...arrays: Arrays): void;
@@ -38,7 +38,7 @@ export interface FoundAddon {
 
 export type NativeBackend = 'avx512' | 'avx2' | 'neon' | 'scalar';
 
-// Operation in native/call.cc.
+// Operation in native/addon/call.cc.
 const CROSS_ENTROPY = 0;
 const BCE_WITH_LOGITS = 1;
 const LINEAR = 2;
@@ -46,7 +46,7 @@ const LINEAR = 2;
 // The bits of the arrays that few calls have: all from the fourth on.
 const RARE = ~0b1111;
 
-// The first slot that compute writes; Slot in native/call.cc.
+// The first slot that compute writes; Slot in native/addon/call.cc.
 const SUMS = 26;
 
 /** The kernels of one of the addon's backends. */

@@ -5,7 +5,7 @@ import { integer } from './arguments/checks.js';
 import type { Batch } from './batch.js';
 import { rangeError } from './errors.js';
 
-/** kMostThreads in native/pool.h. */
+/** kMostThreads in native/threads/pool.h. */
 const MOST_THREADS = 1024;
 /** Logits of a call below which it is not shared out: a thread takes some 10 µs to wake, in which another does these. */
 const ALONE = 65536;

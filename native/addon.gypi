@@ -7,7 +7,7 @@
         "system_include": "-isystem<!(node -p \"path.resolve(require('node-addon-api').include_dir)\")"
       },
       "sources": ["<@(smoothloss_source_files)"],
-      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "include_dirs": [".", "<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["<@(smoothloss_defines)"],
       "cflags_cc": ["<@(smoothloss_cflags)", "<(system_include)"],
       "xcode_settings": {

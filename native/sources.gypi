@@ -1,17 +1,17 @@
 {
   "variables": {
     "smoothloss_source_files": [
-      "addon.cc",
-      "batch_task.cc",
-      "call.cc",
-      "dispatch.cc",
-      "hold.cc",
-      "jobs.cc",
-      "kernels_avx2.cc",
-      "kernels_avx512.cc",
-      "kernels_neon.cc",
-      "kernels_scalar.cc",
-      "pool.cc"
+      "addon/addon.cc",
+      "addon/call.cc",
+      "addon/hold.cc",
+      "addon/jobs.cc",
+      "kernels/dispatch.cc",
+      "kernels/kernels_avx2.cc",
+      "kernels/kernels_avx512.cc",
+      "kernels/kernels_neon.cc",
+      "kernels/kernels_scalar.cc",
+      "threads/batch_task.cc",
+      "threads/pool.cc"
     ],
     "smoothloss_defines": [
       "NAPI_VERSION=8",

@@ -15,7 +15,7 @@ const { BFLOAT16, FLOAT16 } = requireFromRoot('./dist/batch.js') as typeof impor
 const { exp, fma, logSum, LN2, roundLog2, roundToInteger } = math;
 
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8').replace(/\n *(\/\/|\*) */g, ' ');
-const native = read('native/math-inl.h');
+const native = read('native/simd/math-inl.h');
 const js = read('lib/js/math.ts');
 
 /** The number in a comment that states it. */
@@ -309,7 +309,7 @@ describe('exp32', () => {
   });
 
   it('the kernels keep to the range for which all this holds', () => {
-    const shiftAbove = 2 ** stated(read('native/cross_entropy-inl.h'), /kShiftAbove = 0x1p(\d+);/);
+    const shiftAbove = 2 ** stated(read('native/kernels/cross_entropy-inl.h'), /kShiftAbove = 0x1p(\d+);/);
     expect(shiftAbove).toBeLessThanOrEqual(limit);
     expect(roundLog2(shiftAbove), 'k').toBeLessThan(limitOfK);
   });

@@ -13,7 +13,10 @@ const gyp = JSON.parse(read('native/addon.gypi'));
 describe('native/sources.gypi', () => {
   it('lists every source file of native/, and no other', () => {
     const files = readdirSync(path.join(root, 'native'), { recursive: true, encoding: 'utf8' });
-    const sources = files.filter((file) => /\.(c|cc|cpp|cxx|s|asm)$/i.test(file)).sort();
+    const sources = files
+      .filter((file) => /\.(c|cc|cpp|cxx|s|asm)$/i.test(file))
+      .map((file) => file.replaceAll('\\', '/'))
+      .sort();
     expect([...list.smoothloss_source_files].sort()).toEqual(sources);
   });
 
@@ -72,9 +75,15 @@ describe('CMakeLists.txt', () => {
   });
 });
 
-const nativeFiles = readdirSync(path.join(root, 'native')).filter((file) => /\.(h|cc)$/.test(file));
+// The files of native/'s folders by their names, which differ.
+const nativePaths = new Map(
+  readdirSync(path.join(root, 'native'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(h|cc)$/.test(file))
+    .map((file) => [path.basename(file), `native/${file.replaceAll('\\', '/')}`]),
+);
+const nativeFiles = [...nativePaths.keys()];
 const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
-const nativeCode = (file: string) => withoutComments(read(`native/${file}`));
+const nativeCode = (file: string) => withoutComments(read(nativePaths.get(file) ?? file));
 
 describe('kernels', () => {
   it('intrinsics are in the vec_*-inl.h files alone, and each kernel file has an instruction set', () => {
@@ -209,10 +218,11 @@ describe('C++ and TypeScript', () => {
     const formulas = nativeFiles.filter(
       (file) => /-inl\.h$/.test(file) && !/^vec|^cross_entropy_apart/.test(file),
     );
-    expect(formulas).toEqual(mirrored.map((name) => `${name}-inl.h`).sort());
+    expect(formulas.sort()).toEqual(mirrored.map((name) => `${name}-inl.h`).sort());
     for (const name of mirrored) {
       const mirror = read(`lib/js/${name.replaceAll('_', '-')}.ts`);
-      if (name !== 'layout' && name !== 'losses') expect(mirror, name).toContain(`native/${name}-inl.h`);
+      if (name !== 'layout' && name !== 'losses')
+        expect(mirror, name).toContain(nativePaths.get(`${name}-inl.h`));
     }
   });
 

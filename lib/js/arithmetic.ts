@@ -1,5 +1,5 @@
 // What a loss asks of the numbers it computes with: the loops over a row, once in float and once in double. Both do what
-// the vectors of native/vec_scalar-inl.h do, number by number; an interface over two modules, rather than one module for
+// the vectors of native/simd/vec_scalar-inl.h do, number by number; an interface over two modules, rather than one module for
 // both, keeps each loop to one type of array.
 
 import type { Floats } from '../batch.js';

@@ -1,4 +1,4 @@
-// Binary cross entropy of every element. Mirrors native/bce_with_logits-inl.h, where the formulas are explained, for one
+// Binary cross entropy of every element. Mirrors native/kernels/bce_with_logits-inl.h, where the formulas are explained, for one
 // row at a time.
 
 import type { Batch, Floats, Sums } from '../batch.js';

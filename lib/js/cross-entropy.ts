@@ -1,4 +1,4 @@
-// Softmax cross entropy. Mirrors native/cross_entropy-inl.h, where the formulas are explained, for one row at a time.
+// Softmax cross entropy. Mirrors native/kernels/cross_entropy-inl.h, where the formulas are explained, for one row at a time.
 
 import { type Batch, FLOAT64, type Floats, type Sums } from '../batch.js';
 import { type Arithmetic, ScratchBlock } from './arithmetic.js';

@@ -1,5 +1,5 @@
 // The elements of logits and gradients: half types, and rows of any type and layout to and from contiguous numbers of
-// the arithmetic's type. Mirrors the loads and stores of native/vec-inl.h.
+// the arithmetic's type. Mirrors the loads and stores of native/simd/vec-inl.h.
 
 import { BFLOAT16, type Elements, FLOAT16, type Floats } from '../batch.js';
 

@@ -1,4 +1,4 @@
-// Losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient. Mirrors native/linear-inl.h,
+// Losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient. Mirrors native/kernels/linear-inl.h,
 // where the formulas are explained, for one row at a time.
 
 import { type Batch, type Floats, SEGMENT, type Sums } from '../batch.js';

@@ -1,4 +1,4 @@
-// Every loss in JavaScript. Mirrors native/losses-inl.h operation by operation: the order of sums, what is rounded to
+// Every loss in JavaScript. Mirrors native/kernels/losses-inl.h operation by operation: the order of sums, what is rounded to
 // float and when, and the formulas are explained there.
 
 import {

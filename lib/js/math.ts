@@ -1,5 +1,5 @@
 // The elementary functions, out of operations that IEEE 754 defines to the last bit, so that every backend returns the
-// same bits. Mirrors native/math-inl.h name by name; the polynomials are explained there.
+// same bits. Mirrors native/simd/math-inl.h name by name; the polynomials are explained there.
 
 const fround = Math.fround;
 

@@ -1,4 +1,4 @@
-// What a row is compared with, and how batches are walked. Mirrors native/targets-inl.h.
+// What a row is compared with, and how batches are walked. Mirrors native/kernels/targets-inl.h.
 
 import { type Batch, FLOAT64, type Floats, SEGMENT, type Total } from '../batch.js';
 import { type Arithmetic, BLOCK } from './arithmetic.js';

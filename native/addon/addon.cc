@@ -13,12 +13,12 @@
 #include <memory>
 #include <new>
 
-#include "batch_task.h"
-#include "call.h"
-#include "hold.h"
-#include "jobs.h"
-#include "kernels.h"
-#include "pool.h"
+#include "threads/batch_task.h"
+#include "addon/call.h"
+#include "addon/hold.h"
+#include "addon/jobs.h"
+#include "kernels/kernels.h"
+#include "threads/pool.h"
 
 namespace {
 

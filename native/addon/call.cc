@@ -1,9 +1,9 @@
-#include "call.h"
+#include "addon/call.h"
 
 #include <cstdint>
 #include <cstring>
 
-#include "pool.h"
+#include "threads/pool.h"
 
 namespace smoothloss {
 

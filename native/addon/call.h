@@ -1,13 +1,13 @@
 // A call as it comes from lib/native.ts: the arena, and arrays.
 
-#ifndef SMOOTHLOSS_CALL_H_
-#define SMOOTHLOSS_CALL_H_
+#ifndef SMOOTHLOSS_ADDON_CALL_H_
+#define SMOOTHLOSS_ADDON_CALL_H_
 
 #include <node_api.h>
 
 #include <cstddef>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 namespace smoothloss {
 
@@ -34,4 +34,4 @@ napi_value fail(napi_env env, const char* message, const char* code = "ERR_INTER
 
 }  // namespace smoothloss
 
-#endif  // SMOOTHLOSS_CALL_H_
+#endif  // SMOOTHLOSS_ADDON_CALL_H_

@@ -1,9 +1,9 @@
-#include "hold.h"
+#include "addon/hold.h"
 
 #include <new>
 #include <utility>
 
-#include "threads.h"
+#include "threads/threads.h"
 
 #if defined(SMOOTHLOSS_OLDEST_GLIBC)
 // std::shared_ptr asks whether there are other threads, which older systems' C library does not tell: there are.

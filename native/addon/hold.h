@@ -2,8 +2,8 @@
 // (structuredClone, postMessage, transfer) and drops it or what it became. Node-API cannot do this; V8 counts the
 // owners of such memory in a std::shared_ptr, which this takes a part in, by names that have not changed since Node 20.
 
-#ifndef SMOOTHLOSS_HOLD_H_
-#define SMOOTHLOSS_HOLD_H_
+#ifndef SMOOTHLOSS_ADDON_HOLD_H_
+#define SMOOTHLOSS_ADDON_HOLD_H_
 
 #include <node_api.h>
 
@@ -29,4 +29,4 @@ class Hold {
 
 }  // namespace smoothloss
 
-#endif  // SMOOTHLOSS_HOLD_H_
+#endif  // SMOOTHLOSS_ADDON_HOLD_H_

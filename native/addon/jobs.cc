@@ -1,11 +1,11 @@
-#include "jobs.h"
+#include "addon/jobs.h"
 
 #include <cstring>
 #include <memory>
 #include <new>
 
-#include "fp_environment.h"
-#include "hold.h"
+#include "threads/fp_environment.h"
+#include "addon/hold.h"
 
 namespace smoothloss {
 

@@ -1,15 +1,15 @@
 // Calls that the pool computes while the environment (the main thread's, a worker's) goes on, and their end there.
 
-#ifndef SMOOTHLOSS_JOBS_H_
-#define SMOOTHLOSS_JOBS_H_
+#ifndef SMOOTHLOSS_ADDON_JOBS_H_
+#define SMOOTHLOSS_ADDON_JOBS_H_
 
 #include <node_api.h>
 
 #include <cstddef>
 
-#include "batch_task.h"
-#include "call.h"
-#include "threads.h"
+#include "threads/batch_task.h"
+#include "addon/call.h"
+#include "threads/threads.h"
 
 namespace smoothloss {
 
@@ -49,4 +49,4 @@ class Jobs {
 
 }  // namespace smoothloss
 
-#endif  // SMOOTHLOSS_JOBS_H_
+#endif  // SMOOTHLOSS_ADDON_JOBS_H_

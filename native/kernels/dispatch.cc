@@ -1,7 +1,7 @@
 // Which of the compiled kernels this CPU can run, found out once.
 
-#include "kernels.h"
-#include "target.h"
+#include "kernels/kernels.h"
+#include "simd/target.h"
 
 #if defined(SMOOTHLOSS_X64) && defined(_MSC_VER)
 #include <immintrin.h>

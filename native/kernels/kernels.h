@@ -1,7 +1,7 @@
 // The table of kernels that a backend provides, and the batch they work on.
 
-#ifndef SMOOTHLOSS_KERNELS_H_
-#define SMOOTHLOSS_KERNELS_H_
+#ifndef SMOOTHLOSS_KERNELS_KERNELS_H_
+#define SMOOTHLOSS_KERNELS_KERNELS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -178,4 +178,4 @@ const Kernels* const* availableKernels();
 
 }  // namespace smoothloss
 
-#endif  // SMOOTHLOSS_KERNELS_H_
+#endif  // SMOOTHLOSS_KERNELS_KERNELS_H_

@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels.h"
-#include "target.h"
+#include "kernels/kernels.h"
+#include "simd/target.h"
 
 #if defined(SMOOTHLOSS_X64)
 #include <immintrin.h>
@@ -18,11 +18,11 @@ SMOOTHLOSS_BEGIN_AVX2
 
 namespace smoothloss {
 namespace {
-#include "vec-inl.h"
+#include "simd/vec-inl.h"
 
-#include "vec_avx2-inl.h"
+#include "simd/vec_avx2-inl.h"
 
-#include "losses-inl.h"
+#include "kernels/losses-inl.h"
 }  // namespace
 }  // namespace smoothloss
 SMOOTHLOSS_END_AVX2

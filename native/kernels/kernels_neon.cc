@@ -8,19 +8,19 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels.h"
-#include "target.h"
+#include "kernels/kernels.h"
+#include "simd/target.h"
 
 #if defined(SMOOTHLOSS_ARM64)
 #include <arm_neon.h>
 
 namespace smoothloss {
 namespace {
-#include "vec-inl.h"
+#include "simd/vec-inl.h"
 
-#include "vec_neon-inl.h"
+#include "simd/vec_neon-inl.h"
 
-#include "losses-inl.h"
+#include "kernels/losses-inl.h"
 }  // namespace
 
 extern const Kernels kNeonKernels;

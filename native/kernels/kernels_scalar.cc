@@ -8,16 +8,16 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels.h"
-#include "target.h"
+#include "kernels/kernels.h"
+#include "simd/target.h"
 
 namespace smoothloss {
 namespace {
-#include "vec-inl.h"
+#include "simd/vec-inl.h"
 
-#include "vec_scalar-inl.h"
+#include "simd/vec_scalar-inl.h"
 
-#include "losses-inl.h"
+#include "kernels/losses-inl.h"
 }  // namespace
 
 extern const Kernels kScalarKernels;

@@ -1,19 +1,19 @@
 // Every loss, once, over Vec: the kernels of a backend. Include after its vec_*-inl.h, in its unnamed namespace.
 // lib/js mirrors these files by name; test/bits.test.ts holds the two together.
 
-#include "math-inl.h"
+#include "simd/math-inl.h"
 
-#include "layout-inl.h"
+#include "kernels/layout-inl.h"
 
-#include "targets-inl.h"
+#include "kernels/targets-inl.h"
 
-#include "cross_entropy-inl.h"
+#include "kernels/cross_entropy-inl.h"
 
-#include "cross_entropy_apart-inl.h"
+#include "kernels/cross_entropy_apart-inl.h"
 
-#include "linear-inl.h"
+#include "kernels/linear-inl.h"
 
-#include "bce_with_logits-inl.h"
+#include "kernels/bce_with_logits-inl.h"
 
 // A vector of one number has no direction.
 constexpr bool kHasAlong = Vec::kWidth > 1;

@@ -5,8 +5,8 @@
 // functions of the standard library with AVX, and the linker may keep that copy for CPUs that have none. For the same
 // reason everything inside a region sits in an unnamed namespace, and standard headers are included before it.
 
-#ifndef SMOOTHLOSS_TARGET_H_
-#define SMOOTHLOSS_TARGET_H_
+#ifndef SMOOTHLOSS_SIMD_TARGET_H_
+#define SMOOTHLOSS_SIMD_TARGET_H_
 
 #if defined(__x86_64__) || defined(_M_X64)
 #define SMOOTHLOSS_X64 1
@@ -45,4 +45,4 @@
 #define SMOOTHLOSS_END_AVX512 _Pragma("GCC pop_options")
 #endif
 
-#endif  // SMOOTHLOSS_TARGET_H_
+#endif  // SMOOTHLOSS_SIMD_TARGET_H_

@@ -1,10 +1,10 @@
-#include "batch_task.h"
+#include "threads/batch_task.h"
 
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
-#include "fp_environment.h"
+#include "threads/fp_environment.h"
 
 namespace smoothloss {
 

@@ -1,13 +1,13 @@
 // A batch as a task of the pool: chunks of rows, or for few long rows the segments of one strip after the other.
 
-#ifndef SMOOTHLOSS_BATCH_TASK_H_
-#define SMOOTHLOSS_BATCH_TASK_H_
+#ifndef SMOOTHLOSS_THREADS_BATCH_TASK_H_
+#define SMOOTHLOSS_THREADS_BATCH_TASK_H_
 
 #include <cstddef>
 #include <memory>
 
-#include "kernels.h"
-#include "pool.h"
+#include "kernels/kernels.h"
+#include "threads/pool.h"
 
 namespace smoothloss {
 
@@ -58,4 +58,4 @@ class BatchTask : public Task {
 
 }  // namespace smoothloss
 
-#endif  // SMOOTHLOSS_BATCH_TASK_H_
+#endif  // SMOOTHLOSS_THREADS_BATCH_TASK_H_

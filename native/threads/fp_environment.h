@@ -2,10 +2,10 @@
 // -ffast-math switch a whole thread to flushing subnormals when they are loaded; a call into the kernels must not see
 // it.
 
-#ifndef SMOOTHLOSS_FP_ENVIRONMENT_H_
-#define SMOOTHLOSS_FP_ENVIRONMENT_H_
+#ifndef SMOOTHLOSS_THREADS_FP_ENVIRONMENT_H_
+#define SMOOTHLOSS_THREADS_FP_ENVIRONMENT_H_
 
-#include "target.h"
+#include "simd/target.h"
 
 #if defined(SMOOTHLOSS_X64)
 #include <xmmintrin.h>
@@ -51,4 +51,4 @@ class DefaultFpEnvironment {
 
 }  // namespace smoothloss
 
-#endif  // SMOOTHLOSS_FP_ENVIRONMENT_H_
+#endif  // SMOOTHLOSS_THREADS_FP_ENVIRONMENT_H_

@@ -1,13 +1,13 @@
 // The process's threads at work.
 
-#include "pool.h"
+#include "threads/pool.h"
 
 #include <chrono>
 #include <memory>
 #include <new>
 #include <thread>
 
-#include "fp_environment.h"
+#include "threads/fp_environment.h"
 
 namespace smoothloss {
 

@@ -8,16 +8,16 @@
 // Each thread has a range of the pieces to begin with, the same from call to call, since their data may still be in its
 // processor's cache; when it is done, it helps the one that has most left.
 
-#ifndef SMOOTHLOSS_POOL_H_
-#define SMOOTHLOSS_POOL_H_
+#ifndef SMOOTHLOSS_THREADS_POOL_H_
+#define SMOOTHLOSS_THREADS_POOL_H_
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
-#include "kernels.h"
-#include "threads.h"
+#include "kernels/kernels.h"
+#include "threads/threads.h"
 
 namespace smoothloss {
 
@@ -130,4 +130,4 @@ class Pool {
 
 }  // namespace smoothloss
 
-#endif  // SMOOTHLOSS_POOL_H_
+#endif  // SMOOTHLOSS_THREADS_POOL_H_

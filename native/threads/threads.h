@@ -1,10 +1,10 @@
 // Threads, a mutex and a condition, of the operating system. Not the standard library's: std::thread throws where there
 // is no thread to be had, and newer systems' std::condition_variable does not load on older ones.
 
-#ifndef SMOOTHLOSS_THREADS_H_
-#define SMOOTHLOSS_THREADS_H_
+#ifndef SMOOTHLOSS_THREADS_THREADS_H_
+#define SMOOTHLOSS_THREADS_THREADS_H_
 
-#include "target.h"
+#include "simd/target.h"
 
 #if defined(SMOOTHLOSS_X64)
 #include <emmintrin.h>
@@ -170,4 +170,4 @@ class Lock {
 
 }  // namespace smoothloss
 
-#endif  // SMOOTHLOSS_THREADS_H_
+#endif  // SMOOTHLOSS_THREADS_THREADS_H_

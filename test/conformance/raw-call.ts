@@ -39,7 +39,7 @@ export function loadAddon(): RawAddon | undefined {
   }
 }
 
-// Slot, kSums and kTargetsOffset of native/call.cc.
+// Slot, kSums and kTargetsOffset of native/addon/call.cc.
 export const SLOT = {
   call: 0,
   arrays: 1,
@@ -77,7 +77,7 @@ export const OTHERS = 1 << 14;
 export const KL = 1 << 15;
 export const METRICS = 1 << 16;
 
-// Argument of native/call.cc.
+// Argument of native/addon/call.cc.
 export const ARGUMENTS = [
   'logits',
   'gradient',

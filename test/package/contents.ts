@@ -6,20 +6,27 @@ import { describe, expect, test } from 'vitest';
 import { files, newDirectory, root, tarball } from './support/installed.js';
 import { npm, run, tool } from './support/run.js';
 
+/** The files below a directory of the repository. */
+function filesBelow(directory: string): string[] {
+  const entries = readdirSync(path.join(root, directory), { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(path.join(root, directory), path.join(entry.parentPath, entry.name)))
+    .map((file) => file.replaceAll('\\', '/'));
+}
+
 describe('the tarball', () => {
   test('holds what it should and nothing else', () => {
-    const modules = readdirSync(path.join(root, 'lib'), { recursive: true, encoding: 'utf8' })
-      .map((file) => file.replaceAll('\\', '/'))
-      .filter((file) => /\.m?ts$/.test(file));
+    const modules = filesBelow('lib').filter((file) => /\.m?ts$/.test(file));
     // host/bundle is for the build of ES modules, which bundlers take.
     const commonJs = modules.filter((file) => file !== 'host/bundle.mts');
     const esModules = ['index', 'promises', 'shared', 'host/bundle', 'host/browser'];
-    const binaries = readdirSync(path.join(root, 'prebuilds'), { recursive: true, encoding: 'utf8' })
-      .map((file) => file.replaceAll('\\', '/'))
-      .filter((file) => /^(linux|darwin|win32)-(x64|arm64)\/smoothloss(\.glibc|\.musl)?\.node$/.test(file));
+    const binaries = filesBelow('prebuilds').filter((file) =>
+      /^(linux|darwin|win32)-(x64|arm64)\/smoothloss(\.glibc|\.musl)?\.node$/.test(file),
+    );
     const expected = [
       ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
-      ...readdirSync(path.join(root, 'native')).map((file) => `native/${file}`),
+      ...filesBelow('native').map((file) => `native/${file}`),
       ...commonJs.map((file) => `dist/${file.replace(/ts$/, 'js')}`),
       ...commonJs.map((file) => `dist/${file.replace(/(m?ts)$/, 'd.$1')}`),
       ...esModules.map((file) => `dist/esm/${file}.mjs`),
