@@ -220,7 +220,7 @@ async function timeCharts({ peers, timings }, save) {
     ),
   ];
   if (most === 1) return page;
-  const title = `Times as fast with ${most} threads as with one`;
+  const title = most === 2 ? 'Speed-up from a second thread' : `Speed-up with ${most} threads`;
   const told = drawn.filter(({ threads }) => threads);
   return [
     ...page,
@@ -359,7 +359,7 @@ async function accuracySection({ epsilon, peers, accuracy }, save) {
     `Against [plain JavaScript](../plain.mjs) in doubles on the same float32 logits: the largest absolute error of an element of the
 gradient with reduction sum, and the relative error of the loss as the peer returns it (most return a float32, which is 6e-8 by itself).
 Sums in float32 depend on the data and on the width of vectors: with AVX2, PyTorch's error is about twice that with AVX-512. The
-[README's table](../../README.md#accuracy) is of logits of another seed, and has both.`,
+[The table of accuracy](../../docs/same-bits.md#accuracy) is of logits of another seed, and has both.`,
     await save('accuracy', title, drawn),
     markdownTable(
       ['', ...shapes.flatMap((shape) => [`${shapeName(shape)}: gradient`, 'loss'])],

@@ -1,4 +1,4 @@
-// The promise: the README's recipe for gradient accumulation and data parallel training. Parts of a batch with the whole
+// The promise: the recipe of docs/api.md for gradient accumulation and data parallel training. Parts of a batch with the whole
 // batch's denominator as normalizer give losses that add up to its loss, and the rows of its gradient.
 
 import { readFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ interface Batch {
   options: OracleOptions & { classes: number };
 }
 
-/** As the README has it, with weights per row besides. */
+/** As docs/api.md has it, with weights per row besides. */
 function denominatorOf({ targets, options: { weight, rowWeight, ignoreIndex = -100 } }: Batch): number {
   const ignored = [ignoreIndex].flat();
   let normalizer = 0;

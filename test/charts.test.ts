@@ -207,10 +207,10 @@ describe('train.svg', () => {
   });
 });
 
-describe('the accuracy that README tells', () => {
+describe('the accuracy that docs/same-bits.md tells', () => {
   const file = (name: string) => readFileSync(path.join(root, name), 'utf8');
   const digits = (value: number) => value.toExponential(1);
-  const section = file('README.md').split('### Accuracy')[1].split('\n## ')[0];
+  const section = file('docs/same-bits.md').split('## Accuracy')[1];
   const { pytorchFloat32Error } = JSON.parse(file('test/vectors/pytorch-cross-entropy.json'));
 
   interface Recorded {

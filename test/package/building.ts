@@ -14,10 +14,11 @@ describe('with a compiler and no binary', () => {
   const headers = existsSync(path.join(prefix, 'include', 'node', 'common.gypi'));
   const env = { ...process.env, ...(headers ? { npm_config_nodedir: prefix } : {}) };
 
-  test('the command of the README builds one from the sources in the package', () => {
+  test('the command of docs/platforms.md builds one from the sources in the package', () => {
     const { directory, prebuilds } = copyOfProject('rebuilt');
     rmSync(prebuilds, { recursive: true });
-    const [command = '', ...more] = read('README.md').match(/npx node-gyp rebuild -C\s\S*(?=`)/g) ?? [];
+    const [command = '', ...more] =
+      read('docs/platforms.md').match(/npx node-gyp rebuild -C\s\S*(?=`)/g) ?? [];
     expect(more).toEqual([]);
     // The version that the repository has, for npx to find.
     const { version } = JSON.parse(read('node_modules/node-gyp/package.json'));

@@ -1,8 +1,8 @@
-// What other libraries compute, in plain doubles, straight from their sources: for the tables of README.md.
+// What other libraries compute, in plain doubles, straight from their sources: for the tables of docs/coming-from.md.
 
 // Data ------------------------------------------------------------------------------------------------------------------
 
-/** The names of the README's tables. Numbers are exact in float32. */
+/** The names of these tables. Numbers are exact in float32. */
 export interface Data {
   classes: number;
   x: number[]; // logits

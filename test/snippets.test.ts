@@ -1,8 +1,8 @@
-// The promise: what README.md shows is so. Its snippets compile, run, and give the results after `// →`; and every row of
-// its tables of conventions gives the loss and the gradient of the library it names.
+// The promise: what README.md and docs/ show is so. Their snippets compile, run, and give the results after `// →`; and every row
+// of the tables of conventions gives the loss and the gradient of the library it names.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import * as smoothloss from 'smoothloss';
@@ -20,14 +20,17 @@ import {
 } from './support/library-losses.js';
 import { root } from './support/root.js';
 
-const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
+const documents = ['README.md', ...readdirSync(path.join(root, 'docs')).map((file) => `docs/${file}`)];
 
 // Snippets --------------------------------------------------------------------------------------------------------------
 
-const blocks = (language: string) =>
-  [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map((match) => match[1]);
-const [introduction] = blocks('ts');
-const snippets = blocks('js').join('\n');
+const blocks = (text: string, language: string) =>
+  [...text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map((match) => match[1]);
+const [introduction] = blocks(read('README.md'), 'ts');
+const snippets = documents
+  .map((file) => ({ file, code: blocks(read(file), 'js').join('\n') }))
+  .filter(({ code }) => code !== '');
 
 const withoutImports = (code: string) => code.replace(/^import .*$/gm, '');
 
@@ -45,34 +48,40 @@ function rounded(value: unknown): unknown {
 }
 
 describe('snippets', () => {
-  it('the first', () => {
+  it('the first of README.md', () => {
     const logits = Float32Array.from({ length: 2000 }, (_, i) => Math.sin(i));
     const scope = { ...smoothloss, logits, targets: Int32Array.of(999, 0) };
     const result = run(`${withoutImports(introduction)}\nreturn { loss, gradient };`, scope) as object;
     expect(result).toEqual({ loss: expect.any(Number), gradient: expect.any(Float32Array) });
   });
 
-  it('the others, in one go', async () => {
+  it('are in README.md and the API', () => {
+    expect(snippets.map(({ file }) => file)).toEqual(expect.arrayContaining(['README.md', 'docs/api.md']));
+  });
+
+  it.each(snippets)('those of $file, in one go', async ({ file, code }) => {
     let results = 0;
     const show = (line: string, result: unknown, shown: unknown) => {
       expect(rounded(result), line).toEqual(shown);
       results++;
     };
-    const code = withoutImports(snippets).replace(
+    const calls = withoutImports(code).replace(
       /^(.*); \/\/ → (.*)$/gm,
       (line, expression, shown) => `show(${JSON.stringify(line)}, ${expression}, (${shown}));`,
     );
-    await run(`return (async () => {\n${code}\n})();`, { ...smoothloss, promises, show });
+    await run(`return (async () => {\n${calls}\n})();`, { ...smoothloss, promises, show });
     smoothloss.setThreads(os.availableParallelism());
-    expect(results).toBe(readme.split('// →').length - 1);
+    expect(results).toBe(read(file).split('// →').length - 1);
   });
 });
 
 // Tables ----------------------------------------------------------------------------------------------------------------
 
-/** The rows of the table under a heading, without its two rows of heads, and what is code without its backticks. */
+const comingFrom = read('docs/coming-from.md');
+
+/** The rows of the table under a heading of docs/coming-from.md, without its two rows of heads, and what is code without its backticks. */
 function table(heading: string): string[][] {
-  const lines = readme.slice(readme.indexOf(`### ${heading}`)).split('\n');
+  const lines = comingFrom.slice(comingFrom.indexOf(`# ${heading}`)).split('\n');
   const first = lines.findIndex((line) => line.startsWith('|'));
   const end = lines.findIndex((line, i) => i > first && !line.startsWith('|'));
   return lines.slice(first + 2, end).map((line) =>
@@ -160,11 +169,12 @@ describe('types', () => {
       return `declare const ${name}: ${typeof value === 'number' ? 'number' : value.constructor.name};`;
     });
     const calls = [...libraryRows, ...handRows].map(({ here }) => `void ${here};`);
-    const directory = path.join(root, 'build', 'readme');
+    const directory = path.join(root, 'build', 'snippets');
+    rmSync(directory, { recursive: true, force: true });
     mkdirSync(directory, { recursive: true });
     const write = (file: string, text: string) => writeFileSync(path.join(directory, file), text);
     write('introduction.mts', `declare const logits: Float32Array, targets: Int32Array;\n${introduction}`);
-    write('snippets.mts', snippets);
+    for (const { file, code } of snippets) write(`${path.basename(file, '.md')}.mts`, code);
     const imports = "import { bceWithLogits, crossEntropy, klDiv, nllLoss, smoothLabels } from 'smoothloss';";
     write('tables.mts', [imports, ...declared, ...calls].join('\n'));
     const compilerOptions = { noEmit: true, rootDir: root, noUnusedLocals: false };
