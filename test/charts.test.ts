@@ -251,7 +251,7 @@ describe('the accuracy that docs/same-bits.md tells', () => {
       .filter(({ peer }: { peer: string }) => peer === 'torch')
       .map(({ gradient }: { gradient: number }) => digits(gradient));
     expect(section).toContain(`it has ${charted.join(' and ')} for PyTorch where the table has`);
-    expect(section).toContain('(bench/report/accuracy.svg)');
+    expect(section).toContain('(../bench/report/accuracy.svg)');
   });
 });
 
