@@ -1,9 +1,21 @@
 // @ts-check
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { open, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { untrained } from './model.mjs';
 import { UserError } from './options.mjs';
 
@@ -17,6 +29,7 @@ const VERSION = 1;
 const HEADER = 40;
 const CHECKSUM = 32;
 const CHUNK = 2 ** 20;
+const MOST_LINKS = 40; // as many as Linux follows
 
 /** The file is there, and is not a whole checkpoint. */
 class Damaged extends Error {}
@@ -41,16 +54,16 @@ export class Checkpoints {
   last;
 
   /**
-   * @param {string} path
+   * @param {string} path If it is a symbolic link, the file that it leads to is the one that is replaced.
    * @param {object} events
    * @param {(message: string) => void} events.warn
    * @param {(step: number, seconds: number) => void} events.saved
    * @param {(error: unknown) => void} events.failed
    */
   constructor(path, events) {
-    this.#path = path;
-    this.#previous = `${path}.previous`;
-    this.#temporary = `${path}.${process.pid}.tmp`;
+    this.#path = followed(path);
+    this.#previous = `${this.#path}.previous`;
+    this.#temporary = `${this.#path}.${process.pid}.tmp`;
     this.#events = events;
   }
 
@@ -151,6 +164,19 @@ export class Checkpoints {
 }
 
 /**
+ * Where a symbolic link leads to, though nothing may be there yet; else the path itself.
+ * @param {string} path
+ * @returns {string}
+ */
+function followed(path) {
+  for (let links = 0; links < MOST_LINKS; links++) {
+    if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return path;
+    path = resolve(dirname(path), readlinkSync(path));
+  }
+  throw new UserError(`--checkpoint is ${path}: its symbolic links lead in a circle`);
+}
+
+/**
  * The bytes of a checkpoint, a megabyte at a time: the checksum is computed on the event loop.
  * @param {Parameters} parameters
  */
@@ -162,13 +188,21 @@ async function* pieces({ step, features, classes, values }) {
   new Float64Array(header.buffer, header.byteOffset + 32, 1)[0] = step;
   hash.update(header);
   yield header;
-  const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
-  for (let at = 0; at < bytes.length; at += CHUNK) {
-    const chunk = bytes.subarray(at, at + CHUNK);
+  for (const chunk of chunks(values)) {
     hash.update(chunk);
     yield chunk;
   }
   yield hash.digest();
+}
+
+/**
+ * The bytes of an array, a megabyte at a time: one read or Buffer of Node's may not have more than 2 GiB everywhere.
+ * @param {Float32Array} values
+ */
+function* chunks(values) {
+  for (let at = 0; at < values.byteLength; at += CHUNK) {
+    yield new Uint8Array(values.buffer, values.byteOffset + at, Math.min(CHUNK, values.byteLength - at));
+  }
 }
 
 /**
@@ -192,44 +226,65 @@ async function syncDirectory(path) {
  * @returns {Parameters | undefined}
  */
 function read(path, shape) {
-  const bytes = readIfThere(path);
-  if (!bytes) return undefined;
+  const file = openIfThere(path);
+  if (file === undefined) return undefined;
   /** @type {(is: string) => never} */
   const refuse = (is) => {
     throw new Damaged(`${path} ${is}`);
   };
-  if (bytes.length < HEADER + CHECKSUM) refuse(`is no whole checkpoint: it has only ${bytes.length} bytes`);
-  if (bytes.toString('latin1', 0, 16) !== MAGIC) refuse('is no checkpoint: it starts with something else');
-  const header = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + HEADER);
-  const [version, features, classes] = new Uint32Array(header, 16);
-  const [step] = new Float64Array(header, 32);
-  if (version !== VERSION) refuse(`has version ${version}: must be ${VERSION}`);
-  const length = HEADER + 4 * (features + 1) * classes + CHECKSUM;
-  if (bytes.length !== length) {
-    refuse(`is no whole checkpoint: it has ${bytes.length} bytes, must have ${length}`);
+  try {
+    const { size } = fstatSync(file);
+    if (size < HEADER + CHECKSUM) refuse(`is no whole checkpoint: it has only ${size} bytes`);
+    const header = Buffer.from(new ArrayBuffer(HEADER));
+    fill(file, header);
+    if (header.toString('latin1', 0, 16) !== MAGIC) refuse('is no checkpoint: it starts with something else');
+    const [version, features, classes] = new Uint32Array(header.buffer, 16);
+    const [step] = new Float64Array(header.buffer, 32);
+    if (version !== VERSION) refuse(`has version ${version}: must be ${VERSION}`);
+    const length = HEADER + 4 * (features + 1) * classes + CHECKSUM;
+    if (size !== length) refuse(`is no whole checkpoint: it has ${size} bytes, must have ${length}`);
+
+    const hash = createHash('sha256').update(header);
+    const values = new Float32Array((features + 1) * classes);
+    for (const chunk of chunks(values)) {
+      fill(file, chunk);
+      hash.update(chunk);
+    }
+    const checksum = Buffer.alloc(CHECKSUM);
+    fill(file, checksum);
+    if (!hash.digest().equals(checksum)) refuse('is damaged: its checksum is another');
+    // A whole model of other numbers: nothing to go back from, but to start with the right options.
+    if (features !== shape.features || classes !== shape.classes) {
+      throw new UserError(
+        `${path} holds a model of ${features} features and ${classes} classes, not of ${shape.features} and ` +
+          `${shape.classes}: give its --features and --classes, or another --checkpoint`,
+      );
+    }
+    return { step, features, classes, values };
+  } finally {
+    closeSync(file);
   }
-  const content = bytes.subarray(0, -CHECKSUM);
-  if (!createHash('sha256').update(content).digest().equals(bytes.subarray(-CHECKSUM))) {
-    refuse('is damaged: its checksum is another');
-  }
-  // A whole model of other numbers: nothing to go back from, but to start with the right options.
-  if (features !== shape.features || classes !== shape.classes) {
-    throw new UserError(
-      `${path} holds a model of ${features} features and ${classes} classes, not of ${shape.features} and ` +
-        `${shape.classes}: give its --features and --classes, or another --checkpoint`,
-    );
-  }
-  const values = new Float32Array((features + 1) * classes);
-  new Uint8Array(values.buffer).set(content.subarray(HEADER));
-  return { step, features, classes, values };
 }
 
 /** @param {string} path */
-function readIfThere(path) {
+function openIfThere(path) {
   try {
-    return readFileSync(path);
+    return openSync(path);
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/**
+ * Reads what comes next in a file. It ends early only if somebody shortens it meanwhile; the checksum tells.
+ * @param {number} file
+ * @param {Uint8Array} bytes
+ */
+function fill(file, bytes) {
+  for (let at = 0; at < bytes.length; ) {
+    const count = readSync(file, bytes, at, bytes.length - at, null);
+    if (count === 0) return;
+    at += count;
   }
 }
