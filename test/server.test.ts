@@ -486,6 +486,13 @@ describe('checkpoints', () => {
     120_000,
   );
 
+  it('that are no regular files are refused', async () => {
+    mkdirSync(file());
+    const server = Server.run([folder, ...TINY.map(String)]);
+    expect(await server.exit).toBe(1);
+    expect(server.log).toBe(`server: --checkpoint: ${file()} is not a regular file\n`);
+  });
+
   it('that cannot be written are reported, and written when they can be', async () => {
     const inner = path.join(folder, 'inner');
     const server = await Server.start(inner, ...TINY.map(String));

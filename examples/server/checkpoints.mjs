@@ -269,6 +269,8 @@ function read(path, shape) {
 /** @param {string} path */
 function openIfThere(path) {
   try {
+    // A pipe would wait for somebody to write to it.
+    if (!statSync(path).isFile()) throw new UserError(`--checkpoint: ${path} is not a regular file`);
     return openSync(path);
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return undefined;
