@@ -1,8 +1,9 @@
-// What a backend is given: one call with every argument checked and every default filled in.
+// One call of a loss as a backend takes it: every argument is checked, every default filled in. Mirrors
+// native/kernels/batch.h.
 
 import type { Arena } from './arena.js';
 
-/** The number types of logits and gradients, by their index in this list; Type in native/kernels/kernels.h. */
+/** The number types of logits and gradients, by their index in this list; Type in native/kernels/batch.h. */
 export const TYPES = ['float32', 'float64', 'float16', 'bfloat16'] as const;
 /** The index of the type of logits, as a number that the native core takes. */
 export const FLOAT32 = 0;
@@ -25,9 +26,9 @@ export interface Total {
 }
 
 /**
- * One checked call of any of the losses; Batch in native/kernels/kernels.h is the same, field by field. A dense array has a number
- * for each row and class, rows at a stride of its own, or, where `inner` is not 1, laid out as the logits. Floats are of the
- * arithmetic's type; but dense targets may be of either, and so may a dense weight in double.
+ * One checked call of any of the losses; Batch in native/kernels/batch.h is the same, field by field. A dense array has one number
+ * per row and class. Its rows have a stride of their own; or, where `inner` is not 1, it is laid out as the logits. Floats are of
+ * the arithmetic's type; but dense targets may be of either, and so may a dense weight in double.
  */
 export interface Batch {
   rows: number;
@@ -77,7 +78,7 @@ export interface Batch {
   /** Per row; null: `epsilon` for all. */
   epsilons: Floats | null;
   epsilon: number;
-  /** No smoothing mass for the row's own target. */
+  /** labelSmoothing.over 'others': no smoothing mass for the row's own target. */
   others: boolean;
   priorTotal: Total;
   smoothingTotal: Total;
@@ -109,7 +110,7 @@ export interface Batch {
   prediction: Int32Array | null;
 }
 
-/** What a call adds up, in row order. All but the numerator are for metrics. */
+/** The sums over rows, in row order. All but the numerator are for metrics. */
 export interface Sums {
   /** Σ rowWeight · row loss. */
   numerator: number;
@@ -121,31 +122,31 @@ export interface Sums {
 }
 
 /**
- * A backend. Each computes the rows [begin, end), all if not given, which begin and end where chunks do (`rowChunk`): adds
- * up chunk by chunk, and writes gradient, losses and row results where asked for. `threads` is how many may share it;
- * `arena` is where the targets stand, the last one if not given.
+ * A backend. A kernel computes the rows [begin, end), by default all, which begin and end where chunks do (`rowChunk`): it adds
+ * up chunk by chunk, and writes gradient, losses and row results where asked for. `threads` is how many may share the call;
+ * `arena` is where the targets are, by default the last arena.
  */
 export interface Kernels {
   crossEntropy: Kernel;
   bceWithLogits: Kernel;
-  /** What is linear in the logits: nllLoss, klDiv, and smoothLabels as −gradient of it. */
+  /** Losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient of it. */
   linear: Kernel;
 }
 export interface Kernel {
   (batch: Batch, threads: number, begin?: number, end?: number, arena?: Arena): Sums;
   /**
-   * Where the backend can: all rows in other threads. `done` is called later, with nothing if the function that this returns
-   * was called in time, after which no thread takes further rows. Returns undefined, and does nothing, if there are no threads.
+   * Computes all rows in other threads, if the backend can; `done` is called later. Calling the returned function cancels:
+   * no thread takes further rows, and if it was in time, `done` gets nothing. Without threads, does nothing and returns undefined.
    */
   start?(batch: Batch, threads: number, done: (sums: Sums | undefined) => void): (() => void) | undefined;
 }
 
-/** What a row sums over its classes it sums in segments of this many, and segments in order; kSegment in native/kernels/kernels.h. */
+/** A row's classes are summed in segments of this many, and segments in order; kSegment in native/kernels/batch.h. */
 export const SEGMENT = 64 * 512;
-/** kMostChunks in native/kernels/kernels.h. */
+/** kMostChunks in native/kernels/batch.h. */
 const MOST_CHUNKS = 8192;
 
-/** Rows are summed in chunks of this many, and chunks in order; rowChunk in native/kernels/kernels.h, where it is explained. */
+/** Rows are summed in chunks of this many, and chunks in order; rowChunk in native/kernels/batch.h explains how many. */
 export function rowChunk({ rows, classes, inner }: Batch): number {
   const chunk = Math.max(1, Math.floor(SEGMENT / classes), Math.ceil(rows / MOST_CHUNKS));
   return inner === 1 ? chunk : Math.ceil(chunk / 32) * 32;

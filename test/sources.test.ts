@@ -145,7 +145,7 @@ describe('C++ and TypeScript', () => {
       numberIn(addon, /kTargetsOffset = (\d+)/),
     );
     const sums = [...bridge.matchAll(/^ {4}(\w+): slots\[SUMS(?: \+ \d)?\]/gm)].map(([, name]) => name);
-    expect(sums).toEqual(fields(nativeCode('kernels.h'), /struct Sums/));
+    expect(sums).toEqual(fields(nativeCode('batch.h'), /struct Sums/));
     expect(sums).toEqual(fields(withoutComments(read('lib/batch.ts')), /interface Sums/));
   });
 
@@ -170,7 +170,7 @@ describe('C++ and TypeScript', () => {
     expect(operations).toEqual(['crossEntropy', 'bceWithLogits', 'linear']);
     expect([constant('CROSS_ENTROPY'), constant('BCE_WITH_LOGITS'), constant('LINEAR')]).toEqual([0, 1, 2]);
     const [, types] = /TYPES = \[([^\]]*)\]/.exec(read('lib/batch.ts')) ?? [];
-    expect(types.match(/\w+/g)).toEqual(enumerators(nativeCode('kernels.h'), 'Type'));
+    expect(types.match(/\w+/g)).toEqual(enumerators(nativeCode('batch.h'), 'Type'));
     types.match(/\w+/g)?.forEach((type, i) => {
       expect(numberIn(read('lib/batch.ts'), new RegExp(`${type.toUpperCase()} = (\\d)`)), type).toBe(i);
     });
@@ -182,7 +182,7 @@ describe('C++ and TypeScript', () => {
 
   it('agree on the fields of a batch', () => {
     const own = fields(withoutComments(read('lib/batch.ts')), /interface Batch/);
-    const theirs = fields(nativeCode('kernels.h'), /struct Batch/);
+    const theirs = fields(nativeCode('batch.h'), /struct Batch/);
     expect(theirs.length).toBeGreaterThan(40);
     // The types of dense targets and of weights per element are those of the arrays in TypeScript.
     expect([...own, 'denseType', 'weightType'].sort()).toEqual([...theirs].sort());
@@ -190,10 +190,10 @@ describe('C++ and TypeScript', () => {
 
   it('agree on the sizes of chunks, blocks and lanes, and from where on rows are shifted', () => {
     const pairs: [string, RegExp, string, RegExp][] = [
-      ['lib/batch.ts', /MOST_CHUNKS = (\d+)/, 'kernels.h', /kMostChunks = (\d+)/],
-      ['lib/batch.ts', /SEGMENT = (\d+) \* 512/, 'kernels.h', /kSegment = size_t\{(\d+)\} \* 512/],
+      ['lib/batch.ts', /MOST_CHUNKS = (\d+)/, 'batch.h', /kMostChunks = (\d+)/],
+      ['lib/batch.ts', /SEGMENT = (\d+) \* 512/, 'batch.h', /kSegment = size_t\{(\d+)\} \* 512/],
       ['lib/threads.ts', /MOST_THREADS = (\d+)/, 'pool.h', /kMostThreads = (\d+)/],
-      ['lib/js/arithmetic.ts', /BLOCK = (\d+)/, 'layout-inl.h', /kBlock = (\d+)/],
+      ['lib/js/arithmetic.ts', /BLOCK = (\d+)/, 'loads-inl.h', /kBlock = (\d+)/],
       ['lib/js/arithmetic.ts', /LANES = (\d+)/, 'vec-inl.h', /kLanes = (\d+)/],
       [
         'lib/js/cross-entropy.ts',
@@ -201,8 +201,8 @@ describe('C++ and TypeScript', () => {
         'cross_entropy-inl.h',
         /kShiftAbove = 0x1p(\d+)/,
       ],
-      ['lib/js/float32.ts', /(\d+) < x\[c\]/, 'linear-inl.h', /Real\(709\) : Real\((\d+)\)/],
-      ['lib/js/float64.ts', /(\d+) < x\[c\]/, 'linear-inl.h', /Real\((\d+)\) : Real\(88\)/],
+      ['lib/js/float32.ts', /(\d+) < x\[c\]/, 'log_prob_losses-inl.h', /Real\(709\) : Real\((\d+)\)/],
+      ['lib/js/float64.ts', /(\d+) < x\[c\]/, 'log_prob_losses-inl.h', /Real\((\d+)\) : Real\(88\)/],
     ];
     for (const [file, pattern, other, otherPattern] of pairs) {
       const number = numberIn(read(file), pattern);
@@ -210,20 +210,6 @@ describe('C++ and TypeScript', () => {
       expect(numberIn(nativeCode(other), otherPattern), `${other}, ${otherPattern}`).toBe(number);
     }
     expect(nativeCode('kernels.h')).toMatch(/kBlockBytes = (size_t\{512\}|512) \* 16 \* sizeof\(float\)/);
-  });
-
-  it('every formula stands in both: a file of lib/js for each of native/, which it names', () => {
-    const mirrored = ['math', 'targets', 'cross_entropy', 'bce_with_logits', 'linear', 'layout', 'losses'];
-    // Vectors have none, nor has what brings rows to the kernel of cross_entropy.
-    const formulas = nativeFiles.filter(
-      (file) => /-inl\.h$/.test(file) && !/^vec|^cross_entropy_apart/.test(file),
-    );
-    expect(formulas.sort()).toEqual(mirrored.map((name) => `${name}-inl.h`).sort());
-    for (const name of mirrored) {
-      const mirror = read(`lib/js/${name.replaceAll('_', '-')}.ts`);
-      if (name !== 'layout' && name !== 'losses')
-        expect(mirror, name).toContain(nativePaths.get(`${name}-inl.h`));
-    }
   });
 
   it('elementary functions have the same constants, number by number', () => {
@@ -246,6 +232,121 @@ describe('C++ and TypeScript', () => {
     const sorted = (numbers: number[]) => [...new Set(numbers)].sort((a, b) => a - b);
     expect(theirs.length).toBeGreaterThan(45);
     expect(sorted(own)).toEqual(sorted(theirs));
+  });
+});
+
+describe('the files of lib/ that mirror native ones', () => {
+  // A file, those that it mirrors, and the names that only it has.
+  const mirrors: [file: string, native: string, only: string[]][] = [
+    // native/threads/ starts calls by promise, and adds up the sums of chunks.
+    ['lib/batch.ts', 'batch.h kernels.h', ['start', 'addSums']],
+    [
+      'lib/js/math.ts',
+      'math-inl.h vec_scalar-inl.h',
+      // Loops over arrays, written out for V8; and round(x · log2 e), which C++ writes in place.
+      ['exp32ByFma', 'exp32Until', 'fmaOf', 'fmaUntil', 'log1pOf', 'log1pUntil', 'roundLog2'],
+    ],
+    // In C++ overloads of `put` know the element's type.
+    ['lib/js/elements.ts', 'vec-inl.h vec_scalar-inl.h blocks-inl.h results-inl.h', ['encode']],
+    ['lib/js/results.ts', 'results-inl.h', []],
+    ['lib/js/targets.ts', 'targets-inl.h', []],
+    // The loop over blocks, which kernels have in C++.
+    ['lib/js/reductions.ts', 'reductions-inl.h', ['belowOf']],
+    [
+      'lib/js/blocks.ts',
+      'blocks-inl.h row_strip-inl.h logit_terms-inl.h results-inl.h',
+      // A loss computes one row at a time: fields for that row, where it begins, and whether it is used in place. In C++
+      // visitors write the losses of elements, and Terms says what `transforms` does.
+      [
+        'rows',
+        'add',
+        'row',
+        'start',
+        'outAt',
+        'direct',
+        'storeLosses',
+        'transforms',
+        'batch',
+        'classes',
+        'arithmetic',
+        'scratch',
+      ],
+    ],
+    // One row has one target. Kernels ask the batch for the factors of classes, block by block.
+    ['lib/js/log-prob-losses.ts', 'log_prob_losses-inl.h', ['add', 'target', 'prior', 'smoothing']],
+    // Visitors mask elements one by one.
+    ['lib/js/bce-with-logits.ts', 'bce_with_logits-inl.h', ['clearMasked']],
+    ['lib/js/losses.ts', 'losses-inl.h', ['kernelOf', 'nothing']],
+    [
+      'lib/js/arithmetic.ts',
+      'vec_scalar-inl.h along_row-inl.h math-inl.h results-inl.h reductions-inl.h logit_terms-inl.h cross_entropy-inl.h ' +
+        'log_prob_losses-inl.h bce_with_logits-inl.h',
+      // C++ has types for memory and rounding. Two loops are lines of DivergenceVisitor and EntropyVisitor.
+      ['arithmetic', 'create', 'scratchRow', 'round', 'expOfLogs', 'product'],
+    ],
+  ];
+
+  const lower = (name: string) => name[0].toLowerCase() + name.slice(1);
+  const found = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name);
+  const code = (file: string) => withoutComments(read(nativePaths.get(file) ?? file)).replace(/ +$/gm, '');
+
+  /** The names of functions, classes and interfaces, and of their members. */
+  const namesInTypeScript = (text: string) => {
+    const names = found(text, /^(?:export )?function (\w+)/gm);
+    const types = /^(?:export )?(?:abstract )?(?:class|interface) (\w+)[^{]*\{\n([\s\S]*?)^\}/gm;
+    for (const [, type, body] of text.matchAll(types)) {
+      names.push(lower(type));
+      names.push(
+        ...found(
+          body,
+          /^ {2}(?:(?:private|protected|readonly|abstract|override) )*(\w+)(?:<[^>]*>)?\??(?=[(:]| = )/gm,
+        ),
+        ...found(body, /^ {4}(?:private|protected) readonly (\w+):/gm),
+      );
+    }
+    return new Set(names.filter((name) => name !== 'constructor'));
+  };
+
+  /** The names of functions, and of structs and their members; BlendVisitor as blend, CrossEntropyKernel as crossEntropy. */
+  const namesInCpp = (text: string, indent = ''): string[] => {
+    const type = String.raw`(?:(?:SMOOTHLOSS_\w+|static|constexpr|inline|explicit|const) )*[\w:]+(?:<[^;()]*>)?[ *&]+(?:const )?`;
+    const names = found(
+      text,
+      new RegExp(String.raw`^${indent}${type}(\w+)\([^;{}]*\)(?: const)?(?: \{|;)`, 'gm'),
+    );
+    if (indent !== '') {
+      const rest = String.raw`(?:\[[^;]+\])?(?: = [^;]+|\{[^;]*\})?;`;
+      names.push(...found(text, new RegExp(String.raw`^${indent}${type}(\w+?)_?${rest}`, 'gm')));
+    }
+    const structs = new RegExp(
+      String.raw`^${indent}(?:struct|class) (\w+)[^;{]*\{\n([\s\S]*?)^${indent}\};`,
+      'gm',
+    );
+    for (const [, name, body] of text.matchAll(structs)) {
+      names.push(lower(name.replace(/(Visitor|Kernel)$/, '')), ...namesInCpp(body, `${indent}  `));
+    }
+    return names;
+  };
+
+  it.each(mirrors)('%s', (file, native, only) => {
+    const theirs = new Set(native.split(' ').flatMap((each) => namesInCpp(code(each))));
+    expect(theirs.size).toBeGreaterThan(4);
+    const names = [...namesInTypeScript(code(file))];
+    expect(names.length).toBeGreaterThan(1);
+    // C++ overloads what JavaScript calls exp32 and exp64.
+    const overload = (name: string) => name.replace(/(32|64|Float|Double)$/, '');
+    const own = names.filter((name) => !theirs.has(name) && !theirs.has(overload(name)));
+    expect(own.sort()).toEqual([...only].sort());
+    expect(read(file)).toContain(nativePaths.get(native.split(' ')[0]));
+  });
+
+  it('leave no file of formulas out', () => {
+    // JavaScript has no vectors, packs no rows and splits none for threads.
+    const alone = /^vec|^(loads|along_row|across_rows|segments|cross_entropy_apart)-/;
+    const mirrored = new Set(mirrors.flatMap(([, native]) => native.split(' ')));
+    for (const file of nativeFiles.filter((name) => name.endsWith('-inl.h') && !alone.test(name))) {
+      expect(mirrored, file).toContain(file);
+    }
   });
 });
 

@@ -1,36 +1,33 @@
-// What a loss asks of the numbers it computes with: the loops over a row, once in float and once in double. Both do what
-// the vectors of native/simd/vec_scalar-inl.h do, number by number; an interface over two modules, rather than one module for
-// both, keeps each loop to one type of array.
+// The loops over a row that losses are made of, once in float (float32.ts) and once in double (float64.ts). Both do what the
+// vectors of native/simd/vec_scalar-inl.h do, number by number; most have the name of a visitor in native/kernels/. They are
+// two modules, so that each loop has one type of array.
 
 import type { Floats } from '../batch.js';
 
 export const LANES = 32;
 export const BLOCK = 512;
 
-/**
- * The loops over n columns. A row begins at element 0 of an array, but for `z` and `out`, which may be the caller's own
- * arrays and begin at `at` and `outAt`.
- */
+/** Loops over n columns. Rows begin at index 0, but those of `z` and `out`, which may be the caller's, at `at` and `outAt`. */
 export interface Arithmetic<A extends Floats> {
   create(length: number): A;
   /** Scratch memory, by its number in ScratchBlock. */
   readonly scratch: A[];
-  /** Factors of the classes in the type of the arithmetic. */
+  /** Factors of the classes, which have the type of the arithmetic. */
   factors(array: Floats | null): A | null;
-  /** To the type of the arithmetic. */
+  /** Rounds to the type of the arithmetic. */
   round(x: number): number;
-  /** The same, beyond its range to its largest number. */
+  /** The same; beyond the type's range its largest number. */
   toReal(x: number): number;
 
-  /** z ← scale · z, and cap · tanh(z / cap) of it if cap is not 0. */
+  /** z ← scale · z, or cap · tanh(scale · z / cap) if cap is not 0. */
   terms(z: A, n: number, scale: number, cap: number): void;
-  /** The first index of the largest number; NaN is passed over; 0 if there is none. */
+  /** The first index of the largest number, NaN ignored; 0 if there is none. */
   argmax(z: A, at: number, n: number): number;
-  /** out ← e^(z − shift) · 2^−k, 0 where that is less than the scale holds. */
+  /** out ← e^(z − shift) · 2^−k; 0 where that is below the range of exp. */
   exp(z: A, at: number, n: number, shift: number, k: number, out: A): void;
-  /** out ← 1 … n of e^−|z|. */
+  /** out ← e^−|z|. */
   expOfMinusAbs(z: A, at: number, n: number, out: A): void;
-  /** out ← e^x of logarithms, at most the e^88 or e^709 that the type holds. */
+  /** out ← e^x of logarithms, at most e^88 in float and e^709 in double. */
   expOfLogs(x: A, n: number, out: A): void;
   /** out ← ln x. */
   log(x: A, n: number, out: A): void;
@@ -67,12 +64,12 @@ export interface Arithmetic<A extends Floats> {
   ): void;
   /** out ← scale · e + offset · factor. */
   gradient(e: A, n: number, scale: number, offset: number, factors: A | null, out: A, outAt: number): void;
-  /** out ← numbers · (1 − (z/cap)²). */
-  slopes(numbers: A, n: number, z: A, at: number, cap: number, out: A, outAt: number): void;
+  /** out ← numbers · (1 − (z/softcap)²). */
+  cap(numbers: A, n: number, z: A, at: number, softcap: number, out: A, outAt: number): void;
   /** out ← scale · factor. */
-  scaled(factors: A | null, n: number, scale: number, out: A, outAt: number): void;
-  /** out ← weight · loss of elements, never −0; a weight of 0 takes an infinite loss out as well. */
-  weighed(losses: A, n: number, weight: number, out: A): void;
+  scale(factors: A | null, n: number, scale: number, out: A, outAt: number): void;
+  /** out ← weight · loss of elements, never −0. A weight of 0 makes 0 of an infinite loss too. */
+  weigh(losses: A, n: number, weight: number, out: A): void;
 
   /** targets ← shares · weight, terms ← targets · (logs − x), +0 where the target is 0. */
   divergence(shares: A, logs: A, x: A, at: number, n: number, weight: A | null, targets: A, terms: A): void;

@@ -1,10 +1,11 @@
-// Binary cross entropy of every element. Mirrors native/kernels/bce_with_logits-inl.h, where the formulas are explained, for one
+// Binary cross entropy of every element. Mirrors native/kernels/bce_with_logits-inl.h, which explains the formulas, for one
 // row at a time.
 
 import type { Batch, Floats, Sums } from '../batch.js';
 import { type Arithmetic, ScratchBlock } from './arithmetic.js';
-import { Rows } from './layout.js';
-import { bounded, NONE, numberOf, oneNaN, putResult, upstreamOf, waits, weigh } from './targets.js';
+import { Rows } from './blocks.js';
+import { bounded, numberOf, oneNaN, putResult, upstreamOf, waits, weigh } from './results.js';
+import { NONE } from './targets.js';
 
 export class BceWithLogits<A extends Floats> extends Rows<A> {
   private readonly posWeight: A | null;
@@ -28,31 +29,31 @@ export class BceWithLogits<A extends Floats> extends Rows<A> {
 
   override add(row: number, sums: Sums): void {
     const { arithmetic, batch, classes, mask } = this;
-    this.begin(row);
+    this.open(row);
     const y = batch.targets[row];
     if (y < 0 || y >= classes) {
-      this.fillGradient(0);
+      this.fillRow(0);
       return;
     }
 
-    this.loadLogits(mask !== null);
+    this.termBlock(mask !== null);
     const { z, at } = this;
     const t = this.scratch(ScratchBlock.Dense);
     if (batch.dense !== null) {
-      this.loadDense(batch.dense, batch.denseStride, t);
+      this.denseBlock(batch.dense, batch.denseStride, t);
     } else {
       t.fill(0, 0, classes);
       t[y] = 1;
     }
     let weight = this.classWeight;
     if (batch.weight !== null && batch.weightStride !== 0) {
-      weight = this.loadDense(batch.weight, batch.weightStride, this.scratch(ScratchBlock.Weights));
+      weight = this.denseBlock(batch.weight, batch.weightStride, this.scratch(ScratchBlock.Weights));
     }
     const a = this.scratch(ScratchBlock.Shares);
     const b = this.scratch(ScratchBlock.Targets);
     arithmetic.pairs(t, classes, this.keep, this.toOne, this.toZero, this.posWeight, weight, a, b);
     if (batch.mask !== null && mask !== null) {
-      this.loadDense(batch.mask, batch.maskStride, mask);
+      this.denseBlock(batch.mask, batch.maskStride, mask);
       clearMasked(mask, a);
       clearMasked(mask, b);
       clearMasked(mask, z);
@@ -69,35 +70,35 @@ export class BceWithLogits<A extends Floats> extends Rows<A> {
     sums.numerator += weighed;
     putResult(batch.rowLoss, row, weighed);
     this.storeLosses(losses, rowWeight);
-    if (this.wantsMetrics) this.report(row, t, e, logs, sums);
+    if (this.wantsMetrics) this.addMetrics(row, t, e, logs, sums);
 
     if (batch.gradient !== null) {
       const factor = bounded(upstreamOf(batch, row) * batch.logitScale);
-      const apart = waits(batch, factor);
-      const scale = apart ? 1 : arithmetic.toReal(factor);
+      const waiting = waits(batch, factor);
+      const scale = waiting ? 1 : arithmetic.toReal(factor);
       if (batch.softcap !== 0) {
         const numbers = this.scratch(ScratchBlock.Numbers);
         arithmetic.binaryGradient(z, at, classes, a, b, e, scale, numbers, 0);
-        arithmetic.slopes(numbers, classes, z, at, batch.softcap, this.out, this.outAt);
+        arithmetic.cap(numbers, classes, z, at, batch.softcap, this.out, this.outAt);
       } else {
         arithmetic.binaryGradient(z, at, classes, a, b, e, scale, this.out, this.outAt);
       }
-      if (apart) this.multiplyOut(factor);
-      this.storeGradient();
+      if (waiting) this.multiplyWaiting(factor);
+      this.deliver();
     }
   }
 
-  // What the model makes of the targets as they are: before the gradient, which may take the place of the logits.
-  private report(row: number, t: A, e: A, logs: A, sums: Sums): void {
+  // Adds up metrics, of targets before smoothing and weights. Comes before the gradient, which may overwrite the logits.
+  private addMetrics(row: number, t: A, e: A, logs: A, sums: Sums): void {
     const { arithmetic, batch, classes, mask, z, at } = this;
     const terms = this.scratch(ScratchBlock.Numbers);
-    const others = this.scratch(ScratchBlock.Losses);
+    const negative = this.scratch(ScratchBlock.Losses);
     let correct = 0;
     for (let c = 0; c < classes; c++) {
-      others[c] = 1 - t[c];
+      negative[c] = 1 - t[c];
       if (z[at + c] > 0 === t[c] > 0.5 && (mask === null || mask[c] !== 0)) correct += 1;
     }
-    arithmetic.binaryLoss(z, at, classes, t, others, logs, terms);
+    arithmetic.binaryLoss(z, at, classes, t, negative, logs, terms);
     if (mask !== null) clearMasked(mask, terms);
     const nll = arithmetic.sum(terms, classes, NONE);
     arithmetic.binaryEntropy(z, at, classes, e, logs, terms);

@@ -2,19 +2,11 @@
 
 import { type Batch, FLOAT64, type Floats, type Sums } from '../batch.js';
 import { type Arithmetic, ScratchBlock } from './arithmetic.js';
-import { Rows } from './layout.js';
+import { Rows } from './blocks.js';
 import { exp, lessLn2, logSum, roundLog2 } from './math.js';
-import {
-  belowOf,
-  bounded,
-  ClassTarget,
-  largestClass,
-  NONE,
-  numberOf,
-  putResult,
-  upstreamOf,
-  weigh,
-} from './targets.js';
+import { belowOf } from './reductions.js';
+import { bounded, numberOf, putResult, upstreamOf, weigh } from './results.js';
+import { ClassTarget, largestClass, NONE } from './targets.js';
 
 const SHIFT_ABOVE = 2 ** 19;
 const MOST_SQUARE = 2 ** 252;
@@ -66,9 +58,9 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
   }
 
   override add(row: number, sums: Sums): void {
-    this.begin(row);
+    this.open(row);
     if (!this.target.take(this.batch, row)) {
-      this.fillGradient(0);
+      this.fillRow(0);
       if (this.batch.prediction !== null) this.batch.prediction[row] = -1;
       return;
     }
@@ -80,7 +72,7 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
   // Reads the row's logits and finds all that is summed over its classes.
   private scan(row: number): void {
     const { arithmetic, classes, target, exps } = this;
-    this.loadLogits(false);
+    this.termBlock(false);
     const { z, at } = this;
     this.predicted = arithmetic.argmax(z, at, classes);
     const largest = z[at + this.predicted];
@@ -129,7 +121,7 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
 
   private loadTargets(): A {
     const { dense, denseStride } = this.batch;
-    return this.loadDense(dense as Floats, denseStride, this.scratch(ScratchBlock.Dense));
+    return this.denseBlock(dense as Floats, denseStride, this.scratch(ScratchBlock.Dense));
   }
 
   // What is summed over soft targets.
@@ -250,7 +242,7 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
   private finish(): void {
     const { arithmetic, batch, classes, target, exps, out, outAt } = this;
     if (!this.defined) {
-      this.fillGradient(NaN);
+      this.fillRow(NaN);
       return;
     }
     const scale = arithmetic.toReal(this.multiplier);
@@ -261,14 +253,14 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
     } else if (batch.softcap !== 0) {
       const numbers = this.scratch(ScratchBlock.Numbers);
       arithmetic.gradient(exps, classes, scale, offset, factors, numbers, 0);
-      arithmetic.slopes(numbers, classes, this.z, this.at, batch.softcap, out, outAt);
+      arithmetic.cap(numbers, classes, this.z, this.at, batch.softcap, out, outAt);
     } else {
       arithmetic.gradient(exps, classes, scale, offset, factors, out, outAt);
     }
-    this.storeGradient();
-    this.putGradient(this.pivot, this.pivotGradient * this.slope(this.zPivot));
+    this.deliver();
+    this.put(this.pivot, this.pivotGradient * this.slope(this.zPivot));
     if (target.second !== NONE) {
-      this.putGradient(target.second, this.secondGradient * this.slope(this.zSecond));
+      this.put(target.second, this.secondGradient * this.slope(this.zSecond));
     }
   }
 

@@ -1,5 +1,5 @@
-// The elements of logits and gradients: half types, and rows of any type and layout to and from contiguous numbers of
-// the arithmetic's type. Mirrors the loads and stores of native/simd/vec-inl.h.
+// The elements of logits and gradients: half types, and how a row of any type and layout is copied to and from contiguous
+// numbers of the arithmetic's type. Mirrors loads and stores of native/simd/vec-inl.h and native/kernels/blocks-inl.h.
 
 import { BFLOAT16, type Elements, FLOAT16, type Floats } from '../batch.js';
 
@@ -21,7 +21,7 @@ function fromBfloat16(bits: number): number {
   return float[0];
 }
 
-// Of a float: to nearest even, beyond the range to infinity.
+// A float rounds to nearest even; beyond the range to infinity.
 function toHalf(x: number): number {
   float[0] = x;
   const sign = (word[0] >>> 16) & 0x8000;
@@ -43,12 +43,12 @@ function toBfloat16(x: number): number {
   return (word[0] + 0x7fff + ((word[0] >>> 16) & 1)) >>> 16;
 }
 
-/** What an array of the type holds for the number. */
+/** The element of an array of the type for a number. */
 function encode(type: number, x: number): number {
   return type === FLOAT16 ? toHalf(x) : type === BFLOAT16 ? toBfloat16(x) : x;
 }
 
-/** Numbers, `step` apart from `start` on, to the first of `to`. */
+/** Copies n numbers, `step` apart from index `start` on, to the beginning of `to`. */
 export function copy(
   from: Floats | Uint8Array,
   start: number,
@@ -59,7 +59,7 @@ export function copy(
   for (let c = 0, i = start; c < n; c++, i += step) to[c] = from[i];
 }
 
-/** Elements of the type likewise. */
+/** Copies elements of the type likewise. */
 export function load(type: number, from: Elements, start: number, step: number, n: number, to: Floats): void {
   if (type === FLOAT16) {
     for (let c = 0, i = start; c < n; c++, i += step) to[c] = fromHalf(from[i]);
@@ -70,7 +70,7 @@ export function load(type: number, from: Elements, start: number, step: number, 
   }
 }
 
-/** The other way round. */
+/** Copies numbers back to elements of the type. */
 export function store(
   from: Floats,
   type: number,
@@ -88,12 +88,12 @@ export function store(
   }
 }
 
-/** One number, of the arithmetic's type. */
+/** Writes one number of the arithmetic's type. */
 export function put(type: number, to: Elements, index: number, x: number): void {
   to[index] = encode(type, x);
 }
 
-/** One number for a row. */
+/** Sets all elements of a row to one number. */
 export function fillRow(type: number, to: Elements, start: number, step: number, n: number, x: number): void {
   const element = encode(type, x);
   for (let c = 0, i = start; c < n; c++, i += step) to[i] = element;

@@ -1,5 +1,5 @@
-// The loops over a row in float, with what a float operation rounds rounded by Math.fround or by what a Float32Array
-// stores. lib/js/float64.ts is the same in double.
+// The loops over a row in float. Math.fround, or a store to a Float32Array, rounds wherever a float operation does.
+// lib/js/float64.ts is the same in double.
 
 import { SEGMENT } from '../batch.js';
 import { type Arithmetic, BLOCK, LANES } from './arithmetic.js';
@@ -8,15 +8,15 @@ import { exp32, expFloor, expMagic, fma, fmaOf, log1pOf, log32, tanh32 } from '.
 const fround = Math.fround;
 const LARGEST = 2 ** 128 - 2 ** 104;
 
-// Of this module, since V8 takes no imported number for a constant.
+// Copies of imported constants: V8 does not treat imported numbers as constants.
 const LANE_BITS = LANES - 1;
 const COLUMNS = BLOCK;
 const SEGMENT_COLUMNS = SEGMENT;
 
-// The virtual lanes of the sum at hand.
+// The virtual lanes of the current sum.
 const lanes = new Float32Array(LANES);
 
-// Written out: a helper called eight times takes a tenth of the time of short rows.
+// Written out, since a helper called eight times takes a tenth of the time of short rows.
 function sumLanes(): number {
   const s0 = fround(fround(lanes[0] + lanes[16]) + fround(lanes[8] + lanes[24]));
   const s1 = fround(fround(lanes[1] + lanes[17]) + fround(lanes[9] + lanes[25]));
@@ -172,32 +172,32 @@ function gradient(
   }
 }
 
-// One kind of NaN, whatever the CPU made.
+// All NaN become one kind of NaN, since CPUs make different ones.
 function oneNaN(x: number): number {
   return Number.isNaN(x) ? NaN : x;
 }
 
-// a · b + 0, whose product is exact in double.
+// a · b + 0. The product is exact in double.
 function timesPlusZero(a: number, b: number): number {
   return oneNaN(fround(a * b + 0));
 }
 
-function slopes(
+function cap(
   numbers: Float32Array,
   n: number,
   z: Float32Array,
   at: number,
-  cap: number,
+  softcap: number,
   out: Float32Array,
   outAt: number,
 ): void {
   for (let c = 0; c < n; c++) {
-    const u = fround(z[at + c] / cap);
+    const u = fround(z[at + c] / softcap);
     out[outAt + c] = timesPlusZero(numbers[c], fma(0 - u, u, 1));
   }
 }
 
-function scaled(
+function scale(
   factors: Float32Array | null,
   n: number,
   scale: number,
@@ -212,7 +212,7 @@ function scaled(
   }
 }
 
-function weighed(losses: Float32Array, n: number, weight: number, out: Float32Array): void {
+function weigh(losses: Float32Array, n: number, weight: number, out: Float32Array): void {
   const limit = weight === 0 ? LARGEST : Infinity;
   for (let c = 0; c < n; c++) {
     const loss = losses[c];
@@ -307,7 +307,7 @@ function binaryEntropy(
   }
 }
 
-/** float. */
+/** Arithmetic in float. */
 export const float32: Arithmetic<Float32Array> = {
   create: (length) => new Float32Array(length),
   scratch: [],
@@ -327,9 +327,9 @@ export const float32: Arithmetic<Float32Array> = {
   spread,
   blend,
   gradient,
-  slopes,
-  scaled,
-  weighed,
+  cap,
+  scale,
+  weigh,
   divergence,
   pairs,
   binaryLoss,

@@ -1,4 +1,5 @@
-// The loops over a row in double. The same as lib/js/float32.ts, but for rounding: the native fma of doubles rounds twice.
+// The loops over a row in double: those of lib/js/float32.ts, but for rounding. As in the native kernels, fma of doubles
+// rounds twice.
 
 import type { Floats } from '../batch.js';
 import { SEGMENT } from '../batch.js';
@@ -13,15 +14,15 @@ function fma(a: number, b: number, c: number): number {
   return a * b + c;
 }
 
-// Of this module, since V8 takes no imported number for a constant.
+// Copies of imported constants: V8 does not treat imported numbers as constants.
 const LANE_BITS = LANES - 1;
 const COLUMNS = BLOCK;
 const SEGMENT_COLUMNS = SEGMENT;
 
-// The virtual lanes of the sum at hand.
+// The virtual lanes of the current sum.
 const lanes = new Float64Array(LANES);
 
-// Written out: a helper called eight times takes a tenth of the time of short rows.
+// Written out, since a helper called eight times takes a tenth of the time of short rows.
 function sumLanes(): number {
   const s0 = lanes[0] + lanes[16] + (lanes[8] + lanes[24]);
   const s1 = lanes[1] + lanes[17] + (lanes[9] + lanes[25]);
@@ -177,32 +178,32 @@ function gradient(
   }
 }
 
-// One kind of NaN, whatever the CPU made.
+// All NaN become one kind of NaN, since CPUs make different ones.
 function oneNaN(x: number): number {
   return Number.isNaN(x) ? NaN : x;
 }
 
-// a · b + 0, whose product is exact in double.
+// a · b + 0.
 function timesPlusZero(a: number, b: number): number {
   return oneNaN(a * b + 0);
 }
 
-function slopes(
+function cap(
   numbers: Float64Array,
   n: number,
   z: Float64Array,
   at: number,
-  cap: number,
+  softcap: number,
   out: Float64Array,
   outAt: number,
 ): void {
   for (let c = 0; c < n; c++) {
-    const u = z[at + c] / cap;
+    const u = z[at + c] / softcap;
     out[outAt + c] = timesPlusZero(numbers[c], fma(0 - u, u, 1));
   }
 }
 
-function scaled(
+function scale(
   factors: Float64Array | null,
   n: number,
   scale: number,
@@ -217,7 +218,7 @@ function scaled(
   }
 }
 
-function weighed(losses: Float64Array, n: number, weight: number, out: Float64Array): void {
+function weigh(losses: Float64Array, n: number, weight: number, out: Float64Array): void {
   const limit = weight === 0 ? LARGEST : Infinity;
   for (let c = 0; c < n; c++) {
     const loss = losses[c];
@@ -340,9 +341,9 @@ export const float64: Arithmetic<Float64Array> = {
   spread,
   blend,
   gradient,
-  slopes,
-  scaled,
-  weighed,
+  cap,
+  scale,
+  weigh,
   divergence,
   pairs,
   binaryLoss,

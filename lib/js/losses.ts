@@ -1,5 +1,5 @@
-// Every loss in JavaScript. Mirrors native/kernels/losses-inl.h operation by operation: the order of sums, what is rounded to
-// float and when, and the formulas are explained there.
+// Every loss in JavaScript. Mirrors native/kernels/losses-inl.h operation by operation. The native files explain the
+// formulas, the order of sums, and where floats round.
 
 import {
   addSums,
@@ -13,11 +13,11 @@ import {
 } from '../batch.js';
 import type { Arithmetic } from './arithmetic.js';
 import { BceWithLogits } from './bce-with-logits.js';
+import type { Rows } from './blocks.js';
 import { CrossEntropy } from './cross-entropy.js';
 import { float32 } from './float32.js';
 import { float64 } from './float64.js';
-import type { Rows } from './layout.js';
-import { Linear } from './linear.js';
+import { LogProb } from './log-prob-losses.js';
 
 type Loss = new <A extends Floats>(batch: Batch, arithmetic: Arithmetic<A>) => Rows<A>;
 
@@ -43,5 +43,5 @@ function kernelOf(loss: Loss): Kernel {
 export const kernels: Kernels = {
   crossEntropy: kernelOf(CrossEntropy),
   bceWithLogits: kernelOf(BceWithLogits),
-  linear: kernelOf(Linear),
+  linear: kernelOf(LogProb),
 };

@@ -1,58 +1,24 @@
-// What a row is compared with, and how batches are walked. Mirrors native/kernels/targets-inl.h.
+// What a row is compared with: the target distribution of one class or two, with label smoothing. Mirrors
+// native/kernels/targets-inl.h.
 
-import { type Batch, FLOAT64, type Floats, SEGMENT, type Total } from '../batch.js';
-import { type Arithmetic, BLOCK } from './arithmetic.js';
+import type { Batch, Floats, Total } from '../batch.js';
 import { log } from './math.js';
+import { numberOf } from './results.js';
 
 /** No class, or no column. */
 export const NONE = -1;
 
-export function numberOf(numbers: Floats | null, index: number, otherwise: number): number {
-  return numbers === null ? otherwise : numbers[index];
-}
-
-/** One kind of NaN, whatever the CPU made. */
-export function oneNaN(x: number): number {
-  return Number.isNaN(x) ? NaN : x;
-}
-
-/** A number of a row, to where it was asked for: one kind of NaN on all CPUs. */
-export function putResult(results: Floats | null, row: number, x: number): void {
-  if (results !== null) results[row] = oneNaN(x);
-}
-
-/** rowWeight · loss: a weight of 0 takes an infinite loss out as well, but not NaN. */
-export function weigh(weight: number, loss: number): number {
-  return weight === 0 && !Number.isNaN(loss) ? 0 : oneNaN(weight * loss);
-}
-
-/** Finite, so that times 0 it is 0: a double holds more than any gradient needs. */
-export function bounded(factor: number): number {
-  return factor > 1e300 ? 1e300 : factor < -1e300 ? -1e300 : factor;
-}
-
-/** What a row's gradient is multiplied by. */
-export function upstreamOf(batch: Batch, row: number): number {
-  return bounded(
-    batch.gradientScale * numberOf(batch.rowWeight, row, 1) * numberOf(batch.gradientScales, row, 1),
-  );
-}
-
-/** Float has no number for a factor of this size: it waits, and multiplies what is left of the gradient in double. */
-export function waits(batch: Batch, factor: number): boolean {
-  return batch.type !== FLOAT64 && Math.abs(factor) > 2 ** 128 - 2 ** 104;
-}
-
+// The sum without the entry `value` at that index.
 function without(total: Total, index: number, value: number): number {
   return index === total.top ? total.rest : total.sum - value;
 }
 
-// x · ln x, 0 for 0; below the normal numbers as if it were 0.
+// x · ln x; 0 for 0 and for subnormal numbers.
 function timesLog(x: number): number {
   return x >= 2 ** -1022 ? x * log(x) : 0;
 }
 
-/** The target distribution of a row with one class or two; the formulas are explained in the native file. */
+/** The target distribution of a row with one class or two; the native file explains the formulas. */
 export class ClassTarget {
   y = NONE;
   second = NONE;
@@ -63,7 +29,7 @@ export class ClassTarget {
   others = 0;
   entropy = 0;
 
-  /** Takes the row's target in; whether the row takes part. */
+  /** Sets the target of a row; false if the row takes no part. */
   take(batch: Batch, row: number): boolean {
     const y = batch.targets[row];
     this.y = y;
@@ -147,56 +113,9 @@ function classLog(priors: Floats, smoothing: Floats | null, k: number): number {
   return prior >= 2 ** -1022 ? numberOf(smoothing, k, 1) * log(prior) : 0;
 }
 
-/** The target's largest class, ties to the smallest. */
+/** The class that a right prediction names: the one with the largest share, of equal ones the first. */
 export function largestClass(target: ClassTarget): number {
   if (target.second === NONE || target.lambda > 0.5) return target.y;
   if (target.lambda < 0.5) return target.second;
   return Math.min(target.y, target.second);
-}
-
-/** Σ factor · (z − maximum) of one block in double: with −Infinity logits, or differences that overflow. */
-export function exactBelow(
-  z: Floats,
-  at: number,
-  first: number,
-  end: number,
-  factors: Floats | null,
-  skip: number,
-  second: number,
-  maximum: number,
-): number {
-  let sum = 0;
-  for (let c = first; c < end; c++) {
-    const factor = factors === null ? 1 : factors[c];
-    if (c === skip || c === second || factor === 0) continue;
-    const number = z[at + c];
-    if (number === -Infinity) return Number.isNaN(factor) ? NaN : -Infinity;
-    sum += factor * (number - maximum);
-  }
-  return sum;
-}
-
-/** The same of a row; `second` is left out where a block is added in double. */
-export function belowOf<A extends Floats>(
-  arithmetic: Arithmetic<A>,
-  z: A,
-  at: number,
-  n: number,
-  factors: A | null,
-  skip: number,
-  second: number,
-  maximum: number,
-): number {
-  let total = 0;
-  let segment = 0;
-  for (let first = 0; first < n; first += BLOCK) {
-    const end = first + BLOCK < n ? first + BLOCK : n;
-    const sum = arithmetic.below(z, at, first, end, factors, skip, maximum);
-    segment += sum > -Infinity ? sum : exactBelow(z, at, first, end, factors, skip, second, maximum);
-    if (end % SEGMENT === 0 || end === n) {
-      total += segment;
-      segment = 0;
-    }
-  }
-  return total;
 }

@@ -1,24 +1,40 @@
-// Every loss, once, over Vec: the kernels of a backend. Include after its vec_*-inl.h, in its unnamed namespace.
-// lib/js mirrors these files by name; test/bits.test.ts holds the two together.
+// The kernels of a backend: every loss, written once over Vec. Include after its vec_*-inl.h, in its unnamed namespace.
+// lib/js mirrors these files name by name (test/sources.test.ts) and bit by bit (test/bits.test.ts).
 
 #include "simd/math-inl.h"
 
-#include "kernels/layout-inl.h"
+#include "kernels/loads-inl.h"
+
+#include "kernels/along_row-inl.h"
+
+#include "kernels/across_rows-inl.h"
+
+#include "kernels/results-inl.h"
 
 #include "kernels/targets-inl.h"
+
+#include "kernels/blocks-inl.h"
+
+#include "kernels/logit_terms-inl.h"
+
+#include "kernels/reductions-inl.h"
+
+#include "kernels/segments-inl.h"
 
 #include "kernels/cross_entropy-inl.h"
 
 #include "kernels/cross_entropy_apart-inl.h"
 
-#include "kernels/linear-inl.h"
+#include "kernels/row_strip-inl.h"
+
+#include "kernels/log_prob_losses-inl.h"
 
 #include "kernels/bce_with_logits-inl.h"
 
-// A vector of one number has no direction.
+// Vectors of one number need no Along: they are the same as Across.
 constexpr bool kHasAlong = Vec::kWidth > 1;
 
-// Calls action(As<Kernel>()) with the kernel for the batch's arithmetic and the direction of its vectors.
+// Calls action(As<Kernel>()) with the kernel for the batch's arithmetic and layout.
 template <template <typename> class Kernel, typename Action>
 SMOOTHLOSS_INLINE void forBatch(const Batch& batch, const Action& action) {
   const bool isDouble = batch.type == Type::kFloat64;
@@ -41,43 +57,6 @@ void addRows(const Batch& batch, size_t begin, size_t end, Scratch& scratch, Sum
   forBatch<Kernel>(batch, [&](auto as) { addRowsWith(as, batch, begin, end, scratch, sums); });
 }
 
-template <typename Kernel>
-void splitStrip(As<Kernel>, const Batch& batch, Split& split, Scratch& scratch, Sums& sums) {
-  using Strip = typename Kernel::Strip;
-  static_assert(std::is_trivially_copyable<Strip>::value && alignof(Strip) <= alignof(double), "strips are raw memory");
-  Kernel kernel(batch, scratch, true);
-  Strip* const strip = reinterpret_cast<Strip*>(split.memory);
-  Strip* const parts = strip + 1;
-  const auto firstOf = [](size_t segment) { return segment * kSegment; };
-  const auto endOf = [&](size_t segment) {
-    return segment + 1 < segmentsOf(batch) ? (segment + 1) * kSegment : batch.classes;
-  };
-  switch (split.step) {
-    case Split::kMeasure:
-      split.bytes = (1 + segmentsOf(batch)) * sizeof(Strip);
-      split.stages = Kernel::kStages;
-      break;
-    case Split::kOpen:
-      split.rows = stripOf(As<typename Kernel::Layout>(), batch, split.row, split.end);
-      kernel.open(*strip, split.row, split.rows);
-      break;
-    case Split::kNeeds:
-      split.needs = kernel.needs(*strip, split.stage);
-      break;
-    case Split::kPart: {
-      Strip& part = parts[split.segment];
-      part = *strip;
-      kernel.part(part, split.stage, firstOf(split.segment), endOf(split.segment));
-      break;
-    }
-    case Split::kClose:
-      for (size_t i = 0; split.needs && i < segmentsOf(batch); ++i) {
-        kernel.merge(*strip, split.stage, parts[i], firstOf(i), endOf(i));
-      }
-      kernel.close(*strip, split.stage, sums);
-      break;
-  }
-}
 template <template <typename> class Kernel>
 void splitRows(const Batch& batch, Split& split, Scratch& scratch, Sums& sums) {
   forBatch<Kernel>(batch, [&](auto as) { splitStrip(as, batch, split, scratch, sums); });
@@ -126,5 +105,5 @@ constexpr Kernels kernelsOf(const char* name) {
   return {name,
           {crossEntropy, splitRows<GeneralCrossEntropy>},
           {addRows<BceWithLogitsKernel>, splitRows<BceWithLogitsKernel>},
-          {addRows<LinearKernel>, splitRows<LinearKernel>}};
+          {addRows<LogProbKernel>, splitRows<LogProbKernel>}};
 }

@@ -1,9 +1,9 @@
-// What all backends share below and above their vectors: half types, bits, and what follows from a vector's own
-// operations. Include in a backend's unnamed namespace, before its vec_*-inl.h.
+// What all backends share beside their vectors: bits, half types, and operations that are made of a vector's own.
+// Include in a backend's unnamed namespace, before its vec_*-inl.h.
 
 constexpr size_t kLanes = 32;
 
-// A type as an argument: of the vector that a load is to return, and the like.
+// A type as an argument, such as that of the vector that a load returns.
 template <typename T>
 struct As {
   using Type = T;
@@ -33,7 +33,7 @@ SMOOTHLOSS_INLINE double fromBits(uint64_t bits) {
 constexpr uint32_t kSqrtHalfBits = 0x3f3504f3;  // √½
 constexpr uint64_t kSqrtHalfBitsDouble = 0x3fe6a09e667f3bcd;
 
-// Operations of DoubleVec on one number: see vec_scalar-inl.h.
+// DoubleVec's operations for one double: see vec_scalar-inl.h.
 SMOOTHLOSS_INLINE double load(As<double>, const double* p) { return *p; }
 SMOOTHLOSS_INLINE void store(double* p, double a) { *p = a; }
 SMOOTHLOSS_INLINE double whereGreater(double a, double b, double x, double y) { return a > b ? x : y; }
@@ -45,11 +45,11 @@ SMOOTHLOSS_INLINE double splitExponent(double x, double& m) {
   return static_cast<double>(static_cast<int64_t>(biased) - 1023);
 }
 
-SMOOTHLOSS_INLINE float toFloat(Bfloat16 x) { return fromBits(uint32_t{x.bits} << 16); }
-SMOOTHLOSS_INLINE float toFloat(Half x) {
+SMOOTHLOSS_INLINE float fromBfloat16(Bfloat16 x) { return fromBits(uint32_t{x.bits} << 16); }
+SMOOTHLOSS_INLINE float fromHalf(Half x) {
   const uint32_t sign = (x.bits & 0x8000u) << 16;
   const uint32_t rest = (x.bits & 0x7fffu) << 13;
-  // The exponent's bias: times 2^112, which is exact and right for subnormals too.
+  // The exponents' biases differ by 112: times 2^112, which is exact, and right for subnormals too.
   const float magnitude = (x.bits & 0x7c00u) == 0x7c00u ? fromBits(rest | 0x7f800000u) : fromBits(rest) * 0x1p112f;
   return fromBits(bitsOf(magnitude) | sign);
 }
@@ -66,7 +66,7 @@ SMOOTHLOSS_INLINE Half toHalf(float x) {
   } else if (bits >= 0x477ff000u) {
     half = 0x7c00u;  // from halfway between the largest and the next
   } else if (bits < 0x38800000u) {
-    half = bitsOf(fromBits(bits) + 0.5f) - bitsOf(0.5f);  // subnormal: floats in [½, 1) have the spacing 2^−24
+    half = bitsOf(fromBits(bits) + 0.5f) - bitsOf(0.5f);  // subnormal: floats in [½, 1) have the same spacing, 2^−24
   } else {
     half = (bits + 0xfffu + (bits >> 13 & 1) - (112u << 23)) >> 13;
   }
@@ -76,10 +76,11 @@ SMOOTHLOSS_INLINE Half toHalf(float x) {
 SMOOTHLOSS_INLINE double toDouble(float x) { return static_cast<double>(x); }
 SMOOTHLOSS_INLINE double toDouble(double x) { return x; }
 SMOOTHLOSS_INLINE double toDouble(uint8_t x) { return static_cast<double>(x); }
-SMOOTHLOSS_INLINE double toDouble(Half x) { return static_cast<double>(toFloat(x)); }
-SMOOTHLOSS_INLINE double toDouble(Bfloat16 x) { return static_cast<double>(toFloat(x)); }
+SMOOTHLOSS_INLINE double toDouble(Half x) { return static_cast<double>(fromHalf(x)); }
+SMOOTHLOSS_INLINE double toDouble(Bfloat16 x) { return static_cast<double>(fromBfloat16(x)); }
 
-// The first n lanes of memory, n ≥ 1, all if n ≥ kWidth, and no byte beyond them; what other lanes load is unspecified.
+// Loads or stores the first n ≥ 1 lanes, all if n ≥ kWidth, and touches no byte beyond them. Other lanes of a load are
+// unspecified.
 template <typename V, typename T>
 SMOOTHLOSS_INLINE V loadFirst(As<V> as, const T* p, size_t n) {
   if (n >= V::kWidth) return load(as, p);
@@ -95,7 +96,7 @@ SMOOTHLOSS_INLINE void storeFirst(T* p, V a, size_t n) {
   for (size_t i = 0; i < n; ++i) p[i] = few[i];
 }
 
-// What exp takes for x: not less than the floor, from which down it returns 0. A backend where it does so for any x
+// The argument of exp: x, but not below the floor, where exp returns 0. A backend whose exp returns 0 for all lower x
 // needs no floor.
 template <typename V>
 SMOOTHLOSS_INLINE V expArgument(V x, V floor) {
@@ -104,7 +105,7 @@ SMOOTHLOSS_INLINE V expArgument(V x, V floor) {
 
 constexpr float kRoundToEighth = 0x1.8p20f;  // 1.5·2^20: the float grid here has spacing 1/8
 
-// Stores two vectors, one after the other; a backend may have a better way for a type.
+// Stores two neighbouring vectors; a backend may have a faster way for a type.
 template <typename V, typename T>
 SMOOTHLOSS_INLINE void storePair(T* p, V a, V b) {
   store(p, a);
@@ -113,15 +114,15 @@ SMOOTHLOSS_INLINE void storePair(T* p, V a, V b) {
 
 constexpr size_t kLineBytes = 64;
 
-// Where kStreams, a backend has stores past the cache, which spare the CPU reading what is written over: stream, of
-// whole vectors into memory that is aligned to what is stored, or for a type streamPair alone; and endStream.
+// Backends with kStreams have non-temporal stores, which spare the CPU reading memory before it is overwritten:
+// `stream`, of whole vectors to memory aligned to their size, or for a type only streamPair; and endStream.
 template <typename V, typename T>
 SMOOTHLOSS_INLINE void streamPair(T* p, V a, V b) {
   stream(p, a);
   stream(p + V::kWidth, b);
 }
 
-// kWidth vectors, turned: vector i gets lane i of each. Zipping the halves, log2(kWidth) times, does that.
+// Transposes kWidth vectors: vector i gets lane i of each. Zipping the two halves log2(kWidth) times does that.
 template <size_t kTimes, typename V, size_t... J>
 SMOOTHLOSS_INLINE void zipHalves(V (&v)[sizeof...(J)], std::index_sequence<J...> each) {
   constexpr size_t kHalf = sizeof...(J) / 2;
@@ -137,8 +138,8 @@ SMOOTHLOSS_INLINE void transpose(V (&v)[V::kWidth]) {
   zipHalves<V::kWidth / 2>(v, std::make_index_sequence<V::kWidth>());
 }
 
-// Σ of kLanes numbers that stand side by side in vectors, through one fixed tree: 32 → 8 in their own type, 8 → 1 in
-// double, halves onto each other.
+// Σ of the kLanes numbers in vectors, through one fixed tree: 32 → 8 in their own type, then 8 → 1 in double. Each
+// level adds the upper half to the lower.
 template <typename V, size_t kVecs>
 SMOOTHLOSS_INLINE double sumLanes(const V (&lanes)[kVecs]) {
   constexpr size_t kEight = kVecs / 4;  // vectors of eight lanes

@@ -1,4 +1,4 @@
-// Vec and DoubleVec over one number, and the meaning of every operation that they must offer, bit for bit.
+// Vec and DoubleVec of one number each. They specify, bit for bit, every operation that a backend's vectors have.
 // Include in a backend's unnamed namespace, after vec-inl.h.
 
 struct Vec {
@@ -17,29 +17,29 @@ struct DoubleVec {
 SMOOTHLOSS_INLINE Vec set1(float x) { return {x}; }
 SMOOTHLOSS_INLINE DoubleVec set1(double x) { return {x}; }
 
-// kWidth numbers of memory, converted (double to float rounds to nearest).
+// Loads kWidth numbers and converts them. Double to float rounds to nearest.
 SMOOTHLOSS_INLINE Vec load(As<Vec>, const float* p) { return {*p}; }
 SMOOTHLOSS_INLINE Vec load(As<Vec>, const double* p) { return {static_cast<float>(*p)}; }
-SMOOTHLOSS_INLINE Vec load(As<Vec>, const Half* p) { return {toFloat(*p)}; }
-SMOOTHLOSS_INLINE Vec load(As<Vec>, const Bfloat16* p) { return {toFloat(*p)}; }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const Half* p) { return {fromHalf(*p)}; }
+SMOOTHLOSS_INLINE Vec load(As<Vec>, const Bfloat16* p) { return {fromBfloat16(*p)}; }
 SMOOTHLOSS_INLINE Vec load(As<Vec>, const uint8_t* p) { return {static_cast<float>(*p)}; }
 SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const float* p) { return {static_cast<double>(*p)}; }
 SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const double* p) { return {*p}; }
 SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const uint8_t* p) { return {static_cast<double>(*p)}; }
-// To half types: to nearest even, beyond their range to infinity; NaN of 0x7fc00000 only.
+// Stores kWidth numbers. Half types round to nearest even, beyond their range to infinity; the only NaN is 0x7fc00000.
 SMOOTHLOSS_INLINE void store(float* p, Vec a) { *p = a.v; }
 SMOOTHLOSS_INLINE void store(Half* p, Vec a) { *p = toHalf(a.v); }
 SMOOTHLOSS_INLINE void store(Bfloat16* p, Vec a) { *p = toBfloat16(a.v); }
 SMOOTHLOSS_INLINE void store(double* p, DoubleVec a) { *p = a.v; }
 
-// Lanes from n on become `other`.
+// Sets the lanes from n on to `other`.
 SMOOTHLOSS_INLINE Vec keepFirst(Vec a, size_t, float) { return a; }
 SMOOTHLOSS_INLINE DoubleVec keepFirst(DoubleVec a, size_t, double) { return a; }
-// The one lane becomes +0; a number beyond the last lane drops none.
+// Sets one lane to +0; none if the number is beyond the last lane.
 SMOOTHLOSS_INLINE Vec dropLane(Vec a, size_t lane) { return {lane == 0 ? 0.0f : a.v}; }
 SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) { return {lane == 0 ? 0.0 : a.v}; }
 
-constexpr bool kStreams = false;  // whether there are stores past the cache: see streamPair
+constexpr bool kStreams = false;  // whether there are non-temporal stores: see streamPair
 
 SMOOTHLOSS_INLINE Vec add(Vec a, Vec b) { return {a.v + b.v}; }
 SMOOTHLOSS_INLINE Vec sub(Vec a, Vec b) { return {a.v - b.v}; }
@@ -49,27 +49,27 @@ SMOOTHLOSS_INLINE DoubleVec add(DoubleVec a, DoubleVec b) { return {a.v + b.v}; 
 SMOOTHLOSS_INLINE DoubleVec sub(DoubleVec a, DoubleVec b) { return {a.v - b.v}; }
 SMOOTHLOSS_INLINE DoubleVec mul(DoubleVec a, DoubleVec b) { return {a.v * b.v}; }
 SMOOTHLOSS_INLINE DoubleVec div(DoubleVec a, DoubleVec b) { return {a.v / b.v}; }
-// a > b ? a : b and a < b ? a : b, so b where either is NaN.
+// a > b ? a : b, and a < b ? a : b: b where either is NaN.
 SMOOTHLOSS_INLINE Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
 SMOOTHLOSS_INLINE Vec min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
 SMOOTHLOSS_INLINE DoubleVec max(DoubleVec a, DoubleVec b) { return {a.v > b.v ? a.v : b.v}; }
 SMOOTHLOSS_INLINE DoubleVec min(DoubleVec a, DoubleVec b) { return {a.v < b.v ? a.v : b.v}; }
 
-// a·b + c: of floats with one rounding. AArch64 has the instruction. The x86-64 baseline does not, and calling the C
-// library's fmaf for each element is slow, so it is made from doubles: a·b is exact, the sum rounds once to 53 bits,
-// and rounding that to float is right unless it lies exactly between two floats (lib/js/math.ts does the same). The
-// test for that looks at the bits a float drops: comparing floats would be a branch that the CPU cannot predict.
+// a·b + c. Of floats it rounds once. AArch64 has an instruction for that; the x86-64 baseline has none, and the C
+// library's fmaf is slow. So doubles compute it: a·b is exact, the sum rounds once to 53 bits, and rounding that to
+// float is right unless it lies exactly between two floats (lib/js/math.ts does the same). The bits that a float drops
+// tell: comparing floats would be a branch that the CPU cannot predict.
 #if defined(SMOOTHLOSS_ARM64) && !defined(_MSC_VER)
 SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }
 #else
-// 2·sum − r is the other float that sum may lie between; the error of sum tells which of the two is nearer.
+// `sum` may lie halfway between r and 2·sum − r. Then the error of the sum tells which of the two is nearer.
 SMOOTHLOSS_COLD float roundHalfway(double product, double addend, double sum) {
   const float r = static_cast<float>(sum);
   const double mirrored = sum + (sum - static_cast<double>(r));
   const float other = static_cast<float>(mirrored);
   if (static_cast<double>(other) != mirrored || other == r) return r;
-  const double part = sum - product;
-  const double error = (product - (sum - part)) + (addend - part);
+  const double added = sum - product;
+  const double error = (product - (sum - added)) + (addend - added);
   if (error == 0.0) return r;
   if (r - r != 0.0f) {  // rounded to infinity: halfway to it, the error can still bring the result back
     const bool halfway = sum == 0x1.ffffffp127 || sum == -0x1.ffffffp127;
@@ -89,7 +89,7 @@ SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) {
   return {static_cast<float>(sum)};
 }
 #endif
-// Of doubles with two roundings, since JavaScript has nothing exact above double.
+// Of doubles it rounds twice, since JavaScript has nothing more exact than double.
 SMOOTHLOSS_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return {a.v * b.v + c.v}; }
 
 // |a|, and |a| with the sign of b.
@@ -116,16 +116,17 @@ SMOOTHLOSS_INLINE DoubleVec whereEqual(DoubleVec a, DoubleVec b, DoubleVec x, Do
 SMOOTHLOSS_INLINE Vec zeroWhereZero(Vec a, Vec x) { return {x.v == 0.0f ? 0.0f : a.v}; }
 SMOOTHLOSS_INLINE DoubleVec zeroWhereZero(DoubleVec a, DoubleVec x) { return {x.v == 0.0 ? 0.0 : a.v}; }
 
-// The end of exp: p · power + power with one rounding. Bits 3 to 10 of each lane of `sum` are b and those below them i:
-// power is table[i] · 2^(b − 127), for table[i] in [1, 2), and 0 for b = 0. See expArgument for sums below that.
+// The last step of exp: p · power + power, rounded once. In each lane of `sum`, the lowest three bits are i and the
+// next eight are b: power is table[i] · 2^(b − 127), for table[i] in [1, 2), and 0 for b = 0. For lower sums see
+// expArgument.
 SMOOTHLOSS_INLINE Vec expResult(const float (&table)[8], Vec p, Vec sum) {
   const float power = table[bitsOf(sum.v) & 7] * fromBits(bitsOf(sum.v) << 20 & 0x7f800000u);
   return fma(p, {power}, {power});
 }
-// 2^(b − 127) and 2^(b − 1023), 0 for b = 0, from the lowest 8 or 11 bits of each lane, b, with 0 above them.
+// 2^(b − 127) and 2^(b − 1023), 0 for b = 0, where b is the lowest 8 or 11 bits of each lane and the bits above are 0.
 SMOOTHLOSS_INLINE Vec powerOfTwo(Vec a) { return {fromBits(bitsOf(a.v) << 23)}; }
 SMOOTHLOSS_INLINE DoubleVec powerOfTwo(DoubleVec a) { return {powerOfTwo(a.v)}; }
-// x = m · 2^k with m in [√½, √2), for normal x > 0 (for others it is some number): returns k.
+// Returns k of x = m · 2^k with m in [√½, √2), for normal x > 0; for other x some number.
 SMOOTHLOSS_INLINE Vec splitExponent(Vec x, Vec& m) {
   const uint32_t biased = (bitsOf(x.v) + (0x3f800000u - kSqrtHalfBits)) >> 23;
   m.v = fromBits(bitsOf(x.v) - (biased << 23) + 0x3f800000u);
@@ -133,12 +134,12 @@ SMOOTHLOSS_INLINE Vec splitExponent(Vec x, Vec& m) {
 }
 SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) { return {splitExponent(x.v, m.v)}; }
 
-// Asks for the kLanes numbers that begin `ahead` bytes beyond p, if the CPU takes such hints. There need not be any.
-// (On x86-64 for the second level's cache: for the first level's it took up to 7 % longer, with rows longer than that.)
+// Prefetches the kLanes numbers that begin `ahead` bytes after p, which need not exist, if the CPU takes such hints.
+// (x86-64 fetches to the second-level cache: rows longer than the first level took up to 7 % longer with that one.)
 template <typename T>
 SMOOTHLOSS_INLINE void prefetch(const T*, size_t) {}
 
-// a and b become the lanes a0 b0 a1 b1 ..., the first half of them and the second.
+// Interleaves the lanes, a0 b0 a1 b1 …: a becomes the first half of them, b the second.
 SMOOTHLOSS_INLINE void zip(Vec&, Vec&) {}
 SMOOTHLOSS_INLINE void zip(DoubleVec&, DoubleVec&) {}
 

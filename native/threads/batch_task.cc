@@ -73,7 +73,7 @@ BatchTask::BatchTask(const Loss& loss, const Batch& batch, size_t threads, Buffe
 void BatchTask::run(size_t first, size_t end, Scratch& scratch) {
   if (splits_) {
     Split part = split_;
-    part.step = Split::kPart;
+    part.step = Split::kSegment;
     Sums none{};
     for (part.segment = first; part.segment < end; ++part.segment) loss_.split(batch_, part, scratch, none);
     return;

@@ -1,22 +1,24 @@
-// How a row lies in the caller's arrays, of whatever type and layout. The loops of lib/js/float32.ts and
-// lib/js/float64.ts take contiguous rows of one type: a row is read into scratch memory and written from there, but for
-// logits and gradients that are such rows already.
+// How a row lies in the caller's arrays, and how a loss reads and writes it. Mirrors native/kernels/blocks-inl.h and
+// native/kernels/row_strip-inl.h, for one row at a time.
+//
+// The loops of lib/js/float32.ts and lib/js/float64.ts take contiguous rows of one type. Logits and gradients that are such
+// rows are used in place; other rows are read into scratch memory and written from there.
 
 import { type Batch, FLOAT32, FLOAT64, type Floats, type Sums } from '../batch.js';
 import { type Arithmetic, ScratchBlock, scratchRow } from './arithmetic.js';
 import { copy, fillRow, load, put, store } from './elements.js';
 
-/** A loss over one row after the other. */
+/** A loss, over one row after the other. */
 export abstract class Rows<A extends Floats> {
-  /** The row's logits after their terms, from `at` on. */
+  /** The row's logits after logitScale and softcap, from `at` on. */
   protected z: A;
   protected at = 0;
-  /** Where the gradient goes, from `outAt` on. */
+  /** The row's gradient, from `outAt` on. */
   protected out: A;
   protected outAt = 0;
 
   protected readonly classes: number;
-  /** z is not the logits themselves. */
+  /** z differs from the logits. */
   protected readonly transforms: boolean;
 
   private row = 0;
@@ -35,14 +37,14 @@ export abstract class Rows<A extends Floats> {
     this.out = this.direct && gradient !== null ? (gradient as A) : this.scratch(ScratchBlock.Gradient);
   }
 
-  /** Adds a row to the sums, and writes what is asked of it. */
+  /** Adds a row to the sums, and writes its gradient and results where asked for. */
   abstract add(row: number, sums: Sums): void;
 
   protected scratch(block: ScratchBlock): A {
     return scratchRow(this.arithmetic, block, this.classes);
   }
 
-  /** Where the row begins in an array with that stride. */
+  /** The index of the row's first element in an array with that stride. */
   private offsetOf(stride: number): number {
     const { inner } = this.batch;
     if (inner === 1) return this.row * stride;
@@ -51,14 +53,14 @@ export abstract class Rows<A extends Floats> {
   }
 
   /** Turns to a row. */
-  protected begin(row: number): void {
+  protected open(row: number): void {
     this.row = row;
     this.start = this.offsetOf(this.batch.rowStride);
     if (this.direct) this.outAt = this.start;
   }
 
-  /** Sets `z`; if `writable`, it is not the caller's. */
-  protected loadLogits(writable: boolean): void {
+  /** Sets `z`; if `writable`, it is scratch memory. */
+  protected termBlock(writable: boolean): void {
     const { batch, classes } = this;
     const logits = batch.logits as A;
     if (this.direct && !this.transforms && !writable) {
@@ -72,41 +74,42 @@ export abstract class Rows<A extends Floats> {
     if (this.transforms) this.arithmetic.terms(this.z, classes, batch.logitScale, batch.softcap);
   }
 
-  /** A row of a dense array. */
-  protected loadDense<T extends Floats | Uint8Array>(dense: Floats | Uint8Array, stride: number, to: T): T {
+  /** Reads the row of a dense array. */
+  protected denseBlock<T extends Floats | Uint8Array>(dense: Floats | Uint8Array, stride: number, to: T): T {
     copy(dense, this.offsetOf(stride), this.batch.inner, this.classes, to);
     return to;
   }
 
-  /** Writes `out` where it is not the gradient itself. */
-  protected storeGradient(): void {
+  /** Writes `out` to the caller's gradient, if it is not in place. */
+  protected deliver(): void {
     const { type, gradient, inner } = this.batch;
     if (!this.direct && gradient !== null) store(this.out, type, gradient, this.start, inner, this.classes);
   }
 
-  /** `out` ← `out` · a factor that waits: see targets.ts. */
-  protected multiplyOut(factor: number): void {
+  /** `out` ← `out` · a factor that waits: see waits. */
+  protected multiplyWaiting(factor: number): void {
     const { arithmetic, classes, out, outAt } = this;
     for (let c = outAt; c < outAt + classes; c++) out[c] = arithmetic.toReal(out[c] * factor + 0);
   }
 
-  protected fillGradient(x: number): void {
+  /** Sets all elements of the gradient. */
+  protected fillRow(x: number): void {
     const { type, gradient, inner } = this.batch;
     if (gradient !== null) fillRow(type, gradient, this.start, inner, this.classes, x);
   }
 
-  /** One element of the gradient; too large numbers become the largest there is. */
-  protected putGradient(c: number, x: number): void {
+  /** Writes an element of the gradient; beyond its range, the largest number. */
+  protected put(c: number, x: number): void {
     const { type, gradient, inner } = this.batch;
     if (gradient !== null) put(type, gradient, this.start + c * inner, this.arithmetic.toReal(x));
   }
 
-  /** Losses of elements, which lie as the logits. */
+  /** Writes the losses of elements, which are laid out as the logits, times the row's weight. */
   protected storeLosses(losses: A, weight: number): void {
     const { batch, classes, arithmetic } = this;
     if (batch.losses === null) return;
     const weighed = this.scratch(ScratchBlock.Losses);
-    arithmetic.weighed(losses, classes, weight, weighed);
+    arithmetic.weigh(losses, classes, weight, weighed);
     store(weighed, FLOAT32, batch.losses, this.start, batch.inner, classes);
   }
 }

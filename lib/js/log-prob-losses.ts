@@ -1,24 +1,15 @@
-// Losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient. Mirrors native/kernels/linear-inl.h,
-// where the formulas are explained, for one row at a time.
+// Losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels, which is −1 times the gradient. Mirrors
+// native/kernels/log_prob_losses-inl.h, which explains the formulas, for one row at a time.
 
 import { type Batch, type Floats, SEGMENT, type Sums } from '../batch.js';
 import { type Arithmetic, BLOCK, ScratchBlock } from './arithmetic.js';
-import { Rows } from './layout.js';
+import { Rows } from './blocks.js';
 import { log } from './math.js';
-import {
-  ClassTarget,
-  exactBelow,
-  largestClass,
-  NONE,
-  numberOf,
-  oneNaN,
-  putResult,
-  upstreamOf,
-  waits,
-  weigh,
-} from './targets.js';
+import { exactBelow } from './reductions.js';
+import { numberOf, oneNaN, putResult, upstreamOf, waits, weigh } from './results.js';
+import { ClassTarget, largestClass, NONE } from './targets.js';
 
-export class Linear<A extends Floats> extends Rows<A> {
+export class LogProb<A extends Floats> extends Rows<A> {
   private readonly target = new ClassTarget();
   private readonly wantsArgmax: boolean;
   private readonly weight: A | null;
@@ -36,9 +27,9 @@ export class Linear<A extends Floats> extends Rows<A> {
 
   override add(row: number, sums: Sums): void {
     const { batch } = this;
-    this.begin(row);
+    this.open(row);
     if (!this.target.take(batch, row)) {
-      this.fillGradient(0);
+      this.fillRow(0);
       if (batch.prediction !== null) batch.prediction[row] = -1;
     } else if (batch.dense !== null) {
       this.addDense(row, sums);
@@ -49,10 +40,9 @@ export class Linear<A extends Floats> extends Rows<A> {
 
   private addDense(row: number, sums: Sums): void {
     const { arithmetic, batch, classes } = this;
-    const dense = this.loadDense(batch.dense as Floats, batch.denseStride, this.scratch(ScratchBlock.Dense));
+    const dense = this.denseBlock(batch.dense as Floats, batch.denseStride, this.scratch(ScratchBlock.Dense));
     const shares = this.scratch(ScratchBlock.Shares);
     const targets = this.scratch(ScratchBlock.Targets);
-    const upstream = upstreamOf(batch, row);
     const rowWeight = numberOf(batch.rowWeight, row, 1);
     if (batch.logits === null) {
       const epsilon = numberOf(batch.epsilons, row, batch.epsilon);
@@ -60,7 +50,7 @@ export class Linear<A extends Floats> extends Rows<A> {
       const mass = arithmetic.round(epsilon > 0 ? epsilon / batch.priorTotal.sum : 0);
       arithmetic.blend(dense, classes, keep, mass, this.prior, null, shares, targets);
     } else {
-      this.loadLogits(false);
+      this.termBlock(false);
       const terms = this.scratch(ScratchBlock.Terms);
       if (batch.logTarget) {
         arithmetic.expOfLogs(dense, classes, shares);
@@ -76,37 +66,38 @@ export class Linear<A extends Floats> extends Rows<A> {
       putResult(batch.rowLoss, row, weighed);
       if (batch.prediction !== null) batch.prediction[row] = 0;
     }
-    if (batch.gradient !== null) {
-      this.scale(targets, -upstream);
-    }
+    if (batch.gradient !== null) this.writeGradient(targets, -upstreamOf(batch, row));
   }
 
   private addClasses(row: number, sums: Sums): void {
+    if (this.batch.logits !== null) this.reportRow(row, sums);
+    if (this.batch.gradient !== null) this.finishRow(row);
+  }
+
+  private finishRow(row: number): void {
     const { batch, target } = this;
-    if (batch.logits !== null) this.report(row, sums);
-    if (batch.gradient === null) return;
     const upstream = upstreamOf(batch, row);
     if (target.mass > 0) {
-      this.scale(this.smoothing, -upstream * target.mass);
+      this.writeGradient(this.smoothing, -upstream * target.mass);
     } else {
-      this.fillGradient(0);
+      this.fillRow(0);
     }
-    this.putGradient(target.y, 0 - upstream * target.own);
-    if (target.second !== NONE) this.putGradient(target.second, 0 - upstream * target.ownSecond);
+    this.put(target.y, 0 - upstream * target.own);
+    if (target.second !== NONE) this.put(target.second, 0 - upstream * target.ownSecond);
   }
 
   // gradient ← factors · factor.
-  private scale(factors: A | null, factor: number): void {
+  private writeGradient(factors: A | null, factor: number): void {
     const { arithmetic, classes, out, outAt } = this;
-    const apart = waits(this.batch, factor);
-    arithmetic.scaled(factors, classes, apart ? 1 : arithmetic.toReal(factor), out, outAt);
-    if (apart) this.multiplyOut(factor);
-    this.storeGradient();
+    const waiting = waits(this.batch, factor);
+    arithmetic.scale(factors, classes, waiting ? 1 : arithmetic.toReal(factor), out, outAt);
+    if (waiting) this.multiplyWaiting(factor);
+    this.deliver();
   }
 
-  private report(row: number, sums: Sums): void {
+  private reportRow(row: number, sums: Sums): void {
     const { batch, target } = this;
-    this.loadLogits(false);
+    this.termBlock(false);
     const { z, at } = this;
     const predicted = this.wantsArgmax ? this.arithmetic.argmax(z, at, this.classes) : 0;
     const own = z[at + target.y];
@@ -118,9 +109,9 @@ export class Linear<A extends Floats> extends Rows<A> {
       if (target.lambda < 1) nll -= (1 - target.lambda) * second;
     }
     if (target.mass > 0) {
-      // Of 'kl' the classes add up what is small near the minimum; the rest of them is in target.entropy too.
+      // With 'kl', `linear` is small near the minimum; the reference times `others` is in target.entropy too.
       const reference = batch.kl && target.mass >= 2 ** -1022 ? this.arithmetic.round(log(target.mass)) : 0;
-      const linear = this.othersSum(reference);
+      const linear = this.sumLinear(reference);
       loss -= target.mass * (batch.kl ? linear + reference * target.others : linear);
     }
     if (batch.kl) loss += target.entropy;
@@ -135,7 +126,7 @@ export class Linear<A extends Floats> extends Rows<A> {
   }
 
   // Σ v_k (x_k − reference) over the classes but those of the target.
-  private othersSum(reference: number): number {
+  private sumLinear(reference: number): number {
     const { arithmetic, classes, smoothing, target, z, at } = this;
     const { y, second } = target;
     let total = 0;

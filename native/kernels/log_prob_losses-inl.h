@@ -1,5 +1,6 @@
-// Losses that are linear in their input, log-probabilities: nllLoss, klDiv, and smoothLabels as the gradient of nllLoss
-// by −1. Include after targets-inl.h, in a backend's unnamed namespace. lib/js/linear.ts mirrors this file.
+// Losses that are linear in their input, log-probabilities: nllLoss, klDiv, and smoothLabels, which is −1 times the
+// gradient of nllLoss. Include after row_strip-inl.h and cross_entropy-inl.h, in a backend's unnamed namespace.
+// lib/js/log-prob-losses.ts mirrors this file.
 //
 //     classes:  l = −Σ_k w_k t'_k x_k  (form 'kl': + Σ_k w_k t'_k ln t'_k),   t' as ClassTarget
 //     dense:    l = Σ_k w_k t_k (ln t_k − x_k)
@@ -8,35 +9,35 @@
 // A class whose w_k t'_k is 0 adds nothing, whatever its x_k.
 
 // gradient_c ← factor_c · scale.
-template <typename At, Factors kFactors>
+template <typename Layout, Factors kFactors>
 struct ScaleVisitor {
-  using V = typename At::V;
-  FactorLoads<At, kFactors> factors;
-  At to;
-  typename At::Real* gradient;
+  using V = typename Layout::V;
+  FactorLoads<Layout, kFactors> factors;
+  Layout to;
+  typename Layout::Real* gradient;
   V scale;
 
   template <typename Loads, size_t N>
   void visit(const Loads& loads, size_t c, V (&terms)[N]) {
     for (size_t i = 0; i < N; ++i) {
-      const V zero = set1(typename At::Real(0));
-      terms[i] = fma(factors.get(loads, c + i * At::kColumns), scale, zero);
-      loads.put(to, gradient, c + i * At::kColumns, oneNaN(terms[i]));
+      const V zero = set1(typename Layout::Real(0));
+      terms[i] = fma(factors.get(loads, c + i * Layout::kColumns), scale, zero);
+      loads.put(to, gradient, c + i * Layout::kColumns, oneNaN(terms[i]));
     }
   }
 };
 
-// The elements of klDiv, with w_c t_c for the gradient.
-template <typename At, bool kLogTarget>
+// Returns the elements of klDiv, and stores w_c t_c for the gradient.
+template <typename Layout, bool kLogTarget>
 struct DivergenceVisitor {
-  using V = typename At::V;
-  using Real = typename At::Real;
-  Numbers<At> x;
-  Numbers<At> dense;
+  using V = typename Layout::V;
+  using Real = typename Layout::Real;
+  Numbers<Layout> x;
+  Numbers<Layout> dense;
   const Real* weight;
-  At scratch;
+  Layout scratch;
   Real* targets;
-  At user;
+  Layout user;
   Real* losses;  // null: not asked for
   V rowWeight;
   V limit;  // 0 for rows that take no part
@@ -45,7 +46,7 @@ struct DivergenceVisitor {
   void visit(const Loads& loads, size_t c, V (&terms)[N]) {
     V share[N];
     for (size_t i = 0; i < N; ++i) {
-      terms[i] = loads.elements(dense.at, dense.p, c + i * At::kColumns);
+      terms[i] = loads.elements(dense.at, dense.p, c + i * Layout::kColumns);
       share[i] = terms[i];
     }
     if constexpr (kLogTarget) {
@@ -58,7 +59,7 @@ struct DivergenceVisitor {
       for (size_t i = 0; i < N; ++i) terms[i] = log(terms[i]);
     }
     for (size_t i = 0; i < N; ++i) {
-      const size_t column = c + i * At::kColumns;
+      const size_t column = c + i * Layout::kColumns;
       const V target = mul(share[i], loads.factors(weight, column));
       loads.put(scratch, targets, column, target);
       terms[i] = zeroWhereZero(mul(target, sub(terms[i], loads.elements(x.at, x.p, column))), target);
@@ -71,50 +72,36 @@ struct DivergenceVisitor {
   }
 };
 
-template <typename At>
-class LinearKernel {
-  using V = typename At::V;
-  using Real = typename At::Real;
-  static constexpr size_t kRows = At::kRows;
+template <typename Layout>
+class LogProbKernel {
+  using V = typename Layout::V;
+  using Real = typename Layout::Real;
+  static constexpr size_t kRows = Layout::kRows;
 
  public:
-  using Layout = At;
-  // kRows rows that go through each step together.
-  struct Strip {
-    size_t first;  // row
-    size_t rowCount;
-    At user;
-    const void* x;  // null: smoothLabels
-    void* gradient;
-    size_t offset;
-    bool any;      // of the rows takes part
-    bool smooths;  // of the rows has smoothing mass
+  struct Strip : RowStrip<Layout> {
+    bool smooths;  // any of the rows has smoothing mass
     ClassTarget targets[kRows];
     size_t skips[kRows];
-    Real scale[kRows];
     Real keep[kRows];
     Real mass[kRows];
-    Real weight[kRows];
-    Real limit[kRows];
     Real reference[kRows];  // form 'kl': ln mass, else 0
-    double apart[kRows];    // a factor that waits: see multiplyRows
-    bool anyApart;
-    double linear[kRows];  // Σ of v_k (x_k − reference) over the classes but y, or of the elements of klDiv
-    Argmax<At> largest;
+    double linear[kRows];  // Σ v_k (x_k − reference) over the classes but those of the target; klDiv: Σ of the elements
+    Argmax<Layout> largest;
   };
-  // kElements: all that is read, and the gradient of dense targets. kSmoothing: the gradient of classes.
+  // kElements reads everything, and writes the gradient of dense targets. kSmoothing writes the gradient of classes.
   enum Stage : size_t { kElements, kSmoothing, kStages };
 
  private:
   const Batch& batch_;
   Scratch& scratch_;
   const ClassTargets<Real> targets_;
-  const At scratchAt_ = scratchLayout(As<At>());
+  const Layout scratchAt_ = scratchLayout(As<Layout>());
   const bool wantsNll_;
   const bool wantsArgmax_;
 
  public:
-  LinearKernel(const Batch& batch, Scratch& scratch, bool /*split*/ = false)
+  LogProbKernel(const Batch& batch, Scratch& scratch, bool /*split*/ = false)
       : batch_(batch),
         scratch_(scratch),
         targets_(batch),
@@ -124,7 +111,7 @@ class LinearKernel {
   void run(size_t begin, size_t end, Sums& sums) {
     Strip strip;
     for (size_t row = begin; row < end; row += strip.rowCount) {
-      open(strip, row, stripOf(As<At>(), batch_, row, end));
+      open(strip, row, stripOf(As<Layout>(), batch_, row, end));
       for (size_t stage = 0; stage < kStages; ++stage) {
         if (needs(strip, stage)) runStage(*this, strip, stage, batch_.classes);
         close(strip, stage, sums);
@@ -132,16 +119,10 @@ class LinearKernel {
     }
   }
 
-  // The stages of a strip: see splitStrip.
+  // The stages of a strip: see segments-inl.h.
   void open(Strip& strip, size_t row, size_t count) {
-    const size_t offset = offsetOf(batch_, row, batch_.rowStride);
     strip = {};
-    strip.first = row;
-    strip.rowCount = count;
-    strip.user = userLayout(As<At>(), batch_, count);
-    strip.x = elementsAt(batch_.type, batch_.logits, offset);
-    strip.gradient = elementsAt(batch_.type, batch_.gradient, offset);
-    strip.offset = offset;
+    strip.open(batch_, row, count);
     strip.largest.clear();
     for (size_t r = 0; r < kRows; ++r) {
       ClassTarget& target = strip.targets[r];
@@ -152,22 +133,12 @@ class LinearKernel {
       }
       strip.skips[r] = target.y;
       if (target.y == kNone) continue;
-      strip.any = true;
+      strip.take(batch_, r, -upstreamOf<Real>(batch_, row + r) * (batch_.dense ? 1.0 : target.mass));
       strip.smooths = strip.smooths || target.mass > 0.0;
-      const double factor = -upstreamOf<Real>(batch_, row + r) * (batch_.dense ? 1.0 : target.mass);
-      strip.scale[r] = toReal<Real>(factor);
-      if (waits<Real>(magnitude(factor))) {
-        strip.scale[r] = 1;
-        strip.apart[r] = factor;
-        strip.anyApart = true;
-      }
       if (batch_.kl && strip.x && target.mass >= 0x1p-1022) strip.reference[r] = static_cast<Real>(log(target.mass));
       const double epsilon = numberOf<Real>(batch_.epsilons, row + r, batch_.epsilon);
       strip.keep[r] = static_cast<Real>(1.0 - epsilon);
       strip.mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
-      strip.weight[r] = static_cast<Real>(numberOf<Real>(batch_.rowWeight, row + r, 1.0));
-      constexpr auto kReals = std::numeric_limits<Real>{};
-      strip.limit[r] = strip.weight[r] == 0 ? kReals.max() : kReals.infinity();
     }
   }
   bool needs(const Strip& strip, size_t stage) const {
@@ -183,16 +154,16 @@ class LinearKernel {
       } else if (stage == kElements) {
         addClasses(strip, c, n);
       } else if (batch_.smoothing) {
-        scaleBlock(smoothingFactors(strip, c), strip, c, n);
+        writeGradient(smoothingFactors(strip, c), strip, c, n);
       } else {
-        scaleBlock(FactorLoads<At, Factors::kOnes>{nullptr, strip.user, nullptr}, strip, c, n);
+        writeGradient(FactorLoads<Layout, Factors::kOnes>{nullptr, strip.user, nullptr}, strip, c, n);
       }
     }
   }
-  void merge(Strip& strip, size_t stage, const Strip& part, size_t, size_t) const {
+  void merge(Strip& strip, size_t stage, const Strip& copy, size_t, size_t) const {
     if (stage != kElements) return;
-    strip.largest.take(part.largest);
-    for (size_t r = 0; r < kRows; ++r) strip.linear[r] += part.linear[r];
+    strip.largest.take(copy.largest);
+    for (size_t r = 0; r < kRows; ++r) strip.linear[r] += copy.linear[r];
   }
   void close(Strip& strip, size_t stage, Sums& sums) {
     for (size_t r = 0; r < strip.rowCount; ++r) {
@@ -206,45 +177,46 @@ class LinearKernel {
 
  private:
   void addDense(Strip& strip, size_t first, size_t n) {
-    const Numbers<At> dense = denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
+    const Numbers<Layout> dense = denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
     Real* blended = blockOf<Real>(scratch_, kTargetBlock);
     if (strip.x == nullptr) {
-      BlendVisitor<At> visitor{dense,
-                               classFactors<Real>(batch_.prior, first),
-                               kOneFactors<Real>.ones,
-                               scratchAt_,
-                               nullptr,
-                               blended,
-                               At::perRow(strip.keep),
-                               At::perRow(strip.mass)};
+      BlendVisitor<Layout> visitor{dense,
+                                   classFactors<Real>(batch_.prior, first),
+                                   kOneFactors<Real>.ones,
+                                   scratchAt_,
+                                   nullptr,
+                                   blended,
+                                   Layout::perRow(strip.keep),
+                                   Layout::perRow(strip.mass)};
       strip.user.forEach(n, visitor);
     } else if (batch_.logTarget) {
       diverge<true>(strip, dense, blended, first, n);
     } else {
       diverge<false>(strip, dense, blended, first, n);
     }
-    if (strip.gradient) scaleBlock(FactorLoads<At, Factors::kElements>{nullptr, scratchAt_, blended}, strip, first, n);
+    if (strip.gradient)
+      writeGradient(FactorLoads<Layout, Factors::kElements>{nullptr, scratchAt_, blended}, strip, first, n);
   }
 
   void addClasses(Strip& strip, size_t first, size_t n) {
-    const Numbers<At> x = logitBlock(batch_, strip.user, strip.x, first, n, scratch_);
+    const Numbers<Layout> x = logitBlock(batch_, strip.user, strip.x, first, n, scratch_);
     if (wantsArgmax_) strip.largest.take(x.at, x.p, first, n, true);
     if (!strip.smooths) return;
     const auto add = [&](const auto& factors) {
       if (batch_.kl) {
-        addLinear<true>(factors, strip, x, first, n);
+        sumLinear<true>(factors, strip, x, first, n);
       } else {
-        addLinear<false>(factors, strip, x, first, n);
+        sumLinear<false>(factors, strip, x, first, n);
       }
     };
     if (batch_.smoothing) {
       add(smoothingFactors(strip, first));
     } else {
-      add(FactorLoads<At, Factors::kOnes>{nullptr, strip.user, nullptr});
+      add(FactorLoads<Layout, Factors::kOnes>{nullptr, strip.user, nullptr});
     }
   }
 
-  FactorLoads<At, Factors::kClasses> smoothingFactors(const Strip& strip, size_t first) const {
+  FactorLoads<Layout, Factors::kClasses> smoothingFactors(const Strip& strip, size_t first) const {
     return {static_cast<const Real*>(batch_.smoothing) + first, strip.user, nullptr};
   }
 
@@ -282,7 +254,7 @@ class LinearKernel {
         if (target.lambda < 1.0) nll -= (1.0 - target.lambda) * second;
       }
       if (target.mass > 0.0) {
-        // Of 'kl' the classes add up what is small near the minimum; the rest of them is in target.entropy too.
+        // With 'kl', `linear` is small near the minimum; the reference times `others` is in target.entropy too.
         const double rest = batch_.kl ? toDouble(strip.reference[r]) * target.others : 0.0;
         loss -= target.mass * (batch_.kl ? linear + rest : linear);
       }
@@ -299,35 +271,34 @@ class LinearKernel {
   }
 
   template <bool kLogTarget>
-  void diverge(Strip& strip, const Numbers<At>& dense, Real* targets, size_t first, size_t n) {
-    const size_t offset = strip.user.offset(first);
-    const DivergenceVisitor<At, kLogTarget> visitor{
-        logitBlock(batch_, strip.user, strip.x, first, n, scratch_),
-        dense,
-        classFactors<Real>(batch_.weight, first),
-        scratchAt_,
-        targets,
-        strip.user,
-        batch_.losses ? static_cast<Real*>(batch_.losses) + strip.offset + offset : nullptr,
-        At::perRow(strip.weight),
-        At::perRow(strip.limit)};
-    strip.user.sum(n, At::skip(kNoColumns, 0), visitor, strip.linear);
+  void diverge(Strip& strip, const Numbers<Layout>& dense, Real* targets, size_t first, size_t n) {
+    const DivergenceVisitor<Layout, kLogTarget> visitor{logitBlock(batch_, strip.user, strip.x, first, n, scratch_),
+                                                        dense,
+                                                        classFactors<Real>(batch_.weight, first),
+                                                        scratchAt_,
+                                                        targets,
+                                                        strip.user,
+                                                        strip.lossesAt(batch_, first),
+                                                        Layout::perRow(strip.weight),
+                                                        Layout::perRow(strip.limit)};
+    strip.user.sum(n, Layout::skip(kNoColumns, 0), visitor, strip.linear);
   }
 
-  // linear[r] += Σ over the block's columns but those of the target of factor_c · (x_c − reference). Not kRelative, of
-  // the form that has no reference: to subtract 0 takes 15 % of the instructions at 1,000 classes.
+  // linear[r] += Σ factor_c · (x_c − reference) over the block's columns but those of the target. Without kRelative
+  // there is no reference: to subtract 0 takes 15 % of the instructions at 1,000 classes.
   template <bool kRelative, Factors kFactors>
-  void addLinear(const FactorLoads<At, kFactors>& factors, Strip& strip, const Numbers<At>& x, size_t first, size_t n) {
+  void sumLinear(const FactorLoads<Layout, kFactors>& factors, Strip& strip, const Numbers<Layout>& x, size_t first,
+                 size_t n) {
     double sums[kRows] = {};
-    BelowVisitor<At, Real, kFactors, kRelative> visitor{x.at, x.p, factors, At::perRow(strip.reference)};
-    strip.user.sum(n, At::skip(strip.skips, first), visitor, sums);
+    BelowVisitor<Layout, Real, kFactors, kRelative> visitor{x.at, x.p, factors, Layout::perRow(strip.reference)};
+    strip.user.sum(n, Layout::skip(strip.skips, first), visitor, sums);
     for (size_t r = 0; r < kRows; ++r) {
       const ClassTarget& target = strip.targets[r];
       if (target.y == kNone) continue;
       const size_t second = target.second - first;
       const double reference = toDouble(strip.reference[r]);
       if (!(sums[r] > -kInfinity)) {
-        sums[r] = exactBelow<At, Real, kFactors>(x.at, x.p, factors, n, r, target.y - first, second, reference);
+        sums[r] = exactBelow<Layout, Real, kFactors>(x.at, x.p, factors, n, r, target.y - first, second, reference);
       } else if (target.second != kNone && second < n) {
         const double factor = numberOf<Real>(batch_.smoothing, target.second, 1.0);
         if (factor > 0.0) sums[r] -= factor * (xOf(strip, target.second, r) - reference);
@@ -337,11 +308,11 @@ class LinearKernel {
   }
 
   template <Factors kFactors>
-  void scaleBlock(const FactorLoads<At, kFactors>& factors, const Strip& strip, size_t first, size_t n) {
-    const GradientBlock<At> gradient(batch_, strip.user, strip.gradient, first, scratch_);
-    strip.user.forEach(n, ScaleVisitor<At, kFactors>{factors, gradient.at, gradient.p, At::perRow(strip.scale)});
-    if (strip.anyApart) multiplyRows(gradient, n, strip.apart);
-    gradient.deliver(batch_, strip.user, strip.gradient, first, n);
+  void writeGradient(const FactorLoads<Layout, kFactors>& factors, const Strip& strip, size_t first, size_t n) {
+    const GradientBlock<Layout> gradient = strip.gradientBlock(batch_, first, scratch_);
+    strip.user.forEach(n,
+                       ScaleVisitor<Layout, kFactors>{factors, gradient.at, gradient.p, Layout::perRow(strip.scale)});
+    strip.deliver(batch_, gradient, first, n);
   }
 
   double xOf(const Strip& strip, size_t c, size_t r) const {
