@@ -1,9 +1,10 @@
-// The elementary functions, out of operations that IEEE 754 defines to the last bit, so that every backend returns the
-// same bits. Mirrors native/simd/math-inl.h name by name; the polynomials are explained there.
+// The elementary functions. They use only operations that IEEE 754 defines to the last bit, so every backend returns the
+// same bits. Mirrors native/simd/math-inl.h, which explains the polynomials. Names end in 32 and 64, or Float and Double,
+// where C++ overloads one.
 
 const fround = Math.fround;
 
-// For the bits of a float, and of a double.
+// Views of the bits of a float, and of a double.
 const float = new Float32Array(1);
 const word = new Uint32Array(float.buffer);
 const double = new Float64Array(1);
@@ -11,8 +12,8 @@ const words = new Uint32Array(double.buffer);
 const [LOW, HIGH] = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
 
 /**
- * The float a·b + c of floats, rounded once: what the fma instruction computes. a·b is exact in double and the sum rounds
- * to 53 bits; rounding that to float is right unless it lies exactly between two floats. Then 2·sum − r is the other one.
+ * a·b + c of floats, rounded once, as by the fma instruction. a·b is exact in double and the sum rounds to 53 bits; rounding
+ * that to float is right unless it lies exactly between two floats. Then 2·sum − r is the other one.
  */
 export function fma(a: number, b: number, c: number): number {
   const product = a * b;
@@ -22,10 +23,11 @@ export function fma(a: number, b: number, c: number): number {
   return fround(mirrored) !== mirrored || mirrored === r ? r : roundHalfway(product, c, sum, r, mirrored);
 }
 
-// The error of the sum tells which of the two floats is nearer. Apart from fma, which must stay small to be inlined.
+// The error of the sum tells which of the two floats is nearer. A function of its own, so that fma is small enough to be
+// inlined.
 function roundHalfway(product: number, c: number, sum: number, r: number, other: number): number {
-  const part = sum - product;
-  const error = product - (sum - part) + (c - part);
+  const added = sum - product;
+  const error = product - (sum - added) + (c - added);
   if (error === 0) return r;
   if (r - r !== 0) {
     // Rounded to infinity: halfway to it, the error can still bring the result back.
@@ -61,7 +63,7 @@ function expMinus1(r: number): number {
   return r + r2 * p;
 }
 
-// The same of floats.
+// The same in float.
 function expMinus1Float(r: number): number {
   let p = fma(0.0013946437975391746, r, 0.008366577327251434);
   p = fma(p, r, 0.04166628047823906);
@@ -98,8 +100,8 @@ const DROPPED = 0x1fffffff;
 const HALFWAY = 0x10000000;
 
 /**
- * e^max(x − shift, floor) · 2^−k, floats all, of the elements [start, end) of `from` into `to` from `first` on, which may
- * be where they are.
+ * to ← e^max(x − shift, floor) · 2^−k in float, for the elements [start, end) of `from`, into `to` from `first` on. It may work
+ * in place.
  */
 export function exp32(
   from: Float32Array,
@@ -123,11 +125,12 @@ export function exp32(
 /**
  * The same up to the first element that needs exp32ByFma; returns its index, or `end`.
  *
- * exp32ByFma with plain rounding in place of fma, unless a sum lies halfway; the bits that rounding drops tell, since no
- * sum is subnormal, but the last below the lowest power, where it is exact. One loop without a call: V8 stops inlining at
- * some size and each call would then take longer than its arithmetic, and even one that is hardly ever made costs a third
- * more, since it takes the loop's registers. n · LN2_HIGH, n · LN2_LOW and both differences are exact in double (|n| ≤
- * 2^21).
+ * It rounds plainly where exp32ByFma calls fma, which is the same unless a sum lies halfway between floats. The bits that
+ * rounding drops tell: no sum is subnormal but the last one below the lowest power, which is exact. n · LN2_HIGH,
+ * n · LN2_LOW and both differences are exact in double (|n| ≤ 2^21).
+ *
+ * The loop has no call. V8 stops inlining at some size, and then each call takes longer than its arithmetic; even a call that
+ * is hardly ever made costs a third more, since it takes the loop's registers.
  */
 function exp32Until(
   from: Float32Array,
@@ -166,7 +169,7 @@ function exp32Until(
   return end;
 }
 
-/** to ← scale · from + offset by fma, n elements, into `to` from `first` on; written as exp32 is. */
+/** to ← scale · from + offset by fma, n elements, into `to` from `first` on; written like exp32. */
 export function fmaOf(
   from: Float32Array,
   n: number,
@@ -175,7 +178,7 @@ export function fmaOf(
   to: Float32Array,
   first: number,
 ): void {
-  // Sums that are subnormal are exact from here on; 0 is added exactly.
+  // From such an offset on, subnormal sums are exact. So is adding 0.
   const plain = offset === 0 || Math.abs(offset) > 2 ** -90;
   for (let i = 0; ; i++) {
     if (plain) i = fmaUntil(from, i, n, scale, offset, to, first);
@@ -226,7 +229,7 @@ export function exp64(
   }
 }
 
-/** The magic number of exp32 for one scale, and the x from which down it returns 0; the same of exp64. */
+/** The magic number of exp32 for one scale, and its floor, the largest x for which it returns 0; then those of exp64. */
 export function expMagic(k: number): number {
   return ROUND_TO_EIGHTH + (127 - k);
 }
@@ -250,7 +253,7 @@ export function roundLog2(x: number): number {
   return roundToInteger(x * LOG2_E_DOUBLE);
 }
 
-/** x − k · ln 2, by halves for logits in double. */
+/** x − k · ln 2, with two halves of ln 2 for logits in double. */
 export function lessLn2(x: number, k: number, double: boolean): number {
   return double ? x - k * LN2_HIGH_DOUBLE - k * LN2_LOW_DOUBLE : x - k * LN2;
 }
@@ -275,7 +278,7 @@ function logRatio(s: number): number {
   return 2 * s + s * z * (q0 + q4 * (z2 * z2));
 }
 
-// Of floats.
+// The same in float.
 function logRatioFloat(s: number): number {
   const z = fround(s * s);
   let q = fma(0.2987172603607178, z, 0.3997754156589508);
@@ -348,7 +351,7 @@ export function log1p32(e: number): number {
   return fma(m, fround(e * e), e);
 }
 
-/** The same of n elements; written as exp32 is. */
+/** The same of n elements; written like exp32. */
 export function log1pOf(from: Float32Array, n: number, to: Float32Array): void {
   for (let i = 0; ; i++) {
     i = log1pUntil(from, i, n, to);

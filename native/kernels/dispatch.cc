@@ -1,4 +1,4 @@
-// Which of the compiled kernels this CPU can run, found out once.
+// Finds out, once, which of the compiled kernels this CPU runs.
 
 #include "kernels/kernels.h"
 #include "simd/target.h"
@@ -23,10 +23,10 @@ extern const Kernels kNeonKernels;
 namespace {
 
 #if defined(SMOOTHLOSS_X64)
-// What the CPU has, and the operating system saves the registers of.
+// The instruction sets that the CPU has and whose registers the operating system saves.
 struct Cpu {
   bool avx2 = false;    // with FMA and F16C
-  bool avx512 = false;  // F, BW, DQ and VL, and VBMI2: CPUs before those that have it lower their clock for AVX-512
+  bool avx512 = false;  // F, BW, DQ, VL and VBMI2: older CPUs, without VBMI2, lower their clock for AVX-512
 
   Cpu() {
 #if defined(_MSC_VER)
@@ -42,7 +42,7 @@ struct Cpu {
     avx512 = avx2 && has(leaf7[1], 16) && has(leaf7[1], 17) && has(leaf7[1], 30) && has(leaf7[1], 31) &&
              has(leaf7[2], 6) && (saved & 0xe6) == 0xe6;
 #else
-    // Not all compilers know F16C by name.
+    // Some compilers do not know F16C by name.
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
     const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && ((ecx >> 29) & 1) != 0;
     avx2 = f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

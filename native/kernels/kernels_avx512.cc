@@ -14,7 +14,7 @@
 #if defined(SMOOTHLOSS_X64)
 #include <immintrin.h>
 
-// GCC 12 takes the undefined operands in its own intrinsics for mistakes (GCC bug 105593).
+// GCC 12 warns of undefined operands in its own intrinsics (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"

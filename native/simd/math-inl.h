@@ -1,6 +1,6 @@
-// The elementary functions, out of operations that IEEE 754 defines to the last bit, so that every backend returns the
-// same bits. Include after a vec_*-inl.h, in a backend's unnamed namespace. lib/js/math.ts mirrors this file. The
-// errors stated are held by test/math.test.ts.
+// The elementary functions. They use only operations that IEEE 754 defines to the last bit, so every backend returns
+// the same bits. Include after a vec_*-inl.h, in a backend's unnamed namespace. lib/js/math.ts mirrors this file.
+// test/math.test.ts checks the errors that comments state.
 
 static_assert(FLT_EVAL_METHOD == 0, "float and double arithmetic must round each result to its own type");
 
@@ -15,8 +15,9 @@ constexpr double kLn2 = 0x1.62e42fefa39efp-1;
 constexpr double kLn2HighDouble = 0x1.62e42feep-1;  // 32 bits: n · kLn2HighDouble is exact
 constexpr double kLn2LowDouble = 0x1.a39ef35793c76p-33;
 
-// The functions in double are templates over double, one number a row, and DoubleVec. Multiplication and addition only,
-// since JavaScript has no fma for double; polynomials by halves (Estrin), since a row waits for them.
+// The functions in double are templates over double, for one row, and DoubleVec. They multiply and add separately,
+// since JavaScript has no fma for double, and split polynomials in halves (Estrin), since a row waits for their
+// results.
 
 SMOOTHLOSS_INLINE DoubleVec operator+(DoubleVec a, DoubleVec b) { return add(a, b); }
 SMOOTHLOSS_INLINE DoubleVec operator-(DoubleVec a, DoubleVec b) { return sub(a, b); }
@@ -35,7 +36,7 @@ SMOOTHLOSS_INLINE D expMinus1(D r) {
   const D p = p0 + (p4 + p8 * r4) * r4;
   return r + r2 * p;
 }
-// The same of floats: minimax for the error relative to e^r − 1, 1.4e-8 before rounding.
+// The same in float: minimax for the error relative to e^r − 1, 1.4e-8 before rounding.
 SMOOTHLOSS_INLINE Vec expMinus1(Vec r) {
   Vec p = fma(set1(0x1.6d98f6p-10f), r, set1(0x1.1227fp-7f));
   p = fma(p, r, set1(0x1.555486p-5f));
@@ -54,9 +55,9 @@ constexpr float kEighths[8] = {0x1p0f,        0x1.172b84p0f, 0x1.306fep0f,  0x1.
 //
 // e^x = 2^n · e^r with n = x · log2 e rounded to an eighth and r = x − n · ln 2 in [−ln2/16, ln2/16], reduced in two
 // steps (Cody and Waite); n · kLn2High is exact here. The magic number leaves 8·(n + 127 − k) in the low bits of the
-// sum: the lowest three are the index of 2^n's fraction, those above them the exponent. Several vectors go step by step
-// together: one alone would wait for each result. (With whole n and a polynomial of degree 6 in place of the table this
-// took 10 % longer with AVX2, and 25 % in JavaScript.)
+// sum: the lowest three are the index of 2^n's fraction, those above them the exponent. Several vectors take each step
+// together: a single one would wait for each result. (A whole n and a polynomial of degree 6, without a table, took 10
+// % longer with AVX2, and 25 % in JavaScript.)
 template <size_t N>
 SMOOTHLOSS_INLINE void exp(Vec (&x)[N], Vec magic) {
   Vec sum[N], p[N];
@@ -80,7 +81,8 @@ SMOOTHLOSS_INLINE void exp(DoubleVec (&x)[N], DoubleVec magic) {
     x[i] = (1.0 + expMinus1(r)) * powerOfTwo(sum);
   }
 }
-// exp's magic number for one scale, and the x from which down it returns 0; and those of a vector of scales.
+// exp's magic number for one scale, and its floor, the largest x for which it returns 0; then those of a vector of
+// scales.
 template <typename V>
 constexpr double kExpBias = sizeof(typename V::Real) == sizeof(float) ? 127.0 : 1023.0;
 template <typename V>
@@ -126,9 +128,9 @@ SMOOTHLOSS_INLINE D exp(D x) {
   return whereGreater(D(-700.0), x, D(0.0), (1.0 + expMinus1(r)) * powerOfTwo(sum + 1023.0));
 }
 
-// x − k·ln 2 for logits of the type Real, |x − k·ln 2| ≤ |x| ≤ 2^19 or k = 0. In double by halves, as exp has it: k ·
-// kLn2HighDouble is exact, and so is the difference of what is close, so that the result is off by no more than its own
-// last place. With one product it is off by 2^−53 · |x|, which is nothing to exponentials that are floats.
+// x − k·ln 2 for logits of the type Real, |x − k·ln 2| ≤ |x| ≤ 2^19 or k = 0. For doubles ln 2 has two halves, as in
+// exp: k · kLn2HighDouble is exact, and so is the difference of close numbers, so the error is at most one unit in the
+// last place of the result. With one product the error is 2^−53 · |x|, negligible for exponentials in float.
 template <typename Real, typename D>
 SMOOTHLOSS_INLINE D lessLn2(D x, D k) {
   if constexpr (sizeof(Real) == sizeof(double)) return (x - k * kLn2HighDouble) - k * kLn2LowDouble;
@@ -145,7 +147,7 @@ SMOOTHLOSS_INLINE D logRatio(D s) {
   const D q4 = (0x1.7462b58e44074p-3 + 0x1.39fe42e9d446ap-3 * z) + 0x1.2b59b70ebb6cfp-3 * z2;
   return 2.0 * s + s * z * (q0 + q4 * (z2 * z2));
 }
-// Of floats: minimax, 8.1e-10 relative before rounding.
+// The same in float: minimax, 8.1e-10 relative before rounding.
 SMOOTHLOSS_INLINE Vec logRatio(Vec s) {
   const Vec z = mul(s, s);
   Vec q = fma(set1(0x1.31e2fp-2f), z, set1(0x1.995ebap-2f));
@@ -153,8 +155,8 @@ SMOOTHLOSS_INLINE Vec logRatio(Vec s) {
   return fma(mul(s, z), q, add(s, s));
 }
 
-// ln(a/b + 1) where a ≤ limit, for 0 ≤ a ≤ 0.4·b, to full relative precision however small a/b is; ln(a + b) where not,
-// for a + b a normal number. Within 2.1 units in the last place. One division and one polynomial for both.
+// ln(a/b + 1) where a ≤ limit, for 0 ≤ a ≤ 0.4·b, to full relative precision however small a/b is; elsewhere ln(a + b),
+// for a + b a normal number. Within 2.1 units in the last place. One division and one polynomial serve both.
 template <typename D>
 SMOOTHLOSS_INLINE D logSum(D a, D b, D limit) {
   D m;
@@ -194,8 +196,8 @@ SMOOTHLOSS_INLINE DoubleVec log1p(DoubleVec e) {
   const DoubleVec denominator = e + whereGreater(e, split, 3.0, 2.0);
   return whereGreater(e, split, kLn2, 0.0) + logRatio(numerator / denominator);
 }
-// Of floats: e + e²·M(e), minimax, 5.2e-9 relative before rounding; within 1.6 units in the last place. Without a
-// division BCE takes 25 % less time.
+// The same in float: e + e²·M(e), minimax, 5.2e-9 relative before rounding; within 1.6 units in the last place. It has
+// no division, so BCE takes 25 % less time.
 SMOOTHLOSS_INLINE Vec log1p(Vec e) {
   Vec m = fma(set1(-0x1.b2f58ap-9f), e, set1(0x1.4b0836p-6f));
   m = fma(m, e, set1(-0x1.d86322p-5f));

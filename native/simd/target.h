@@ -1,9 +1,9 @@
 // What a kernel file needs from the compiler: an instruction set for one region of code, forced inlining, and no
-// contraction of a·b + c into fma behind the source's back.
+// contraction of a·b + c into an fma that the source does not ask for.
 //
-// The region is opened in the source, not with -mavx2 on the whole file: that flag would also compile the inline
-// functions of the standard library with AVX, and the linker may keep that copy for CPUs that have none. For the same
-// reason everything inside a region sits in an unnamed namespace, and standard headers are included before it.
+// The source opens the region. The flag -mavx2 for the whole file would compile inline functions of the standard
+// library with AVX too, and the linker may keep that copy for CPUs without AVX. For the same reason everything inside a
+// region is in an unnamed namespace, and standard headers are included before it.
 
 #ifndef SMOOTHLOSS_SIMD_TARGET_H_
 #define SMOOTHLOSS_SIMD_TARGET_H_
@@ -34,8 +34,8 @@
   _Pragma("clang attribute push(__attribute__((target(\"avx512bw,avx512dq,avx512vl\"))), apply_to = function)")
 #define SMOOTHLOSS_END_AVX512 _Pragma("clang attribute pop")
 #pragma STDC FP_CONTRACT OFF
-#else  // GCC has no such pragma: -ffp-contract=off in sources.gypi
-// Tuned for no CPU in particular, GCC clears small arrays with rep stos: 32 rows of 10 classes then take 4 % longer.
+#else  // GCC has no such pragma: sources.gypi has -ffp-contract=off
+// tune=skylake: by default GCC clears small arrays with rep stos, and 32 rows of 10 classes take 4 % longer.
 #define SMOOTHLOSS_INLINE inline __attribute__((always_inline))
 #define SMOOTHLOSS_NOINLINE __attribute__((noinline))
 #define SMOOTHLOSS_COLD __attribute__((noinline, cold))

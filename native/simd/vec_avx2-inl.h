@@ -41,7 +41,7 @@ SMOOTHLOSS_INLINE DoubleVec load(As<DoubleVec>, const uint8_t* p) {
 }
 
 SMOOTHLOSS_INLINE void store(float* p, Vec a) { _mm256_storeu_ps(p, a.v); }
-// Bits of floats rounded to bfloat16, in the low halves.
+// The bits of floats rounded to bfloat16, in the low halves of words.
 SMOOTHLOSS_INLINE __m256i roundToBfloat16(Vec a) {
   const __m256i bits = _mm256_castps_si256(a.v);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
@@ -54,7 +54,7 @@ SMOOTHLOSS_INLINE __m128i toBfloat16(Vec a) {
 }
 SMOOTHLOSS_INLINE void store(Half* p, Vec a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), toHalf(a)); }
 SMOOTHLOSS_INLINE void store(Bfloat16* p, Vec a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), toBfloat16(a)); }
-// Two vectors at once: 12 % faster in all.
+// Converts two vectors at once: 12 % faster in all.
 SMOOTHLOSS_INLINE __m256i toBfloat16(Vec a, Vec b) {
   const __m256i packed = _mm256_packus_epi32(roundToBfloat16(a), roundToBfloat16(b));  // by 128-bit halves
   return _mm256_permute4x64_epi64(packed, 0xd8);
@@ -75,7 +75,7 @@ SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const float* p, size_t n) { return {_mm
 SMOOTHLOSS_INLINE DoubleVec loadFirst(As<DoubleVec>, const double* p, size_t n) {
   return {_mm256_maskload_pd(p, firstDoubles(n))};
 }
-// The first n < 8 bytes, and zeros.
+// Loads the first n < 8 bytes; the others are 0.
 SMOOTHLOSS_INLINE uint64_t firstBytes(const unsigned char* p, size_t n) {
   uint64_t bytes = n & 1 ? p[n - 1] : 0;
   if (n & 2) {
@@ -90,7 +90,7 @@ SMOOTHLOSS_INLINE uint64_t firstBytes(const unsigned char* p, size_t n) {
   }
   return bytes;
 }
-// The first n halves, and zeros.
+// Loads the first n halves; the others are 0.
 SMOOTHLOSS_INLINE __m128i firstHalves(const void* p, size_t n) {
   if (n >= 8) return load128(p);
   const auto* const bytes = static_cast<const unsigned char*>(p);
@@ -103,7 +103,7 @@ SMOOTHLOSS_INLINE Vec loadFirst(As<Vec>, const uint8_t* p, size_t n) {
   if (n >= 8) return load(As<Vec>(), p);
   return fromBytes(_mm_cvtsi64_si128(static_cast<int64_t>(firstBytes(p, n))));
 }
-// By halves: a masked store takes tens of cycles on AMD's processors.
+// Stores 4, 2 and 1 lanes: a masked store takes tens of cycles on AMD's processors.
 SMOOTHLOSS_INLINE void storeFirst(float* p, Vec a, size_t n) {
   if (n >= 8) return store(p, a);
   __m128 left = _mm256_castps256_ps128(a.v);
@@ -161,7 +161,7 @@ SMOOTHLOSS_INLINE void stream(Half* p, Vec a) { _mm_stream_si128(reinterpret_cas
 SMOOTHLOSS_INLINE void streamPair(Bfloat16* p, Vec a, Vec b) {
   _mm256_stream_si256(reinterpret_cast<__m256i*>(p), toBfloat16(a, b));
 }
-// What was streamed comes before what is stored from here on, for other threads too.
+// Orders non-temporal stores before later stores, for other threads too.
 template <typename V>
 SMOOTHLOSS_INLINE void endStream(As<V>) {
   _mm_sfence();
@@ -237,7 +237,7 @@ SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) {
   const __m256i biased = _mm256_srli_epi64(
       _mm256_add_epi64(bits, _mm256_set1_epi64x(static_cast<int64_t>(0x3ff0000000000000u - kSqrtHalfBitsDouble))), 52);
   m.v = _mm256_castsi256_pd(_mm256_add_epi64(_mm256_sub_epi64(bits, _mm256_slli_epi64(biased, 52)), one));
-  // AVX2 converts no 64-bit integers: in the low bits of 2^52, they are the double's own.
+  // AVX2 converts no 64-bit integers: as the low bits of 2^52, n makes the double 2^52 + n.
   const __m256i shifted = _mm256_or_si256(biased, _mm256_set1_epi64x(0x4330000000000000));
   return {_mm256_sub_pd(_mm256_castsi256_pd(shifted), _mm256_set1_pd(0x1p52 + 1023.0))};
 }

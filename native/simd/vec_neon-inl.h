@@ -76,14 +76,14 @@ SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) {
   return clearWhere(vceqq_u64(doubleNumbers(), vdupq_n_u64(lane)), a);
 }
 
-constexpr bool kStreams = false;  // these CPUs see for themselves that whole lines are written
+constexpr bool kStreams = false;  // these CPUs detect by themselves that whole lines are written
 
 SMOOTHLOSS_INLINE Vec add(Vec a, Vec b) { return {vaddq_f32(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec sub(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec div(Vec a, Vec b) { return {vdivq_f32(a.v, b.v)}; }
 SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
-// Where b is a constant, clang would make fmaxnm of this, which does not pass over signalling NaN.
+// Hides that b is a constant: clang would use fmaxnm, which does not ignore signalling NaN.
 template <typename V>
 SMOOTHLOSS_INLINE void hideConstant(V& b) {
 #if defined(__GNUC__)
