@@ -1,9 +1,9 @@
 // What each function does with its arguments, whether it answers at once or by a promise: check them, have a kernel compute
 // the batch, make a result of the sums.
 
-import type { Prepared } from './arguments/batch.js';
 import { prepareBceWithLogits, prepareKlDiv } from './arguments/element-losses.js';
-import type { Manner } from './arguments/options.js';
+import type { Execution } from './arguments/options.js';
+import type { Prepared } from './arguments/prepare.js';
 import { prepareCrossEntropy, prepareNllLoss } from './arguments/row-losses.js';
 import { prepareSmoothLabels } from './arguments/smooth-labels.js';
 import type { Batch, Floats, Kernels, Sums } from './batch.js';
@@ -11,7 +11,7 @@ import type { Batch, Floats, Kernels, Sums } from './batch.js';
 /** One call, checked. */
 export interface Call {
   batch: Batch;
-  manner: Manner;
+  execution: Execution;
   kernel: keyof Kernels;
   /** What the function returns. */
   resultOf(sums: Sums): unknown;
@@ -71,8 +71,8 @@ export function nllLoss(logProbs: unknown, targets: unknown, options: unknown): 
 }
 
 export function smoothLabels(targets: unknown, options: unknown): Call {
-  const { batch, manner, labels } = prepareSmoothLabels(targets, options);
-  return { batch, manner, kernel: 'linear', resultOf: () => labels };
+  const { batch, execution, labels } = prepareSmoothLabels(targets, options);
+  return { batch, execution, kernel: 'linear', resultOf: () => labels };
 }
 
 function lossCall(
@@ -80,10 +80,10 @@ function lossCall(
   prepared: Prepared,
   metricsOf: (sums: Sums, parts: number) => object,
 ): Call {
-  const { batch, manner } = prepared;
+  const { batch, execution } = prepared;
   return {
     batch,
-    manner,
+    execution,
     kernel,
     resultOf: (sums) => {
       const result = resultOf(prepared, sums.numerator);

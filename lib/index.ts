@@ -21,12 +21,12 @@ export type * from './types.js';
 
 function bind({ backend, kernels }: Loaded): Functions {
   const run = (call: calls.Call): unknown => {
-    const { batch, manner } = call;
-    if (manner.signal !== undefined) {
-      throw typeError('signal', manner.signal, 'left out here, it is for smoothloss/promises');
+    const { batch, execution } = call;
+    if (execution.signal !== undefined) {
+      throw typeError('signal', execution.signal, 'left out here, it is for smoothloss/promises');
     }
     rejectInUse(batch);
-    return call.resultOf(kernels[call.kernel](batch, threadsFor(manner.threads, batch)));
+    return call.resultOf(kernels[call.kernel](batch, threadsFor(execution.threads, batch)));
   };
   const functions = {
     crossEntropy: (logits: unknown, targets: unknown, options: unknown) =>

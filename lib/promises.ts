@@ -84,7 +84,7 @@ function aborting(signal: AbortSignalLike | undefined): unknown {
 function bind({ backend, kernels }: Loaded): Functions<'promise'> {
   const run = async (call: calls.Call): Promise<unknown> => {
     const { batch } = call;
-    const { threads, signal, aborted } = call.manner;
+    const { threads, signal, aborted } = call.execution;
     if (aborted) throw aborting(signal);
     const inUse = new InUse(batch);
     const check = () => {

@@ -3,6 +3,17 @@
 import { type Batch, FLOAT64 } from '../batch.js';
 import { allocate, typeError } from '../errors.js';
 import { lengthOf, type TypedArray } from '../typed-arrays.js';
+import { checkFactors, factors, flag, floatsOf, rejectDetached, wrongLength } from './checks.js';
+import {
+  inPrecision,
+  optionsOf,
+  type Rules,
+  readCommon,
+  readIgnored,
+  readNormalizer,
+  readOptions,
+  readPositive,
+} from './options.js';
 import {
   denominatorOf,
   denseLength,
@@ -19,20 +30,9 @@ import {
   takeDense,
   takeGradientScale,
   takeLogits,
-} from './batch.js';
-import { checkFactors, factors, flag, floatsOf, rejectDetached, wrongLength } from './checks.js';
-import {
-  inPrecision,
-  optionsOf,
-  type Rules,
-  readCommon,
-  readIgnored,
-  readNormalizer,
-  readOptions,
-  readPositive,
-} from './options.js';
+} from './prepare.js';
 import { readElementSmoothing } from './smoothing.js';
-import { fillClasses, fillRows, rejectIgnoreIndex, rejectLabels, targetArrays } from './targets.js';
+import { fillClasses, fillRows, rejectIgnoreIndex, rejectLabels, targetArrays } from './target-arrays.js';
 
 interface ElementRules extends Rules {
   /** Whether weight and mask may be per element too. */

@@ -7,7 +7,7 @@ import { flag, integer, integers, isList, MAX_FLOAT, number, oneOf, readList } f
 import { choiceHint, listHint, optionHint } from './hints.js';
 
 /** Every option of any function, as given; undefined where the function at hand has none of that name. */
-export interface Given {
+export interface RawOptions {
   classes: unknown;
   dtype: unknown;
   labelSmoothing: unknown;
@@ -140,13 +140,13 @@ function isFromRoot(object: object, key: string): boolean {
   return owner === ROOT || (Object.getPrototypeOf(owner) === null && Object.hasOwn(owner, 'isPrototypeOf'));
 }
 
-export function readOptions(options: unknown, known: ReadonlySet<string>): Given {
+export function readOptions(options: unknown, known: ReadonlySet<string>): RawOptions {
   if (typeof options !== 'object' || options === null || isList(options)) {
     const hint =
       Number.isInteger(options) && (options as number) > 0 ? ' ({ classes: options } makes one)' : '';
     throw typeError('options', options, `an object that holds at least classes${hint}`);
   }
-  const given: Given = {
+  const given: RawOptions = {
     classes: undefined,
     dtype: undefined,
     labelSmoothing: undefined,
@@ -177,14 +177,14 @@ export function readOptions(options: unknown, known: ReadonlySet<string>): Given
 }
 
 /** How a call is computed. */
-export interface Manner {
+export interface Execution {
   threads: number;
   signal: AbortSignalLike | undefined;
   /** What the signal said when it was read: later on, a getter of the caller's might make other calls. */
   aborted: boolean;
 }
 
-export function readManner({ threads, signal }: Given): Manner {
+export function readExecution({ threads, signal }: RawOptions): Execution {
   return {
     threads: threads === undefined ? defaultThreads() : readThreads('threads', threads),
     signal: signal as AbortSignalLike | undefined,
@@ -205,7 +205,7 @@ function readAborted(signal: unknown): boolean {
 
 /** The options that all losses have, checked as far as they can be without the arrays. */
 export interface Common {
-  manner: Manner;
+  execution: Execution;
   classes: number;
   rowStride: number;
   inner: number;
@@ -222,7 +222,7 @@ export function readClasses(classes: unknown): number {
   return integer('classes', classes, 1, MAX_CLASSES, 'an integer from 1 to 2^31 - 1');
 }
 
-export function readCommon(given: Given, rules: Rules): Common {
+export function readCommon(given: RawOptions, rules: Rules): Common {
   const classes = readClasses(given.classes);
   let { rowStride, inner } = given;
   if (rowStride === undefined) rowStride = classes;
@@ -231,7 +231,7 @@ export function readCommon(given: Given, rules: Rules): Common {
   else checkInner(inner, rowStride as number, classes);
   const reduction = oneOf('reduction', given.reduction, rules.reductions);
   return {
-    manner: readManner(given),
+    execution: readExecution(given),
     classes,
     rowStride: rowStride as number,
     inner: inner as number,

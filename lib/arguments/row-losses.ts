@@ -2,6 +2,17 @@
 
 import { type Batch, FLOAT64 } from '../batch.js';
 import { lengthOf, type TypedArray } from '../typed-arrays.js';
+import { factors, number, oneOf } from './checks.js';
+import {
+  inPrecision,
+  optionsOf,
+  type Rules,
+  readCommon,
+  readIgnored,
+  readNormalizer,
+  readOptions,
+  readPositive,
+} from './options.js';
 import {
   denominatorOf,
   elementType,
@@ -16,18 +27,7 @@ import {
   takeDense,
   takeGradientScale,
   takeLogits,
-} from './batch.js';
-import { factors, number, oneOf } from './checks.js';
-import {
-  inPrecision,
-  optionsOf,
-  type Rules,
-  readCommon,
-  readIgnored,
-  readNormalizer,
-  readOptions,
-  readPositive,
-} from './options.js';
+} from './prepare.js';
 import { fillSmoothing, readSmoothing } from './smoothing.js';
 import {
   fillClasses,
@@ -38,7 +38,7 @@ import {
   rejectLabels,
   rejectOthers,
   targetArrays,
-} from './targets.js';
+} from './target-arrays.js';
 
 // What smoothLabels takes, too.
 export const SOFT: readonly string[] = ['Float32Array', 'Float64Array'];

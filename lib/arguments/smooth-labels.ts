@@ -2,9 +2,16 @@
 
 import { type Batch, FLOAT32, FLOAT64, type Floats } from '../batch.js';
 import { lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
-import { maskBytes, newBatch, newFloats, notClasses, rowMask, takeDense } from './batch.js';
 import { factors, wrongLength } from './checks.js';
-import { type Manner, optionsOf, readClasses, readIgnored, readManner, readOptions } from './options.js';
+import {
+  type Execution,
+  optionsOf,
+  readClasses,
+  readExecution,
+  readIgnored,
+  readOptions,
+} from './options.js';
+import { maskBytes, newBatch, newFloats, notClasses, rowMask, takeDense } from './prepare.js';
 import { ANY_TARGETS, SOFT } from './row-losses.js';
 import { fillSmoothing, readSmoothing, widenFactors } from './smoothing.js';
 import {
@@ -14,7 +21,7 @@ import {
   rejectIgnoreIndex,
   rejectOthers,
   targetArrays,
-} from './targets.js';
+} from './target-arrays.js';
 
 const OPTIONS = optionsOf('smoothLabels', ['classes', 'labelSmoothing', 'ignoreIndex', 'mask', 'threads']);
 // Where there are no logits, targets decide the arithmetic.
@@ -29,7 +36,7 @@ const RULES = {
 /** A call of smoothLabels. The labels are the batch's gradient: that of −Σ t'·x by x, times −1. */
 interface PreparedLabels {
   batch: Batch;
-  manner: Manner;
+  execution: Execution;
   labels: Floats;
 }
 
@@ -37,7 +44,7 @@ interface PreparedLabels {
 export function prepareSmoothLabels(targets: unknown, options: unknown): PreparedLabels {
   const given = readOptions(options, OPTIONS);
   const classes = readClasses(given.classes);
-  const manner = readManner(given);
+  const execution = readExecution(given);
   const ignored = readIgnored(given.ignoreIndex);
   const smoothing = readSmoothing(given.labelSmoothing, classes);
   const mixed = readMixed(targets);
@@ -71,7 +78,7 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
   batch.gradientScale = -1;
   const labels = newFloats(type, batch.rows * classes, 'the labels');
   batch.gradient = labels;
-  return { batch, manner, labels };
+  return { batch, execution, labels };
 }
 
 /** Read by index: an array may have a `length` or an iterator of the caller's. */

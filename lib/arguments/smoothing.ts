@@ -4,10 +4,10 @@ import { type Batch, FLOAT32, FLOAT64, type Floats, type Total } from '../batch.
 import { allocate, coded, isArray, rangeError, typeError } from '../errors.js';
 import { log } from '../js/math.js';
 import { lengthOf, typeOf } from '../typed-arrays.js';
-import { newFloats } from './batch.js';
 import { checkLength, checkRange, floatsOf, integers, isList, oneOf, share } from './checks.js';
 import { arrayHint, numberHint } from './hints.js';
 import { readEach } from './options.js';
+import { newFloats } from './prepare.js';
 
 /** Label smoothing towards a distribution over the classes, as the caller said it. */
 export interface Smoothing {

@@ -31,14 +31,14 @@ import {
   wrongLength,
 } from './checks.js';
 import { classesHint } from './hints.js';
-import type { Common, Given, Manner, NormalizerName } from './options.js';
+import type { Common, Execution, NormalizerName, RawOptions } from './options.js';
 import { widenFactors } from './smoothing.js';
-import { INDEX_ARRAYS, type TargetArrays } from './targets.js';
+import { INDEX_ARRAYS, type TargetArrays } from './target-arrays.js';
 
 /** A call ready for a backend, and what its result needs beside what the backend adds up. */
 export interface Prepared {
   batch: Batch;
-  manner: Manner;
+  execution: Execution;
   reduction: 'mean' | 'sum' | 'none';
   denominator: number;
   rows: number;
@@ -369,7 +369,7 @@ export function denominatorOf(
 export function finish(
   batch: Batch,
   common: Common,
-  given: Given,
+  given: RawOptions,
   logits: TypedArray,
   gradient: TypedArray | null,
   denominator: number,
@@ -399,7 +399,7 @@ export function finish(
   batch.metrics = common.metrics;
   return {
     batch,
-    manner: common.manner,
+    execution: common.execution,
     reduction: mean ? 'mean' : reduction,
     denominator,
     rows,
