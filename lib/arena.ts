@@ -1,10 +1,43 @@
-// The memory that TypeScript and the native core share: the numbers of the batch at hand, then its targets, and then their
-// second classes if they are mixed.
+// The memory that TypeScript and the native core (native/addon/call.cc) share: the sums of the last call, the numbers of
+// the batch, its targets, and the second classes of mixed targets.
 
+import { NUMBERS } from './batch.js';
 import { allocate } from './errors.js';
 
-/** Doubles before the targets; kTargetsOffset in native/addon/call.cc. */
-const SLOTS = 32;
+/** The sums that a call returns come first. */
+export const FIRST_SLOT = 5;
+/** The numbers of a call, in order, from index FIRST_SLOT on; Slot in native/addon/call.cc is the same list. */
+export const SLOTS = [
+  'backend',
+  'operation',
+  'type',
+  'threads',
+  'begin',
+  'end',
+  'arrays',
+  'rows',
+  'classes',
+  'rowStride',
+  'inner',
+  'denseStride',
+  'weightStride',
+  'maskStride',
+  'mixed',
+  'logTarget',
+  'others',
+  'kl',
+  'metrics',
+  'priorSum',
+  'priorRest',
+  'priorTop',
+  'smoothingSum',
+  'smoothingRest',
+  'smoothingTop',
+  ...NUMBERS,
+] as const;
+
+/** Doubles before the targets, whole cache lines. */
+export const HEADER = Math.ceil((FIRST_SLOT + SLOTS.length) / 8) * 8;
 /** Classes for which memory is kept between calls: 1 MB. */
 const KEPT = 1 << 18;
 
@@ -15,8 +48,8 @@ export interface Arena {
 }
 
 function newArena(classes: number): Arena {
-  const buffer = allocate('a copy of the targets', ArrayBuffer, SLOTS * 8 + classes * 4);
-  return { buffer, slots: new Float64Array(buffer, 0, SLOTS), targets: new Int32Array(buffer, SLOTS * 8) };
+  const buffer = allocate('a copy of the targets', ArrayBuffer, HEADER * 8 + classes * 4);
+  return { buffer, slots: new Float64Array(buffer, 0, HEADER), targets: new Int32Array(buffer, HEADER * 8) };
 }
 
 let arena = newArena(1024);

@@ -26,11 +26,38 @@ export interface Total {
 }
 
 /**
+ * The numbers of a batch that the native core takes as they are, in the order of their slots in the arena; kBatchNumbers in
+ * native/addon/call.cc is the same list.
+ */
+export const NUMBERS = [
+  'lambda', // the share of `targets` in a mixed target, unless `lambdas` has one per row
+  'epsilon', // for all rows, unless there are `epsilons`
+  'toward', // what a target is smoothed towards in bceWithLogits
+  'smoothingLog', // Σ of smoothing · ln prior, for `kl`
+  'gradientScale', // times each row's gradient; holds 1/denominator for the mean
+  'logitScale', // rounded to float unless the arithmetic is double, as is softcap
+  'softcap', // 0: none
+  'zLoss', // 0: none
+] as const;
+
+/** Writes them to the slots from index `i` on. One by one: a loop over the names would take many times as long. */
+export function writeNumbers(batch: Batch, slots: Float64Array, i: number): void {
+  slots[i++] = batch.lambda;
+  slots[i++] = batch.epsilon;
+  slots[i++] = batch.toward;
+  slots[i++] = batch.smoothingLog;
+  slots[i++] = batch.gradientScale;
+  slots[i++] = batch.logitScale;
+  slots[i++] = batch.softcap;
+  slots[i++] = batch.zLoss;
+}
+
+/**
  * One checked call of any of the losses; Batch in native/kernels/batch.h is the same, field by field. A dense array has one number
  * per row and class. Its rows have a stride of their own; or, where `inner` is not 1, it is laid out as the logits. Floats are of
  * the arithmetic's type; but dense targets may be of either, and so may a dense weight in double.
  */
-export interface Batch {
+export interface Batch extends Record<(typeof NUMBERS)[number], number> {
   rows: number;
   classes: number;
   /** Elements from one row to the next, at least `classes`. */
@@ -52,7 +79,6 @@ export interface Batch {
   seconds: Int32Array | null;
   /** The share of `targets` in a mixed target, per row; null: `lambda` for all. */
   lambdas: Floats | null;
-  lambda: number;
   /** Dense targets; null: classes. Uint8Array in bceWithLogits only. */
   dense: Floats | Uint8Array | null;
   denseStride: number;
@@ -77,28 +103,16 @@ export interface Batch {
   smoothing: Floats | null;
   /** Per row; null: `epsilon` for all. */
   epsilons: Floats | null;
-  epsilon: number;
-  /** labelSmoothing.over 'others': no smoothing mass for the row's own target. */
+  /** No smoothing mass for the row's own target. */
   others: boolean;
   priorTotal: Total;
   smoothingTotal: Total;
-  /** Σ of smoothing · ln prior, for `kl`. */
-  smoothingLog: number;
-  /** What a target is smoothed towards in bceWithLogits. */
-  toward: number;
 
   /** Form 'kl'. */
   kl: boolean;
-  /** Rounded to float unless the arithmetic is double, as is softcap. */
-  logitScale: number;
-  /** 0: none. */
-  softcap: number;
-  zLoss: number;
 
   /** Per row; null: ones. */
   gradientScales: Floats | null;
-  /** Times each row's gradient; holds 1/denominator for the mean. */
-  gradientScale: number;
 
   /** Whether to add up `Sums` beyond the numerator. */
   metrics: boolean;

@@ -1,7 +1,7 @@
 // The native backends: hands a batch to the addon.
 
-import { type Arena, lastArena } from './arena.js';
-import type { Batch, Kernel, Kernels, Sums } from './batch.js';
+import { type Arena, FIRST_SLOT, lastArena } from './arena.js';
+import { type Batch, type Kernel, type Kernels, type Sums, writeNumbers } from './batch.js';
 
 type Arrays = readonly (ArrayBufferView | null)[];
 
@@ -38,16 +38,11 @@ export interface FoundAddon {
 
 export type NativeBackend = 'avx512' | 'avx2' | 'neon' | 'scalar';
 
-// Operation in native/addon/call.cc.
-const CROSS_ENTROPY = 0;
-const BCE_WITH_LOGITS = 1;
-const LINEAR = 2;
+// By the index of their operation; kOperations in native/addon/call.cc.
+const KERNELS = ['crossEntropy', 'bceWithLogits', 'linear'] as const;
 
 // The bits of the arrays that few calls have: all from the fourth on.
 const RARE = ~0b1111;
-
-// The first slot that compute writes; Slot in native/addon/call.cc.
-const SUMS = 26;
 
 /** The kernels of one of the addon's backends. */
 export function nativeKernels(addon: Addon, name: NativeBackend): Kernels {
@@ -59,11 +54,7 @@ export function nativeKernels(addon: Addon, name: NativeBackend): Kernels {
       kernel.start = (batch, threads, done) => start(addon, backend, operation, batch, threads, done);
     return kernel;
   };
-  return {
-    crossEntropy: kernelOf(CROSS_ENTROPY),
-    bceWithLogits: kernelOf(BCE_WITH_LOGITS),
-    linear: kernelOf(LINEAR),
-  };
+  return Object.fromEntries(KERNELS.map((kernel, i) => [kernel, kernelOf(i)])) as unknown as Kernels;
 }
 
 function compute(
@@ -101,13 +92,7 @@ function compute(
       batch.prediction,
     );
   }
-  return {
-    numerator: slots[SUMS],
-    nll: slots[SUMS + 1],
-    correct: slots[SUMS + 2],
-    entropy: slots[SUMS + 3],
-    zLoss: slots[SUMS + 4],
-  };
+  return { numerator: slots[0], nll: slots[1], correct: slots[2], entropy: slots[3], zLoss: slots[4] };
 }
 
 function start(
@@ -148,7 +133,7 @@ function start(
   return job === 0 ? undefined : () => addon.abort(job);
 }
 
-/** Writes the numbers of a call to the arena; returns which arrays there are, a bit each. */
+/** Writes the numbers of a call to the arena, in the order of SLOTS; returns which arrays there are, a bit each. */
 function fillArena(
   slots: Float64Array,
   backend: number,
@@ -178,39 +163,32 @@ function fillArena(
     (batch.rowLse === null ? 0 : 1 << 15) |
     (batch.rowEntropy === null ? 0 : 1 << 16) |
     (batch.prediction === null ? 0 : 1 << 17);
-  slots[0] =
-    backend |
-    (operation << 4) |
-    (batch.type << 8) |
-    (batch.seconds === null ? 0 : 1 << 12) |
-    (batch.logTarget ? 1 << 13 : 0) |
-    (batch.others ? 1 << 14 : 0) |
-    (batch.kl ? 1 << 15 : 0) |
-    (batch.metrics ? 1 << 16 : 0);
-  slots[1] = arrays;
-  slots[2] = batch.rows;
-  slots[3] = batch.classes;
-  slots[4] = batch.rowStride;
-  slots[5] = batch.inner;
-  slots[6] = batch.denseStride;
-  slots[7] = batch.weightStride;
-  slots[8] = batch.maskStride;
-  slots[9] = batch.lambda;
-  slots[10] = batch.epsilon;
-  slots[11] = batch.toward;
-  slots[12] = batch.gradientScale;
-  slots[13] = batch.logitScale;
-  slots[14] = batch.softcap;
-  slots[15] = batch.zLoss;
-  slots[16] = priorTotal.sum;
-  slots[17] = priorTotal.rest;
-  slots[18] = priorTotal.top;
-  slots[19] = smoothingTotal.sum;
-  slots[20] = smoothingTotal.rest;
-  slots[21] = smoothingTotal.top;
-  slots[22] = batch.smoothingLog;
-  slots[23] = threads;
-  slots[24] = begin;
-  slots[25] = end;
+  let i = FIRST_SLOT;
+  slots[i++] = backend;
+  slots[i++] = operation;
+  slots[i++] = batch.type;
+  slots[i++] = threads;
+  slots[i++] = begin;
+  slots[i++] = end;
+  slots[i++] = arrays;
+  slots[i++] = batch.rows;
+  slots[i++] = batch.classes;
+  slots[i++] = batch.rowStride;
+  slots[i++] = batch.inner;
+  slots[i++] = batch.denseStride;
+  slots[i++] = batch.weightStride;
+  slots[i++] = batch.maskStride;
+  slots[i++] = batch.seconds === null ? 0 : 1; // mixed
+  slots[i++] = batch.logTarget ? 1 : 0;
+  slots[i++] = batch.others ? 1 : 0;
+  slots[i++] = batch.kl ? 1 : 0;
+  slots[i++] = batch.metrics ? 1 : 0;
+  slots[i++] = priorTotal.sum;
+  slots[i++] = priorTotal.rest;
+  slots[i++] = priorTotal.top;
+  slots[i++] = smoothingTotal.sum;
+  slots[i++] = smoothingTotal.rest;
+  slots[i++] = smoothingTotal.top;
+  writeNumbers(batch, slots, i);
   return arrays;
 }

@@ -20,15 +20,15 @@ const COMMON = `
   const smoothloss = require('smoothloss');
   const promises = require('smoothloss/promises');
   const addon = require(require('node-gyp-build').path(${JSON.stringify(root)}));
+  const { FIRST_SLOT, HEADER, SLOTS } = require(${JSON.stringify(path.join(root, 'dist/arena.js'))});
   const classes = 1000, rows = 4000;
   const targets = new Int32Array(rows);
   /** A job of crossEntropy; undefined if it was refused. */
   const start = (logits, gradient, ...more) => {
-    const arena = new ArrayBuffer(256 + 4 * rows);
-    const slots = new Float64Array(arena, 0, 32);
-    slots.set([0, 3, rows, classes, classes, 1]);
-    slots.set([1, 1], 12);
-    slots.set([2, 0, rows], 23);
+    const arena = new ArrayBuffer(8 * HEADER + 4 * rows);
+    const slots = new Float64Array(arena, 0, HEADER);
+    const numbers = { threads: 2, end: rows, arrays: 3, rows, classes, rowStride: classes, inner: 1, gradientScale: 1, logitScale: 1 };
+    SLOTS.forEach((name, i) => { slots[FIRST_SLOT + i] = numbers[name] ?? 0; });
     let done;
     const promise = new Promise((resolve) => { done = (...sums) => resolve(sums.length); });
     return addon.start(done, arena, logits, gradient, ...more) === 0 ? undefined : promise;

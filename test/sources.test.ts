@@ -132,19 +132,33 @@ describe('C++ and TypeScript', () => {
   };
   const numberIn = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1]);
 
+  /** The names in a list of strings, and what `pattern` captures in a text. */
+  const namesIn = (text: string, list: RegExp) =>
+    [...(list.exec(text)?.[1] ?? '').matchAll(/'(\w+)'/g)].map(([, name]) => name);
+  const captured = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name);
+
   it('agree on the slots of the arena', () => {
-    const slots = enumerators(addon, 'Slot');
-    expect(slots.slice(-2)).toEqual(['sums', 'slots']);
-    const written = [...bridge.matchAll(/^ {2}slots\[(\d+)\] =\s*(?:batch\.)?([\w.]*)/gm)];
-    expect(written.map(([, index]) => Number(index))).toEqual(slots.slice(0, -2).map((_, i) => i));
-    // priorTotal.sum is priorSum; the call itself is put together on the spot.
-    const names = written.map(([, , name]) => name.replace(/Total\.(\w)/, (_, c) => c.toUpperCase()));
-    expect(['call', ...names.slice(1)]).toEqual(slots.slice(0, -2));
-    expect(numberIn(bridge, /SUMS = (\d+)/)).toBe(slots.indexOf('sums'));
-    expect(8 * numberIn(read('lib/arena.ts'), /SLOTS = (\d+)/)).toBe(
-      numberIn(addon, /kTargetsOffset = (\d+)/),
+    const batch = read('lib/batch.ts');
+    const numbers = namesIn(withoutComments(batch), /NUMBERS = \[([^\]]*)\]/);
+    expect(numbers.length).toBeGreaterThan(7);
+    const slots = namesIn(withoutComments(read('lib/arena.ts')), /SLOTS = \[([^\]]*)\]/);
+    const theirs = enumerators(addon, 'Slot');
+    expect([theirs[0], theirs.at(-1)]).toEqual(['sums', 'numbers']);
+    expect(theirs.slice(1, -1)).toEqual(slots);
+    const theirNumbers = /kBatchNumbers\[\] = \{([^}]*)\}/.exec(addon)?.[1] ?? '';
+    expect(captured(theirNumbers, /&Batch::(\w+)/g)).toEqual(numbers);
+    // What is written, in order: priorTotal.sum is priorSum, and whether there are seconds is whether targets are mixed.
+    const written = captured(bridge, /^ {2}slots\[i\+\+\] = (?:batch\.)?([\w.]+)/gm).map((name) =>
+      name.replace(/Total\.(\w)/, (_, c) => c.toUpperCase()).replace('seconds', 'mixed'),
     );
-    const sums = [...bridge.matchAll(/^ {4}(\w+): slots\[SUMS(?: \+ \d)?\]/gm)].map(([, name]) => name);
+    expect(written).toEqual(slots);
+    expect(captured(batch, /^ {2}slots\[i\+\+\] = batch\.(\w+)/gm)).toEqual(numbers);
+  });
+
+  it('agree on the sums, which come first', () => {
+    const sums = captured(bridge, /(\w+): slots\[\d\]/g);
+    expect(captured(bridge, /\w+: slots\[(\d)\]/g).map(Number)).toEqual(sums.map((_, i) => i));
+    expect(numberIn(read('lib/arena.ts'), /FIRST_SLOT = (\d+)/)).toBe(sums.length);
     expect(sums).toEqual(fields(nativeCode('batch.h'), /struct Sums/));
     expect(sums).toEqual(fields(withoutComments(read('lib/batch.ts')), /interface Sums/));
   });
@@ -162,26 +176,23 @@ describe('C++ and TypeScript', () => {
     expect(lists).toEqual([args.slice(0, 4), args, args]);
     expect(numberIn(nativeCode('call.h'), /kCallArguments = (\d+)/)).toBe(1 + args.length);
     expect(bridge).toContain('RARE = ~0b1111;');
+    expect(namesIn(read('test/conformance/raw-call.ts'), /ARGUMENTS = \[([^\]]*)\]/)).toEqual(args);
   });
 
-  it('agree on operations, types and flags', () => {
-    const constant = (name: string) => numberIn(bridge, new RegExp(`const ${name} = (\\d+)`));
-    const operations = enumerators(addon, 'Operation');
-    expect(operations).toEqual(['crossEntropy', 'bceWithLogits', 'linear']);
-    expect([constant('CROSS_ENTROPY'), constant('BCE_WITH_LOGITS'), constant('LINEAR')]).toEqual([0, 1, 2]);
+  it('agree on operations and types', () => {
+    const operations = captured(addon, /\{&Kernels::(\w+),/g);
+    expect(operations).toEqual(captured(nativeCode('kernels.h'), /^ {2}Loss (\w+);/gm));
+    expect(operations).toEqual(namesIn(bridge, /KERNELS = \[([^\]]*)\]/));
     const [, types] = /TYPES = \[([^\]]*)\]/.exec(read('lib/batch.ts')) ?? [];
     expect(types.match(/\w+/g)).toEqual(enumerators(nativeCode('batch.h'), 'Type'));
     types.match(/\w+/g)?.forEach((type, i) => {
       expect(numberIn(read('lib/batch.ts'), new RegExp(`${type.toUpperCase()} = (\\d)`)), type).toBe(i);
     });
-    for (const [, name, bit] of addon.matchAll(/bool (\w+)\(\) const \{ return \(bits >> (\d+) & 1\)/g)) {
-      const flag = name === 'mixed' ? 'seconds === null \\? 0 : 1' : `${name} \\? 1`;
-      expect(bridge, name).toMatch(new RegExp(`batch\\.${flag} << ${bit}\\b`));
-    }
   });
 
   it('agree on the fields of a batch', () => {
-    const own = fields(withoutComments(read('lib/batch.ts')), /interface Batch/);
+    const batch = withoutComments(read('lib/batch.ts'));
+    const own = [...namesIn(batch, /NUMBERS = \[([^\]]*)\]/), ...fields(batch, /interface Batch/)];
     const theirs = fields(nativeCode('batch.h'), /struct Batch/);
     expect(theirs.length).toBeGreaterThan(40);
     // The types of dense targets and of weights per element are those of the arrays in TypeScript.

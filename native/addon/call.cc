@@ -14,11 +14,17 @@ napi_value fail(napi_env env, const char* message, const char* code) {
 
 namespace {
 
-// The arena: doubles at these indices, then from kTargetsOffset bytes on the targets, and the second classes of mixed
-// targets right after them. As in lib/native.ts.
+// The arena holds doubles at these indices, then from kTargetsOffset on the targets, and right after them the second
+// classes of mixed targets. SLOTS in lib/arena.ts is the same list.
 enum Slot : size_t {
-  kCall,    // backend + 16 · operation + 256 · type + 4096 · flags, see Flags
-  kArrays,  // which of the arguments are arrays, a bit each, from the logits on
+  kSums,                                     // the results: the fields of Sums
+  kBackend = sizeof(Sums) / sizeof(double),  // index into availableKernels()
+  kOperation,                                // index into kOperations
+  kType,
+  kThreads,  // that may share the rows
+  kBegin,    // the rows [kBegin, kEnd), which begin and end where chunks do
+  kEnd,
+  kArrays,  // which arguments are arrays, one bit each, from the logits on
   kRows,
   kClasses,
   kRowStride,
@@ -26,44 +32,44 @@ enum Slot : size_t {
   kDenseStride,
   kWeightStride,
   kMaskStride,
-  kLambda,
-  kEpsilon,
-  kToward,
-  kGradientScale,
-  kLogitScale,
-  kSoftcap,
-  kZLoss,
+  kMixed,  // flags are 0 or not
+  kLogTarget,
+  kOthers,
+  kKl,
+  kMetrics,
   kPriorSum,
   kPriorRest,
   kPriorTop,
   kSmoothingSum,
   kSmoothingRest,
   kSmoothingTop,
-  kSmoothingLog,
-  kThreads,  // that may share the rows
-  kBegin,    // the rows [kBegin, kEnd), which begin and end where chunks do
-  kEnd,
-  kSums,  // the results: the fields of Sums
-  kSlots = kSums + 5
+  kNumbers  // kBatchNumbers, in order
 };
-constexpr size_t kTargetsOffset = 256;
-static_assert(kSlots * sizeof(double) <= kTargetsOffset, "the numbers must fit before the targets");
-static_assert(sizeof(Sums) == 5 * sizeof(double), "the sums are copied as they are");
 
-enum Operation : size_t { kCrossEntropy, kBceWithLogits, kLinear };
+// The numbers of a batch that may hold anything. NUMBERS in lib/batch.ts is the same list.
+constexpr double Batch::*kBatchNumbers[] = {
+    &Batch::lambda,        &Batch::epsilon,    &Batch::toward,  &Batch::smoothingLog,
+    &Batch::gradientScale, &Batch::logitScale, &Batch::softcap, &Batch::zLoss,
+};
 
-// What is to be done, as one number.
-struct Flags {
-  size_t bits;
+constexpr size_t kSlots = kNumbers + sizeof kBatchNumbers / sizeof kBatchNumbers[0];
+constexpr size_t kTargetsOffset = (kSlots + 7) / 8 * 8 * sizeof(double);
 
-  size_t backend() const { return bits & 15; }  // index into availableKernels()
-  size_t operation() const { return bits >> 4 & 15; }
-  size_t type() const { return bits >> 8 & 15; }
-  bool mixed() const { return (bits >> 12 & 1) != 0; }
-  bool logTarget() const { return (bits >> 13 & 1) != 0; }
-  bool others() const { return (bits >> 14 & 1) != 0; }
-  bool kl() const { return (bits >> 15 & 1) != 0; }
-  bool metrics() const { return (bits >> 16 & 1) != 0; }
+// What a kernel may be given.
+struct Operation {
+  Loss Kernels::*loss;
+  bool denseBytes;           // dense targets may be a Uint8Array
+  bool weightPerElement;     // a weight may be dense
+  bool lossPerElement;       // losses are laid out as the logits, whatever the targets
+  bool denseLossPerElement;  // the same where targets are dense
+  bool withoutLogits;        // may do without, if nothing but the gradient is asked for
+};
+
+// In the order of KERNELS in lib/native.ts.
+constexpr Operation kOperations[] = {
+    {&Kernels::crossEntropy, false, false, false, false, false},
+    {&Kernels::bceWithLogits, true, true, true, true, false},
+    {&Kernels::linear, false, false, false, true, true},
 };
 
 // The arguments after the arena.
@@ -175,20 +181,10 @@ class Arrays {
   bool sound_ = true;
 };
 
-const Loss* lossOf(const Flags& flags) {
+const Kernels* kernelsAt(size_t backend) {
   const Kernels* const* available = availableKernels();
-  for (size_t left = flags.backend(); left > 0 && *available != nullptr; --left) ++available;
-  if (*available == nullptr) return nullptr;
-  switch (flags.operation()) {
-    case kCrossEntropy:
-      return &(*available)->crossEntropy;
-    case kBceWithLogits:
-      return &(*available)->bceWithLogits;
-    case kLinear:
-      return &(*available)->linear;
-    default:
-      return nullptr;
-  }
+  for (; backend > 0 && *available != nullptr; --backend) ++available;
+  return *available;
 }
 
 }  // namespace
@@ -212,11 +208,15 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
 
   double slots[kSlots];
   std::memcpy(slots, arena, sizeof slots);
-  const Flags flags{toSize(slots[kCall])};
-  const size_t operation = flags.operation();
-  const Loss* const loss = lossOf(flags);
-  if (loss == nullptr) return reject("no such kernel");
-  if (flags.type() > static_cast<size_t>(Type::kBfloat16)) return reject("no such type");
+  const auto flag = [&slots](Slot slot) { return slots[slot] != 0.0; };
+  const size_t operationIndex = toSize(slots[kOperation]);
+  const Kernels* const kernels = kernelsAt(toSize(slots[kBackend]));
+  if (kernels == nullptr || operationIndex >= sizeof kOperations / sizeof kOperations[0]) {
+    return reject("no such kernel");
+  }
+  const Operation& operation = kOperations[operationIndex];
+  const size_t type = toSize(slots[kType]);
+  if (type > static_cast<size_t>(Type::kBfloat16)) return reject("no such type");
 
   Batch& batch = call->batch;
   batch = {};
@@ -224,31 +224,25 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   const size_t classes = batch.classes = toSize(slots[kClasses]);
   batch.rowStride = toSize(slots[kRowStride]);
   batch.inner = slots[kInner] == 1.0 ? 1 : toSize(slots[kInner]);
-  batch.type = static_cast<Type>(flags.type());
-  batch.lambda = slots[kLambda];
-  batch.epsilon = slots[kEpsilon];
-  batch.toward = slots[kToward];
-  batch.gradientScale = slots[kGradientScale];
-  batch.logitScale = slots[kLogitScale];
-  batch.softcap = slots[kSoftcap];
-  batch.zLoss = slots[kZLoss];
+  batch.type = static_cast<Type>(type);
+  batch.logTarget = flag(kLogTarget);
+  batch.others = flag(kOthers);
+  batch.kl = flag(kKl);
+  batch.metrics = flag(kMetrics);
   batch.priorTotal = {slots[kPriorSum], slots[kPriorRest], slots[kPriorTop]};
   batch.smoothingTotal = {slots[kSmoothingSum], slots[kSmoothingRest], slots[kSmoothingTop]};
-  batch.smoothingLog = slots[kSmoothingLog];
-  batch.logTarget = flags.logTarget();
-  batch.others = flags.others();
-  batch.kl = flags.kl();
-  batch.metrics = flags.metrics();
+  for (size_t i = kNumbers; i < kSlots; ++i) batch.*kBatchNumbers[i - kNumbers] = slots[i];
 
-  call->loss = *loss;
+  call->loss = kernels->*operation.loss;
   call->arena = arena;
   call->threads = toSize(slots[kThreads]);
   call->begin = toSize(slots[kBegin]);
   call->end = toSize(slots[kEnd]);
   if (call->threads < 1 || call->threads > kMostThreads) return reject("threads is out of range");
 
+  const bool mixed = flag(kMixed);
   const size_t targets = (bytes - kTargetsOffset) / sizeof(int32_t);
-  if (rows > (flags.mixed() ? targets / 2 : targets)) return reject("more rows than targets");
+  if (rows > (mixed ? targets / 2 : targets)) return reject("more rows than targets");
   if (classes == 0 || classes > INT32_MAX) return reject("classes is out of range");
   if (batch.inner != 1 && (batch.inner == 0 || rows % batch.inner != 0 || batch.rowStride != classes)) {
     return reject("inner is out of range");
@@ -259,7 +253,7 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
     return reject("rows are out of range");
   }
   batch.targets = reinterpret_cast<const int32_t*>(arena + kTargetsOffset);
-  if (flags.mixed()) {
+  if (mixed) {
     batch.seconds = batch.targets + rows;
     for (size_t row = 0; row < rows; ++row) {
       if (static_cast<uint32_t>(batch.seconds[row]) >= classes) return reject("a second class is out of range");
@@ -284,19 +278,19 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   const size_t masks = denseElements(kMask, slots[kMaskStride], &batch.maskStride);
   const size_t weights = weightPerElement ? denseElements(kWeight, slots[kWeightStride], &batch.weightStride) : classes;
   if (!countable) return reject("a stride is out of range");
-  if (weightPerElement && operation != kBceWithLogits) return reject("a weight per element is for bceWithLogits");
+  if (weightPerElement && !operation.weightPerElement) return reject("this kernel takes no weight per element");
 
   const bool isDouble = batch.type == Type::kFloat64;
   const napi_typedarray_type real = isDouble ? napi_float64_array : napi_float32_array;
   const napi_typedarray_type element =
       batch.type == Type::kFloat16 || batch.type == Type::kBfloat16 ? napi_uint16_array : real;
-  const bool lossPerElement = operation == kBceWithLogits || (operation == kLinear && arrays.has(kDense));
+  const bool lossPerElement = arrays.has(kDense) ? operation.denseLossPerElement : operation.lossPerElement;
   batch.logits = arrays.get<void>(kLogits, element, elements);
   batch.gradient = arrays.get<void>(kGradient, element, elements);
   batch.losses = arrays.get<void>(kLosses, real, lossPerElement ? elements : rows);
   batch.weight = isDouble && weightPerElement ? arrays.dense(kWeight, weights, false, &batch.weightType)
                                               : arrays.get<void>(kWeight, real, weights);
-  batch.dense = arrays.dense(kDense, dense, operation == kBceWithLogits, &batch.denseType);
+  batch.dense = arrays.dense(kDense, dense, operation.denseBytes, &batch.denseType);
   batch.prior = arrays.get<void>(kPrior, real, classes);
   batch.smoothing = arrays.get<void>(kSmoothing, real, classes);
   batch.rowWeight = arrays.get<void>(kRowWeight, real, rows);
@@ -316,7 +310,7 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   if (batch.logits == nullptr) {
     const bool reads = batch.metrics || batch.losses || batch.rowLoss || batch.rowNll || batch.rowLse ||
                        batch.rowEntropy || batch.prediction;
-    if (operation != kLinear || reads) return reject("there are no logits");
+    if (!operation.withoutLogits || reads) return reject("there are no logits");
   }
   return true;
 }

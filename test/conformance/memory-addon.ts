@@ -12,7 +12,6 @@ import {
   garbage,
   LONG,
   loadAddon,
-  METRICS,
   OPERATIONS,
   RawCall,
   REPORTED,
@@ -166,7 +165,7 @@ function cases(): Case[] {
         });
         // Labels have no logits, so nothing can be said of those.
         const flagged = new RawCall(OPERATIONS[10], 0, 1);
-        flagged.slots[SLOT.call] += METRICS;
+        flagged.slots[SLOT.metrics] = 1;
         flagged.refused(addon, 'metrics of labels');
         for (const name of ['losses', ...REPORTED] as const) {
           const call = new RawCall(OPERATIONS[10], 0, 1);
@@ -193,16 +192,9 @@ function cases(): Case[] {
           const { slots, inner, operation } = call;
           const has = (name: Argument) => operation.arrays.includes(name);
           const wrong: Partial<Record<keyof typeof SLOT, number[]>> = {
-            call: [
-              ...integers,
-              slots[SLOT.call] + addon.backends.length, // no such backend
-              slots[SLOT.call] + 15,
-              slots[SLOT.call] - (operation.operation << 4) + (3 << 4), // no such operation
-              slots[SLOT.call] | (15 << 4),
-              slots[SLOT.call] - (call.type << 8) + (4 << 8), // no such type
-              slots[SLOT.call] | (15 << 8),
-              slots[SLOT.call] - (call.type << 8) + ((call.type ^ 2) << 8), // not that of the arrays
-            ],
+            backend: [...integers, ...many, addon.backends.length],
+            operation: [...integers, ...many, 3],
+            type: [...integers, ...many, 4, call.type ^ 2], // the last is not that of the arrays
             arrays: [...integers, 2 ** 32 - 1],
             rows: [...integers, ...many, ROWS + 1, ROWS + inner],
             classes: [...integers, ...many, 0, CLASSES + 1],
@@ -315,7 +307,7 @@ function cases(): Case[] {
         const numbers = [0, -0, 1, -1, 0.5, 7, NaN, Infinity, -Infinity, 2 ** 31, 1e300, -1e300, 2 ** -1074];
         for (let n = 0; n < 20; n++) {
           for (const call of sound(addon)) {
-            for (let slot = SLOT.lambda; slot <= SLOT.smoothingLog; slot++)
+            for (let slot = SLOT.priorSum; slot < TARGETS_OFFSET / 8; slot++)
               if (random.once(4)) call.slots[slot] = random.pick(...numbers);
             for (const array of call.arrays) {
               if (array === null || random.once(2)) continue;

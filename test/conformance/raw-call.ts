@@ -39,45 +39,21 @@ export function loadAddon(): RawAddon | undefined {
   }
 }
 
-// Slot, kSums and kTargetsOffset of native/addon/call.cc.
-export const SLOT = {
-  call: 0,
-  arrays: 1,
-  rows: 2,
-  classes: 3,
-  rowStride: 4,
-  inner: 5,
-  denseStride: 6,
-  weightStride: 7,
-  maskStride: 8,
-  lambda: 9,
-  epsilon: 10,
-  toward: 11,
-  gradientScale: 12,
-  logitScale: 13,
-  softcap: 14,
-  zLoss: 15,
-  priorSum: 16,
-  priorRest: 17,
-  priorTop: 18,
-  smoothingSum: 19,
-  smoothingRest: 20,
-  smoothingTop: 21,
-  smoothingLog: 22,
-  threads: 23,
-  begin: 24,
-  end: 25,
-} as const;
-export const SUMS = 26;
-export const TARGETS_OFFSET = 256;
-// The flags of a call.
-export const MIXED = 1 << 12;
-const LOG_TARGET = 1 << 13;
-export const OTHERS = 1 << 14;
-export const KL = 1 << 15;
-export const METRICS = 1 << 16;
+const { FIRST_SLOT, HEADER, SLOTS } = requireFromRoot(
+  './dist/arena.js',
+) as typeof import('../../dist/arena.js');
+type SlotName = (typeof SLOTS)[number];
 
-// Argument of native/addon/call.cc.
+/** Where the arena has the sums, each number by its name, and the targets. */
+export const SUMS = 0;
+export const SLOT = Object.fromEntries(SLOTS.map((name, i) => [name, FIRST_SLOT + i])) as Record<
+  SlotName,
+  number
+>;
+export const TARGETS_OFFSET = 8 * HEADER;
+export type Flag = 'mixed' | 'logTarget' | 'others' | 'kl' | 'metrics';
+
+// Argument of native/addon/call.cc is the same list.
 export const ARGUMENTS = [
   'logits',
   'gradient',
@@ -111,7 +87,7 @@ export const CLASSES = 5;
 export interface Operation {
   name: string;
   operation: number;
-  flags: number;
+  flags: readonly Flag[];
   targets: 'classes' | 'dense';
   /** Weights and mask with a number per element. */
   perElement?: boolean;
@@ -126,42 +102,42 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'crossEntropy, classes',
     operation: 0,
-    flags: OTHERS,
+    flags: ['others'],
     targets: 'classes',
     arrays: ['logits', ...WRITTEN, ...SMOOTHED],
   },
   {
     name: 'crossEntropy, mixed targets',
     operation: 0,
-    flags: MIXED | KL | METRICS,
+    flags: ['mixed', 'kl', 'metrics'],
     targets: 'classes',
     arrays: ['logits', ...WRITTEN, ...SMOOTHED, 'lambdas'],
   },
   {
     name: 'crossEntropy, soft targets',
     operation: 0,
-    flags: KL | METRICS,
+    flags: ['kl', 'metrics'],
     targets: 'dense',
     arrays: ['logits', ...WRITTEN, ...SMOOTHED, 'dense'],
   },
   {
     name: 'crossEntropy, nothing but logits',
     operation: 0,
-    flags: 0,
+    flags: [],
     targets: 'classes',
     arrays: ['logits'],
   },
   {
     name: 'bceWithLogits, classes',
     operation: 1,
-    flags: METRICS,
+    flags: ['metrics'],
     targets: 'classes',
     arrays: ['logits', ...WRITTEN, 'weight', 'posWeight', 'rowWeight', 'gradientScales'],
   },
   {
     name: 'bceWithLogits, numbers for each element',
     operation: 1,
-    flags: METRICS,
+    flags: ['metrics'],
     targets: 'dense',
     perElement: true,
     arrays: ['logits', ...WRITTEN, 'dense', 'weight', 'mask', 'posWeight', 'rowWeight'],
@@ -169,42 +145,42 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'klDiv',
     operation: 2,
-    flags: METRICS,
+    flags: ['metrics'],
     targets: 'dense',
     arrays: ['logits', ...WRITTEN, 'dense', 'weight', 'rowWeight', 'gradientScales'],
   },
   {
     name: 'klDiv, logarithms',
     operation: 2,
-    flags: LOG_TARGET,
+    flags: ['logTarget'],
     targets: 'dense',
     arrays: ['logits', ...WRITTEN, 'dense', 'weight', 'rowWeight', 'gradientScales'],
   },
   {
     name: 'nllLoss, classes',
     operation: 2,
-    flags: METRICS,
+    flags: ['metrics'],
     targets: 'classes',
     arrays: ['logits', ...WRITTEN, ...SMOOTHED],
   },
   {
     name: 'nllLoss, mixed targets',
     operation: 2,
-    flags: MIXED | OTHERS | KL,
+    flags: ['mixed', 'others', 'kl'],
     targets: 'classes',
     arrays: ['logits', ...WRITTEN, ...SMOOTHED, 'lambdas'],
   },
   {
     name: 'smoothLabels, classes',
     operation: 2,
-    flags: 0,
+    flags: [],
     targets: 'classes',
     arrays: ['gradient', 'prior', 'smoothing', 'epsilons'],
   },
   {
     name: 'smoothLabels, soft targets',
     operation: 2,
-    flags: 0,
+    flags: [],
     targets: 'dense',
     arrays: ['gradient', 'dense', 'prior', 'smoothing', 'epsilons'],
   },
@@ -241,9 +217,9 @@ export class RawCall {
     allocate: Allocate = (bytes) => new ArrayBuffer(bytes),
   ) {
     this.what = `${operation.name}, type ${type}, inner ${inner}, backend ${backend}, ${rows} x ${classes}`;
-    const mixed = (operation.flags & MIXED) !== 0;
+    const mixed = operation.flags.includes('mixed');
     this.buffer = new ArrayBuffer(TARGETS_OFFSET + (mixed ? 2 : 1) * rows * 4);
-    this.slots = new Float64Array(this.buffer, 0, TARGETS_OFFSET / 8);
+    this.slots = new Float64Array(this.buffer, 0, HEADER);
     this.targets = new Int32Array(this.buffer, TARGETS_OFFSET, rows);
     this.seconds = new Int32Array(this.buffer, TARGETS_OFFSET + 4 * rows);
     const [firsts, others] = [
@@ -261,8 +237,11 @@ export class RawCall {
     // Strides of their own where the layout has any.
     const gaps = inner === 1 ? [3, 1, 2, 4] : [0, 0, 0, 0];
     const [rowStride, denseStride, weightStride, maskStride] = gaps.map((gap) => classes + gap);
-    const values = {
-      call: backend | (operation.operation << 4) | (type << 8) | operation.flags,
+    const flag = (name: Flag) => (operation.flags.includes(name) ? 1 : 0);
+    const values: Record<SlotName, number> = {
+      backend,
+      operation: operation.operation,
+      type,
       arrays: operation.arrays.reduce((bits, name) => bits | (1 << ARGUMENTS.indexOf(name)), 0),
       rows,
       classes,
@@ -271,6 +250,11 @@ export class RawCall {
       denseStride,
       weightStride: operation.perElement ? weightStride : 0,
       maskStride,
+      mixed: flag('mixed'),
+      logTarget: flag('logTarget'),
+      others: flag('others'),
+      kl: flag('kl'),
+      metrics: flag('metrics'),
       lambda: 0.75,
       epsilon: 0.125,
       toward: 0.5,
@@ -289,7 +273,9 @@ export class RawCall {
       begin: 0,
       end: rows,
     };
-    for (const [name, value] of Object.entries(values)) this.slots[SLOT[name as keyof typeof SLOT]] = value;
+    SLOTS.forEach((name, i) => {
+      this.slots[FIRST_SLOT + i] = values[name];
+    });
 
     const elements = (stride: number) => rows && (rows - 1) * stride + classes;
     const real = type === 1 ? 'Float64Array' : 'Float32Array';
@@ -479,14 +465,16 @@ const NUMBERS = [
   2 ** -1074,
 ];
 
+const DECIDING = ['operation', 'type', 'mixed', 'kl', 'others', 'metrics'] as const;
+
 /** Changes up to three things of a call, or of its arguments `args`, of which the arrays begin at `first`. */
 export function spoil(random: Random, call: RawCall, args: unknown[], first = 1): void {
   for (let change = random.below(4); change > 0; change--) {
     const kind = random.below(5);
     const place = random.below(ARGUMENTS.length);
     const wanted = call.wanted[place] ?? { types: ['Float32Array'], length: 4 };
-    if (kind === 0) call.slots[random.below(SUMS)] = random.pick(...NUMBERS);
-    else if (kind === 1) call.slots[SLOT.call] += random.pick(1 << 4, 1 << 8, MIXED, KL, OTHERS, METRICS);
+    if (kind === 0) call.slots[FIRST_SLOT + random.below(SLOTS.length)] = random.pick(...NUMBERS);
+    else if (kind === 1) call.slots[SLOT[random.pick(...DECIDING)]] += 1;
     else if (kind === 2) call.slots[SLOT.arrays] += random.pick(1, -1) * (1 << place);
     else if (kind === 3) args[first + place] = random.pick(...garbage(wanted as Wanted));
     else call.targets[random.below(ROWS)] = random.pick(0, 1, CLASSES, -1, 2 ** 31 - 1, -(2 ** 31));
