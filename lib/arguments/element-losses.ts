@@ -1,6 +1,6 @@
 // bceWithLogits and klDiv: losses of single elements.
 
-import { type Batch, FLOAT64 } from '../batch.js';
+import { type Batch, FLOAT64, newBatch } from '../batch.js';
 import { allocate, typeError } from '../errors.js';
 import { lengthOf, type TypedArray } from '../typed-arrays.js';
 import { checkFactors, factors, flag, floatsOf, rejectDetached, wrongLength } from './checks.js';
@@ -22,7 +22,6 @@ import {
   gradientArray,
   maskBytes,
   maskOf,
-  newBatch,
   type Prepared,
   rowsOf,
   startOf,
@@ -128,7 +127,8 @@ function prepare(rules: ElementRules, logits: unknown, targets: unknown, options
 
   // From here on no code of the caller's runs.
   const { logits: name } = rules;
-  const batch = newBatch(classes, common.rowStride, common.inner, elementType(name, logits, given.dtype));
+  const batch = newBatch(classes, common.rowStride, common.inner);
+  batch.type = elementType(name, logits, given.dtype);
   const double = batch.type === FLOAT64;
   const x = logits as TypedArray;
   const y = targetArrays(targets, null, rules, x, batch);

@@ -60,65 +60,6 @@ export interface PerRowArrays {
   prediction?: Int32Array;
 }
 
-const NOTHING = { sum: 0, rest: 0, top: -1 };
-const NO_TARGETS = new Int32Array(0);
-
-// V8 types the fields of a literal by the numbers it sees first. Were those whole, each call after the first fraction would
-// move its batch from one shape to another, and take 3 µs longer.
-const FRACTION = 0.5;
-
-/** A batch of nothing, every option at its default. One literal for all calls, so that they all have one shape. */
-export function newBatch(classes: number, rowStride: number, inner: number, type: number): Batch {
-  const batch: Batch = {
-    rows: 0,
-    classes,
-    rowStride,
-    inner,
-    type,
-    logits: null,
-    gradient: null,
-    losses: null,
-    targets: NO_TARGETS,
-    seconds: null,
-    lambdas: null,
-    lambda: FRACTION,
-    dense: null,
-    denseStride: classes,
-    logTarget: false,
-    weight: null,
-    weightStride: 0,
-    posWeight: null,
-    rowWeight: null,
-    mask: null,
-    maskStride: classes,
-    prior: null,
-    smoothing: null,
-    epsilons: null,
-    epsilon: FRACTION,
-    others: false,
-    priorTotal: NOTHING,
-    smoothingTotal: NOTHING,
-    smoothingLog: FRACTION,
-    toward: FRACTION,
-    kl: false,
-    logitScale: FRACTION,
-    softcap: FRACTION,
-    zLoss: FRACTION,
-    gradientScales: null,
-    gradientScale: FRACTION,
-    metrics: false,
-    rowLoss: null,
-    rowNll: null,
-    rowLse: null,
-    rowEntropy: null,
-    prediction: null,
-  };
-  batch.lambda = batch.logitScale = batch.gradientScale = 1;
-  batch.epsilon = batch.smoothingLog = batch.softcap = batch.zLoss = 0;
-  batch.toward = 0.5;
-  return batch;
-}
-
 const LOGITS =
   "a Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype 'float16' or 'bfloat16'";
 

@@ -1,6 +1,6 @@
 // crossEntropy and nllLoss: losses of whole rows, whose targets are distributions over the classes.
 
-import { type Batch, FLOAT64 } from '../batch.js';
+import { type Batch, FLOAT64, newBatch } from '../batch.js';
 import { lengthOf, type TypedArray } from '../typed-arrays.js';
 import { factors, number, oneOf } from './checks.js';
 import {
@@ -19,7 +19,6 @@ import {
   finish,
   gradientArray,
   maskBytes,
-  newBatch,
   type Prepared,
   rowMask,
   rowsOf,
@@ -114,7 +113,8 @@ function prepare(rules: Rules, logits: unknown, targets: unknown, options: unkno
 
   // From here on no code of the caller's runs.
   const { logits: name } = rules;
-  const batch = newBatch(classes, common.rowStride, common.inner, elementType(name, logits, given.dtype));
+  const batch = newBatch(classes, common.rowStride, common.inner);
+  batch.type = elementType(name, logits, given.dtype);
   const double = batch.type === FLOAT64;
   const x = logits as TypedArray;
   const y = targetArrays(targets, mixed, rules, x, batch);

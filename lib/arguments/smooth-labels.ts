@@ -1,6 +1,6 @@
 // smoothLabels: the targets themselves.
 
-import { type Batch, FLOAT32, FLOAT64, type Floats } from '../batch.js';
+import { type Batch, FLOAT32, FLOAT64, type Floats, newBatch } from '../batch.js';
 import { lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 import { factors, wrongLength } from './checks.js';
 import {
@@ -11,7 +11,7 @@ import {
   readIgnored,
   readOptions,
 } from './options.js';
-import { maskBytes, newBatch, newFloats, notClasses, rowMask, takeDense } from './prepare.js';
+import { maskBytes, newFloats, notClasses, rowMask, takeDense } from './prepare.js';
 import { ANY_TARGETS, SOFT } from './row-losses.js';
 import { fillSmoothing, readSmoothing, widenFactors } from './smoothing.js';
 import {
@@ -52,7 +52,8 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
   // From here on no code of the caller's runs.
   const y = targetArrays(targets, mixed, RULES, null, { classes, rowStride: classes, type: FLOAT32 });
   const type = y.dense !== null && typeOf(y.dense) === 'Float64Array' ? FLOAT64 : FLOAT32;
-  const batch = newBatch(classes, classes, 1, type);
+  const batch = newBatch(classes, classes, 1);
+  batch.type = type;
   const of = y.dense !== null ? 'rows' : mixed === null ? 'targets.length' : 'targets.a.length';
   if (y.a !== null) {
     batch.rows = lengthOf(y.a);
