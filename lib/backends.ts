@@ -7,7 +7,7 @@ import { rangeError, typeError } from './errors.js';
 import { kernels as jsKernels } from './js/losses.js';
 import { nativeKernels } from './native.js';
 import { defaultThreads, setDefaultThreads } from './threads.js';
-import type { Backend, BackendName } from './types.js';
+import type { Backend, BackendName } from './types/index.js';
 
 const NAMES: readonly BackendName[] = ['avx512', 'avx2', 'neon', 'scalar', 'js'];
 

@@ -14,10 +14,10 @@ import type {
   KlDiv,
   NllLoss,
   SmoothLabels,
-} from './types.js';
+} from './types/index.js';
 
 export { availableBackends } from './backends.js';
-export type * from './types.js';
+export type * from './types/index.js';
 
 function bind({ backend, kernels }: Loaded): Functions {
   const run = (call: calls.Call): unknown => {

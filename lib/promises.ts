@@ -18,10 +18,10 @@ import type {
   KlDiv,
   NllLoss,
   SmoothLabels,
-} from './types.js';
+} from './types/index.js';
 
 export { availableBackends, setThreads } from './index.js';
-export type * from './types.js';
+export type * from './types/index.js';
 
 // In other threads, if the backend has any; undefined, and nothing begun, if not.
 function computeElsewhere(

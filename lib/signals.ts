@@ -1,7 +1,7 @@
 // Listeners for the abort of a signal that many calls may share: one real listener a signal, since Node warns of a leak from
 // the eleventh on.
 
-import type { AbortSignalLike } from './types.js';
+import type { AbortSignalLike } from './types/index.js';
 
 interface Listeners {
   readonly all: Set<() => void>;

@@ -1,11 +1,11 @@
 // What a typed array is, through the getters that all typed arrays inherit: they hold for arrays of another realm (vm
 // contexts, test runners) too, cannot be shadowed by properties of the caller's, and are faster than the properties.
 
-import type { IndexArray } from './types.js';
+import type { IndexArray } from './types/index.js';
 
 export type TypedArray = IndexArray | Float32Array | Float64Array;
 
-/** The types of arrays of classes: IndexArray of types.ts. */
+/** The types of arrays of classes: IndexArray of types/arrays.ts. */
 export const INDEX_TYPES: readonly string[] = [
   'Int8Array',
   'Int16Array',

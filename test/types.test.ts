@@ -285,7 +285,7 @@ declare const all: {
     expect(options.length).toBeGreaterThan(70);
     // What other libraries' tensors call their types compiles, and is no value of dtype.
     const [, others] =
-      /type OtherType =([^;]*);/.exec(readFileSync(path.join(root, 'lib/types.ts'), 'utf8')) ?? [];
+      /type OtherType =([^;]*);/.exec(readFileSync(path.join(root, 'lib/types/arrays.ts'), 'utf8')) ?? [];
     const wanting = options.flatMap(({ name, type, text }) => [
       ...(text === '' || text.includes('@link') ? [`${name}: ${text || 'nothing'}`] : []),
       ...wordsOf(type)

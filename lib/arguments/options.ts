@@ -2,7 +2,7 @@
 
 import { clip, coded, isArray, rangeError, typeError, unreadable } from '../errors.js';
 import { defaultThreads, readThreads } from '../threads.js';
-import type { AbortSignalLike } from '../types.js';
+import type { AbortSignalLike } from '../types/index.js';
 import { flag, integer, integers, isList, MAX_FLOAT, number, oneOf, readList } from './checks.js';
 import { choiceHint, listHint, optionHint } from './hints.js';
 

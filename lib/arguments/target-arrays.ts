@@ -4,7 +4,7 @@ import { type Arena, arenaFor } from '../arena.js';
 import { type Batch, FLOAT64, type Floats } from '../batch.js';
 import { coded, rangeError, typeError, unreadable } from '../errors.js';
 import { bufferOf, byteOffsetOf, INDEX_TYPES, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
-import type { IndexArray } from '../types.js';
+import type { IndexArray } from '../types/index.js';
 import {
   checkLength,
   checkRange,
