@@ -199,6 +199,20 @@ describe('C++ and TypeScript', () => {
     expect([...own, 'denseType', 'weightType'].sort()).toEqual([...theirs].sort());
   });
 
+  // A new option is a field of Batch. It must become a part, which fast paths reject until they compute it, unless all
+  // paths compute it already.
+  it('every field of a batch is a part of softmax cross entropy, or computed on all its paths', () => {
+    const ofAllPaths = `rows classes rowStride inner type logits gradient losses targets lambdas lambda denseType
+      denseStride weight prior others epsilons epsilon priorTotal smoothingTotal smoothingLog
+      rowWeight gradientScales gradientScale`;
+    const ofOtherLosses = 'logTarget weightStride weightType posWeight mask maskStride toward';
+    const [, members] = /explicit SoftmaxParts\([^)]*\)([^{]*)/.exec(nativeCode('softmax_batch-inl.h')) ?? [];
+    const parts = new Set([...members.matchAll(/batch\.(\w+)/g)].map(([, name]) => name));
+    expect([...parts, ...`${ofAllPaths} ${ofOtherLosses}`.split(/\s+/)].sort()).toEqual(
+      [...fields(nativeCode('batch.h'), /struct Batch/)].sort(),
+    );
+  });
+
   it('agree on the sizes of chunks, blocks and lanes, and from where on rows are shifted', () => {
     const pairs: [string, RegExp, string, RegExp][] = [
       ['lib/batch.ts', /MOST_CHUNKS = (\d+)/, 'batch.h', /kMostChunks = (\d+)/],
@@ -206,12 +220,7 @@ describe('C++ and TypeScript', () => {
       ['lib/threads.ts', /MOST_THREADS = (\d+)/, 'pool.h', /kMostThreads = (\d+)/],
       ['lib/js/arithmetic.ts', /BLOCK = (\d+)/, 'loads-inl.h', /kBlock = (\d+)/],
       ['lib/js/arithmetic.ts', /LANES = (\d+)/, 'vec-inl.h', /kLanes = (\d+)/],
-      [
-        'lib/js/cross-entropy.ts',
-        /SHIFT_ABOVE = 2 \*\* (\d+)/,
-        'cross_entropy-inl.h',
-        /kShiftAbove = 0x1p(\d+)/,
-      ],
+      ['lib/js/softmax-row.ts', /SHIFT_ABOVE = 2 \*\* (\d+)/, 'softmax_row-inl.h', /kShiftAbove = 0x1p(\d+)/],
       ['lib/js/float32.ts', /(\d+) < x\[c\]/, 'log_prob_losses-inl.h', /Real\(709\) : Real\((\d+)\)/],
       ['lib/js/float64.ts', /(\d+) < x\[c\]/, 'log_prob_losses-inl.h', /Real\((\d+)\) : Real\(88\)/],
     ];
@@ -249,8 +258,8 @@ describe('C++ and TypeScript', () => {
 describe('the files of lib/ that mirror native ones', () => {
   // A file, those that it mirrors, and the names that only it has.
   const mirrors: [file: string, native: string, only: string[]][] = [
-    // native/threads/ starts calls by promise, and adds up the sums of chunks.
-    ['lib/batch.ts', 'batch.h kernels.h', ['start', 'addSums']],
+    // native/threads/ starts calls by promise, and adds up the sums of chunks. Batches are made here.
+    ['lib/batch.ts', 'batch.h kernels.h', ['addSums', 'makeBatch', 'newBatch', 'start', 'writeNumbers']],
     [
       'lib/js/math.ts',
       'math-inl.h vec_scalar-inl.h',
@@ -283,6 +292,15 @@ describe('the files of lib/ that mirror native ones', () => {
         'scratch',
       ],
     ],
+    ['lib/js/softmax-batch.ts', 'softmax_batch-inl.h', []],
+    // C++ has a template argument for double, a constructor for set, and two results of solve in place.
+    ['lib/js/softmax-row.ts', 'softmax_row-inl.h', ['double', 'entropyOf', 'nllOf', 'set']],
+    // One row is in fields. Kernels ask the batch for the factors of classes, block by block.
+    [
+      'lib/js/cross-entropy.ts',
+      'cross_entropy-inl.h softmax_blocks-inl.h logit_terms-inl.h',
+      ['add', 'exps', 'loadTargets', 'over', 'prior', 'smoothing', 'softmax', 'weight'],
+    ],
     // One row has one target. Kernels ask the batch for the factors of classes, block by block.
     ['lib/js/log-prob-losses.ts', 'log_prob_losses-inl.h', ['add', 'target', 'prior', 'smoothing']],
     // Visitors mask elements one by one.
@@ -290,7 +308,7 @@ describe('the files of lib/ that mirror native ones', () => {
     ['lib/js/losses.ts', 'losses-inl.h', ['kernelOf', 'nothing']],
     [
       'lib/js/arithmetic.ts',
-      'vec_scalar-inl.h along_row-inl.h math-inl.h results-inl.h reductions-inl.h logit_terms-inl.h cross_entropy-inl.h ' +
+      'vec_scalar-inl.h along_row-inl.h math-inl.h results-inl.h reductions-inl.h logit_terms-inl.h softmax_visitors-inl.h ' +
         'log_prob_losses-inl.h bce_with_logits-inl.h',
       // C++ has types for memory and rounding. Two loops are lines of DivergenceVisitor and EntropyVisitor.
       ['arithmetic', 'create', 'scratchRow', 'round', 'expOfLogs', 'product'],
@@ -353,7 +371,7 @@ describe('the files of lib/ that mirror native ones', () => {
 
   it('leave no file of formulas out', () => {
     // JavaScript has no vectors, packs no rows and splits none for threads.
-    const alone = /^vec|^(loads|along_row|across_rows|segments|cross_entropy_apart)-/;
+    const alone = /^vec|^(loads|along_row|across_rows|segments|packed_rows|streamed_gradients)-/;
     const mirrored = new Set(mirrors.flatMap(([, native]) => native.split(' ')));
     for (const file of nativeFiles.filter((name) => name.endsWith('-inl.h') && !alone.test(name))) {
       expect(mirrored, file).toContain(file);

@@ -21,9 +21,19 @@
 
 #include "kernels/segments-inl.h"
 
+#include "kernels/softmax_batch-inl.h"
+
+#include "kernels/softmax_row-inl.h"
+
+#include "kernels/softmax_visitors-inl.h"
+
+#include "kernels/streamed_gradients-inl.h"
+
+#include "kernels/softmax_blocks-inl.h"
+
 #include "kernels/cross_entropy-inl.h"
 
-#include "kernels/cross_entropy_apart-inl.h"
+#include "kernels/packed_rows-inl.h"
 
 #include "kernels/row_strip-inl.h"
 
@@ -67,9 +77,9 @@ using GeneralCrossEntropy = CrossEntropyKernel<typename At::Real, At, true>;
 template <typename T, typename V>
 using PlainCrossEntropy = CrossEntropyKernel<T, Along<V>, false>;
 template <typename T, typename V>
-using ApartGeneralCrossEntropy = ApartCrossEntropy<T, V, true>;
+using PackedGeneralCrossEntropy = PackedRows<T, V, true>;
 template <typename T, typename V>
-using ApartPlainCrossEntropy = ApartCrossEntropy<T, V, false>;
+using PackedPlainCrossEntropy = PackedRows<T, V, false>;
 
 // Calls action(As<Kernel>()) with the kernel for the batch's number type.
 template <template <typename, typename> class Kernel, typename Action>
@@ -90,11 +100,11 @@ void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch
   if constexpr (kHasAlong) {
     const auto run = [&](auto as) { addRowsWith(as, batch, begin, end, scratch, sums); };
     const bool plain = isPlain(batch);
-    const bool apart = batch.type == Type::kFloat64 ? ApartPlainCrossEntropy<double, DoubleVec>::takes(batch)
-                                                    : ApartPlainCrossEntropy<float, Vec>::takes(batch);
-    if (apart) {
-      return plain ? forType<ApartPlainCrossEntropy>(batch.type, run)
-                   : forType<ApartGeneralCrossEntropy>(batch.type, run);
+    const bool packs = batch.type == Type::kFloat64 ? PackedPlainCrossEntropy<double, DoubleVec>::takes(batch)
+                                                    : PackedPlainCrossEntropy<float, Vec>::takes(batch);
+    if (packs) {
+      return plain ? forType<PackedPlainCrossEntropy>(batch.type, run)
+                   : forType<PackedGeneralCrossEntropy>(batch.type, run);
     }
     if (plain && batch.inner == 1) return forType<PlainCrossEntropy>(batch.type, run);
   }

@@ -1,0 +1,300 @@
+// Softmax cross entropy of a block of columns. Include after streamed_gradients-inl.h, in a backend's unnamed
+// namespace. lib/js/cross-entropy.ts does the same for whole rows.
+
+// What the kernel needs per block. All options are parts that it runs or leaves out for a block of 512 columns at a
+// time, where testing for them costs nothing: the terms of the logits (into scratch memory, from where the rest reads
+// them), the target's blend of soft targets, smoothing and weights (likewise), the sums over it, the entropy, the
+// derivative of the cap. So the code grows by a part per option, and not by a kernel per combination. A part that has
+// variants takes them as a template argument of its visitor.
+template <typename T, typename At, bool kGeneral>
+class SoftmaxBlocks {
+ protected:
+  using V = typename At::V;
+  using Real = typename At::Real;
+  using Strip = SoftmaxStrip<At>;
+  using Parts = SoftmaxParts<kGeneral>;
+  static constexpr size_t kRows = At::kRows;
+  static constexpr size_t kCached = Scratch::kRowBytes / sizeof(Real) / kRows / kBlock * kBlock;  // columns, at most
+  static constexpr bool kMayStream = kStreams && kRows == 1;
+
+  const Batch& batch_;
+  Scratch& scratch_;
+  const Parts parts_;
+  const Terms<V> terms_;
+  const At scratchAt_ = scratchLayout(As<At>());
+  const bool streams_;     // the gradient is written by non-temporal stores
+  const bool inGradient_;  // the exponentials are kept where the gradient will be
+  const size_t tile_;      // strips that go through each phase together
+  const size_t ahead_;     // bytes from a row to the one that is prefetched meanwhile
+  const size_t cached_;    // columns whose exponentials are kept in scratch memory
+  StreamedGradients<At, T> streamed_;
+
+  SoftmaxBlocks(const Batch& batch, Scratch& scratch, bool split)
+      : batch_(batch),
+        scratch_(scratch),
+        parts_(batch),
+        terms_(batch),
+        streams_(kMayStream && !split && (!kGeneral || !isHalf(batch.type)) && batch.inner == 1 && batch.gradient &&
+                 batch.gradient != batch.logits && !parts_.capped() && batch.classes >= kStreamedClasses &&
+                 batch.classes <= kCached && batch.rows * batch.classes >= kStreamedBytes / sizeof(T)),
+        inGradient_(!streams_ && !isHalf(batch.type) && batch.inner == 1 && batch.gradient && !parts_.capped() &&
+                    !parts_.wantsEntropy()),
+        tile_(tileOf(batch)),
+        ahead_((tile_ > 1 ? 2 : 1) * batch.rowStride * sizeof(T)),
+        cached_(batch.gradient && !inGradient_ && !split ? kCached : 0),
+        streamed_(batch) {}
+
+  // Calls action with the elements at p, rows of logits or of their gradient.
+  template <typename P, typename Action>
+  auto with(P* p, const Action& action) const {
+    if constexpr (kGeneral) {
+      return withElements<Real>(batch_.type, p, action);
+    } else {
+      return action(static_cast<std::conditional_t<std::is_const<P>::value, const T, T>*>(p));
+    }
+  }
+
+  Numbers<At> zBlock(const Strip& strip, size_t first, size_t n) {
+    return termBlock(batch_, terms_, strip.user, strip.x, first, n, scratch_);
+  }
+
+  // A block of soft targets: as given, t' (for the sums of kl alone), and w t'.
+  struct SoftBlock {
+    Numbers<At> dense;
+    Numbers<At> shares;
+    Numbers<At> targets;
+  };
+  // Adds to `rest`, unless that is null, what the block adds up to without the pivots.
+  SoftBlock softBlock(const Strip& strip, size_t first, size_t n, double* rest) {
+    const Numbers<At> dense = denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
+    if (!batch_.epsilons && batch_.epsilon == 0.0 && !batch_.weight) {
+      const ElementVisitor<At, Real> visitor{dense.at, dense.p};
+      if (rest) strip.user.sum(n, At::skip(strip.pivots, first), visitor, rest);
+      return {dense, dense, dense};
+    }
+    Real keep[kRows], mass[kRows];
+    for (size_t r = 0; r < kRows; ++r) {
+      const bool ignored = strip.rows[r].target.y == kNone;
+      const double epsilon = ignored ? 0.0 : numberOf<Real>(batch_.epsilons, strip.first + r, batch_.epsilon);
+      keep[r] = static_cast<Real>(1.0 - epsilon);
+      mass[r] = static_cast<Real>(epsilon > 0.0 ? epsilon / batch_.priorTotal.sum : 0.0);
+    }
+    Real* const shares = rest && parts_.kl() ? blockOf<Real>(scratch_, kShareBlock) : nullptr;
+    Real* const targets = blockOf<Real>(scratch_, kTargetBlock);
+    const BlendVisitor<At> visitor{dense,
+                                   classFactors<Real>(batch_.prior, first),
+                                   classFactors<Real>(batch_.weight, first),
+                                   scratchAt_,
+                                   shares,
+                                   targets,
+                                   At::perRow(keep),
+                                   At::perRow(mass)};
+    if (rest) {
+      strip.user.sum(n, At::skip(strip.pivots, first), visitor, rest);
+    } else {
+      strip.user.forEach(n, visitor);
+    }
+    return {dense, {scratchAt_, shares}, {scratchAt_, targets}};
+  }
+
+  // The block's share of all sums over a row; `smooths`: smoothing gives mass to other classes.
+  SMOOTHLOSS_INLINE void scanBlock(Strip& strip, const At& at, const T* z, size_t first, size_t n, bool smooths,
+                                   const ExpNumbers<At>& numbers) {
+    const FactorLoads<At, Factors::kOnes> ones{nullptr, at, nullptr};
+    // Not in place: addOtherLogits may have to see the logits again.
+    const bool sumsBoth =
+        At::kSumsBoth && smooths && !parts_.hasClassFactors() && !numbers.shifts && batch_.gradient != batch_.logits;
+    double otherLogits[kRows] = {};
+    if (parts_.soft()) {
+      scanSoft(strip, at, z, first, n);
+    } else if (smooths && !sumsBoth) {
+      if (parts_.hasClassFactors()) {
+        sumOtherLogits(
+            strip, FactorLoads<At, Factors::kClasses>{static_cast<const Real*>(batch_.smoothing) + first, at, nullptr},
+            at, z, first, n);
+      } else {
+        sumOtherLogits(strip, ones, at, z, first, n);
+      }
+    }
+    const bool keeps = strip.exps && (inGradient_ || first + n <= cached_);
+    double* const beside = sumsBoth ? otherLogits : nullptr;
+    double sums[kRows] = {};
+    if (keeps || parts_.wantsEntropy()) {
+      Real* out = keeps ? strip.exps + strip.expsAt.offset(first) : blockOf<Real>(scratch_, kExpBlock);
+      const At outAt = keeps ? strip.expsAt : scratchAt_;
+      if (kMayStream && streams_) {
+        constexpr Keep kStreamed = kMayStream ? Keep::kWhole : Keep::kColumns;
+        sumExps<kStreamed>(strip, at, z, first, n, numbers, outAt, out, sums, beside);
+      } else {
+        sumExps<Keep::kColumns>(strip, at, z, first, n, numbers, outAt, out, sums, beside);
+      }
+      if (parts_.wantsEntropy()) sumEntropy(strip, at, z, outAt, out, first, n);
+    } else {
+      sumExps<Keep::kNot>(strip, at, z, first, n, numbers, at, nullptr, sums, beside);
+    }
+    if (sumsBoth) addOtherLogits(strip, ones, at, z, first, n, otherLogits);
+    for (size_t r = 0; r < kRows; ++r) strip.sums[r].exps += sums[r];
+  }
+
+  // e_k · multiplier + v_k · offset of a block.
+  void writeBlock(const Strip& strip, const Numbers<At>& e, const At& to, T* gradient, size_t first, size_t n,
+                  const Real* scale, const Real* offset) {
+    if (parts_.soft()) {
+      const Numbers<At> targets = softBlock(strip, first, n, nullptr).targets;
+      writeBlockOf(strip, e, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, to, gradient, first,
+                   n, scale, offset);
+    } else if (parts_.hasClassFactors()) {
+      writeBlockOf(strip, e,
+                   FactorLoads<At, Factors::kClasses>{static_cast<const Real*>(batch_.smoothing) + first, to, nullptr},
+                   to, gradient, first, n, scale, offset);
+    } else {
+      writeBlockOf(strip, e, FactorLoads<At, Factors::kOnes>{nullptr, to, nullptr}, to, gradient, first, n, scale,
+                   offset);
+    }
+  }
+
+  // The exponentials of a block that were not kept, into scratch memory.
+  void expBlock(const At& at, const T* z, size_t n, const ExpNumbers<At>& numbers) {
+    at.forEach(n, ExpVisitor<At, T, Keep::kWhole, true>{at, z, scratchAt_, blockOf<Real>(scratch_, kExpBlock), 0,
+                                                        At::perRow(numbers.shift), At::perRow(numbers.floor),
+                                                        At::perRow(numbers.magic)});
+  }
+
+ private:
+  static constexpr size_t kMost = kMostTile<At>;
+
+  // Short rows go through each phase together, and are solved together. Long rows go alone, to stay in the cache: with
+  // a gradient until it is written, which takes twice the room where it is not in place, without one from their maximum
+  // to their sums.
+  static size_t tileOf(const Batch& batch) {
+    const size_t elements = !batch.gradient ? 32768 : batch.gradient == batch.logits ? 8192 : 4096;
+    const size_t tile = elements / batch.classes;
+    return tile < 1 ? 1 : tile > kMost ? kMost : tile;
+  }
+
+  // Adds up a block's exponentials, and, unless that is null, `otherLogits` with factors of one. Hardly any rows are
+  // shifted.
+  template <Keep kKeep>
+  SMOOTHLOSS_INLINE void sumExps(const Strip& strip, const At& at, const T* z, size_t first, size_t n,
+                                 const ExpNumbers<At>& numbers, const At& to, Real* out, double* sums,
+                                 double* otherLogits) const {
+    const auto skip = At::skip(strip.pivots, first);
+    const V shift = At::perRow(numbers.shift);
+    const V floor = At::perRow(numbers.floor);
+    const V magic = At::perRow(numbers.magic);
+    if (numbers.shifts) {
+      at.sum(n, skip, ExpVisitor<At, T, kKeep, true>{at, z, to, out, ahead_, shift, floor, magic}, sums);
+      return;
+    }
+    const auto sum = [&](const auto& visitor) {
+      if constexpr (At::kSumsBoth) {
+        if (otherLogits) {
+          using Others = BelowVisitor<At, T, Factors::kOnes>;
+          const Others others{at, z, {nullptr, at, nullptr}, At::perRow(strip.largest.maximum)};
+          return at.sumBoth(n, skip, others, otherLogits, visitor, sums);
+        }
+      }
+      at.sumInline(n, skip, visitor, sums);
+    };
+    if constexpr (kMayStream && !kGeneral && kKeep == Keep::kWhole) {
+      using Visitor = ExpVisitor<At, T, kKeep, false, LastGradient<At, T>>;
+      if (streamed_.stepwise()) {
+        return sum(Visitor{at, z, to, out, ahead_, shift, floor, magic, streamed_.stepsFrom(first)});
+      }
+    }
+    sum(ExpVisitor<At, T, kKeep, false>{at, z, to, out, ahead_, shift, floor, magic});
+  }
+
+  SMOOTHLOSS_INLINE void sumEntropy(Strip& strip, const At& at, const T* z, const At& expsAt, const Real* e,
+                                    size_t first, size_t n) const {
+    double spread[kRows] = {};
+    double lesser[kRows] = {};
+    size_t largest[kRows];
+    for (size_t r = 0; r < kRows; ++r) largest[r] = strip.rows[r].predicted;
+    at.sum(n, At::skip(kNoColumns, 0), SpreadVisitor<At, T>{at, z, expsAt, e, At::perRow(strip.largest.maximum)},
+           spread);
+    at.sum(n, At::skip(largest, first), ElementVisitor<At, Real>{expsAt, e}, lesser);
+    for (size_t r = 0; r < kRows; ++r) {
+      strip.sums[r].spread += spread[r];
+      strip.sums[r].lesser += lesser[r];
+    }
+  }
+
+  // otherLogits of each row += Σ over the block's columns but the pivot of factor_c · (z_c − max), at most 0 for
+  // factors ≥ 0. Classes whose factor is 0 add nothing, −Infinity logits included.
+  template <Factors kFactors>
+  SMOOTHLOSS_INLINE void sumOtherLogits(Strip& strip, const FactorLoads<At, kFactors>& factors, const At& at,
+                                        const T* z, size_t first, size_t n) {
+    double sums[kRows] = {};
+    BelowVisitor<At, T, kFactors> visitor{at, z, factors, At::perRow(strip.largest.maximum)};
+    at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
+    addOtherLogits(strip, factors, at, z, first, n, sums);
+  }
+  // Adds the block's sums, in double where the vectors' are not finite.
+  template <Factors kFactors>
+  SMOOTHLOSS_INLINE void addOtherLogits(Strip& strip, const FactorLoads<At, kFactors>& factors, const At& at,
+                                        const T* z, size_t first, size_t n, double* sums) {
+    for (size_t r = 0; r < kRows; ++r) {
+      SoftmaxRow& row = strip.rows[r];
+      if (!(sums[r] > -kInfinity) && row.target.y != kNone) {
+        const size_t second = Parts::hasSecond(row.target) && row.zSecond == -kInfinity ? row.target.second : kNone;
+        sums[r] = exactBelow<At, T, kFactors>(at, z, factors, n, r, row.pivot - first, second - first, row.maximum);
+      }
+      strip.sums[r].otherLogits += sums[r];
+    }
+  }
+
+  // What is summed over a block of soft targets.
+  SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const T* z, size_t first, size_t n) {
+    // The next row's targets are prefetched, a quarter or more before each sum: all at once is more than CPUs keep in
+    // flight.
+    const size_t quarter = n / 4;
+    denseAhead(batch_, strip.first, strip.user, first, quarter);
+    double rest[kRows] = {};
+    const SoftBlock block = softBlock(strip, first, n, rest);
+    const Numbers<At>&dense = block.dense, &targets = block.targets;
+    denseAhead(batch_, strip.first, strip.user, first + quarter, quarter);
+    sumOtherLogits(strip, FactorLoads<At, Factors::kElements>{nullptr, targets.at, targets.p}, at, z, first, n);
+    denseAhead(batch_, strip.first, strip.user, first + 2 * quarter, n - 2 * quarter);
+    double entropy[kRows] = {};
+    const auto all = At::skip(kNoColumns, 0);
+    if (parts_.kl()) {
+      EntropyVisitor<At> visitor{block.shares, targets};
+      at.sum(n, all, visitor, entropy);
+    }
+    double sum[kRows] = {};
+    double logits[kRows] = {};
+    if (parts_.wantsNll()) {
+      ElementVisitor<At, Real> visitor{dense.at, dense.p};
+      at.sum(n, all, visitor, sum);
+      const FactorLoads<At, Factors::kElements> factors{nullptr, dense.at, dense.p};
+      BelowVisitor<At, T, Factors::kElements> products{at, z, factors, At::perRow(strip.largest.maximum)};
+      at.sum(n, all, products, logits);
+      for (size_t r = 0; r < kRows; ++r) {
+        if (logits[r] > -kInfinity || strip.rows[r].target.y == kNone) continue;
+        logits[r] = exactBelow<At, T, Factors::kElements>(at, z, factors, n, r, kNone, kNone, strip.rows[r].maximum);
+      }
+    }
+    if (batch_.metrics) strip.labels.take(dense.at, dense.p, first, n, true);
+    for (size_t r = 0; r < kRows; ++r) {
+      SoftmaxRow& row = strip.rows[r];
+      if (row.target.y == kNone) continue;
+      strip.sums[r].softRest += rest[r];
+      strip.sums[r].targetEntropy += entropy[r];
+      strip.sums[r].dense += sum[r];
+      strip.sums[r].denseLogits += logits[r];
+      const size_t pivot = row.pivot - first;
+      if (pivot < n) row.target.own = toDouble(*targets.at.element(targets.p, pivot, r));
+    }
+  }
+
+  template <Factors kFactors>
+  void writeBlockOf(const Strip& strip, const Numbers<At>& e, const FactorLoads<At, kFactors>& factors, const At& to,
+                    T* gradient, size_t first, size_t n, const Real* scale, const Real* offset) const {
+    GradientVisitor<At, T, kFactors> visitor{e.at, e.p, factors, to, gradient, At::perRow(scale), At::perRow(offset)};
+    if constexpr (kMayStream) {
+      if (streams_) return to.forEachStreamed(gradient, n, strip.rows[0].pivot - first, visitor);
+    }
+    to.forEachLine(gradient, n, visitor);
+  }
+};
