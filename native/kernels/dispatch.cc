@@ -50,6 +50,9 @@ struct Cpu {
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512vbmi2");
 #endif
+#if defined(SMOOTHLOSS_EMULATE_AVX512)  // by test/emulation/avx512, with AVX2
+    avx512 = avx2;
+#endif
   }
 };
 #endif
