@@ -1,10 +1,13 @@
-// The functions of every backend that runs here, or of those that SMOOTHLOSS_TEST_BACKENDS names, as avx512,scalar.
+// The functions of every backend that runs here, but for those that the program's argument names: --without=js,scalar.
 
-import { availableBackends, type BackendName, type Functions, loadBackend } from 'smoothloss';
+import { availableBackends, type Functions, loadBackend } from 'smoothloss';
 import type { Case } from './table.js';
 
-const names = process.env.SMOOTHLOSS_TEST_BACKENDS?.split(',') ?? availableBackends();
-export const backends: readonly Functions[] = names.map((name) => loadBackend(name as BackendName));
+const without = process.argv.flatMap((argument) => /^--without=(.*)$/.exec(argument)?.[1].split(',') ?? []);
+
+export const backends: readonly Functions[] = availableBackends()
+  .filter((name) => !without.includes(name))
+  .map((name) => loadBackend(name));
 
 /** One case for each backend. */
 export function onEveryBackend(name: string, run: (functions: Functions) => void): Case[] {

@@ -53,6 +53,13 @@ export const SLOT = Object.fromEntries(SLOTS.map((name, i) => [name, FIRST_SLOT 
 export const TARGETS_OFFSET = 8 * HEADER;
 export type Flag = 'mixed' | 'logTarget' | 'others' | 'kl' | 'metrics';
 
+/** How much of its arena a call uses, where the rest has no use. */
+export function arenaBytes(arena: ArrayBuffer): number {
+  const slots = new Float64Array(arena, 0, HEADER);
+  const classes = (slots[SLOT.mixed] === 0 ? 1 : 2) * slots[SLOT.rows];
+  return Math.min(arena.byteLength, TARGETS_OFFSET + 4 * classes);
+}
+
 // Argument of native/addon/call.cc is the same list.
 export const ARGUMENTS = [
   'logits',

@@ -1,11 +1,17 @@
 // Runs the tables without a test runner, for machines where one is too slow (emulators) or in the way (sanitizers):
 //
-//     npm run build:test && node build/test/conformance/run.js [table ...]
+//     npm run build:test && node build/test/conformance/run.js [option ...] [name ...]
 //
-// With names, only the tables whose names contain one of them run. SMOOTHLOSS_CALLS is the number of random calls,
-// 10,000 if not given. `--update` runs the tables of bits alone and writes hashes.json anew: after a change of the kernels
-// that was meant to change bits.
+// With names, only the cases whose `table: case` contains one of them run. SMOOTHLOSS_CALLS is the number of random calls,
+// 10,000 if not given. Options:
+//
+//     --except=NAME   not the cases whose `table: case` contains the name
+//     --without-js    not on the JavaScript backend
+//     --shard=1/2     the first of every two cases, for two processes to share them
+//     --update        the tables of bits alone, to write hashes.json anew: after a change of the kernels that was meant to
+//                     change bits
 
+import '../emulation/hosted-addon.js';
 import { backend } from 'smoothloss';
 import '../support/expect-backends.js';
 import { backends } from './backends.js';
@@ -33,7 +39,12 @@ import { tables as edges } from './values-edges.js';
 import { tables as vectors } from './vectors.js';
 
 const update = process.argv.includes('--update');
-const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const given = process.argv.slice(2);
+const valuesOf = (option: string) =>
+  given.filter((each) => each.startsWith(`--${option}=`)).map((each) => each.slice(option.length + 3));
+const wanted = given.filter((argument) => !argument.startsWith('--'));
+const unwanted = valuesOf('except');
+const [shard, shards] = (valuesOf('shard')[0] ?? '1/1').split('/').map(Number);
 const bits: Table[] = [
   ...bitsOfIndices,
   ...bitsOfFamily,
@@ -61,7 +72,14 @@ const all: Table[] = update
       ...memoryOfAddon,
       ...bits,
     ];
-const chosen = all.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+let counted = 0;
+const isChosen = (name: string) =>
+  (wanted.length === 0 || wanted.some((part) => name.includes(part))) &&
+  !unwanted.some((part) => name.includes(part)) &&
+  counted++ % shards === shard - 1;
+const chosen = all
+  .map(({ name, cases }) => ({ name, cases: cases.filter((each) => isChosen(`${name}: ${each.name}`)) }))
+  .filter(({ cases }) => cases.length > 0);
 
 console.log(
   `Node ${process.version}, ${process.platform}-${process.arch}, backends ${backends.map((b) => b.backend.name).join(', ')} (chosen: ${backend.name})`,
@@ -88,7 +106,7 @@ for (const table of chosen) {
   );
 }
 if (update) {
-  if (failed > 0 || wanted.length > 0 || process.env.SMOOTHLOSS_CALLS !== undefined) {
+  if (failed > 0 || given.length > 1 || process.env.SMOOTHLOSS_CALLS !== undefined) {
     console.log('hashes.json stays as it is: it is written only when the backends agree on all of it');
     failed++;
   } else {
