@@ -6,7 +6,7 @@
 // 10,000 if not given. Options:
 //
 //     --except=NAME   not the cases whose `table: case` contains the name
-//     --without-js    not on the JavaScript backend
+//     --without=LIST  not on these backends: js,scalar
 //     --shard=1/2     the first of every two cases, for two processes to share them
 //     --update        the tables of bits alone, to write hashes.json anew: after a change of the kernels that was meant to
 //                     change bits
