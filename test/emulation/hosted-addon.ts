@@ -1,7 +1,7 @@
 // SMOOTHLOSS_ADDON_HOST=<command>: the addon is one that another process has loaded, addon_host.cc, for the tables to run its
 // kernels without Node: where an emulator runs that process, or between pages that cannot be touched. For example
 //
-//     SMOOTHLOSS_ADDON_HOST='qemu-aarch64-static -L /usr/aarch64-linux-gnu addon_host smoothloss.node' node run.js --without-js
+//     SMOOTHLOSS_ADDON_HOST='qemu-aarch64-static -L /usr/aarch64-linux-gnu addon_host smoothloss.node' node run.js --without=js
 //
 // Calls are written to its standard input and read from its standard output, while this process waits.
 
