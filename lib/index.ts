@@ -1,44 +1,25 @@
 // The public functions, which answer at once.
 
 import { chosen, type Loaded, load, setThreads as setThreadsOf } from './backends.js';
-import * as calls from './calls.js';
+import { bindAll, resultOf } from './calls.js';
 import { typeError } from './errors.js';
 import { rejectInUse } from './in-use.js';
 import { threadsFor } from './threads.js';
-import type {
-  Backend,
-  BackendName,
-  BceWithLogits,
-  CrossEntropy,
-  Functions,
-  KlDiv,
-  NllLoss,
-  SmoothLabels,
-} from './types/index.js';
+import type { Backend, BackendName, Functions } from './types/index.js';
 
 export { availableBackends } from './backends.js';
 export type * from './types/index.js';
 
 function bind({ backend, kernels }: Loaded): Functions {
-  const run = (call: calls.Call): unknown => {
+  const functions = bindAll((rules, call) => {
     const { batch, execution } = call;
     if (execution.signal !== undefined) {
       throw typeError('signal', execution.signal, 'left out here, it is for smoothloss/promises');
     }
     rejectInUse(batch);
-    return call.resultOf(kernels[call.kernel](batch, threadsFor(execution.threads, batch)));
-  };
-  const functions = {
-    crossEntropy: (logits: unknown, targets: unknown, options: unknown) =>
-      run(calls.crossEntropy(logits, targets, options)),
-    bceWithLogits: (logits: unknown, targets: unknown, options: unknown) =>
-      run(calls.bceWithLogits(logits, targets, options)),
-    klDiv: (logProbs: unknown, targets: unknown, options: unknown) =>
-      run(calls.klDiv(logProbs, targets, options)),
-    nllLoss: (logProbs: unknown, targets: unknown, options: unknown) =>
-      run(calls.nllLoss(logProbs, targets, options)),
-    smoothLabels: (targets: unknown, options: unknown) => run(calls.smoothLabels(targets, options)),
-  };
+    const sums = kernels[rules.kernel](batch, threadsFor(execution.threads, batch));
+    return resultOf(rules, call, sums);
+  });
   return { backend, ...functions } as unknown as Functions;
 }
 
@@ -70,7 +51,7 @@ export const backend: Backend = functions.backend;
  * @example
  * const { loss, gradient } = crossEntropy(logits, targets, { classes: 1000, labelSmoothing: 0.1, gradient: true });
  */
-export const crossEntropy: CrossEntropy = functions.crossEntropy;
+export const crossEntropy = functions.crossEntropy;
 
 /**
  * Binary cross entropy of a batch, each of its R·C elements for itself, and its gradient by the logits.
@@ -94,7 +75,7 @@ export const crossEntropy: CrossEntropy = functions.crossEntropy;
  * @example
  * const { loss, gradient } = bceWithLogits(logits, labels, { classes: 80, labelSmoothing: 0.1, gradient: true });
  */
-export const bceWithLogits: BceWithLogits = functions.bceWithLogits;
+export const bceWithLogits = functions.bceWithLogits;
 
 /**
  * Kullback-Leibler divergence of a batch of distributions from log-probabilities, and its gradient by the latter.
@@ -115,7 +96,7 @@ export const bceWithLogits: BceWithLogits = functions.bceWithLogits;
  * @example
  * const { loss } = klDiv(studentLogProbs, teacherProbs, { classes: 1000, reduction: 'batchmean' });
  */
-export const klDiv: KlDiv = functions.klDiv;
+export const klDiv = functions.klDiv;
 
 /**
  * Negative log likelihood of a batch, given log-probabilities, with label smoothing, and its gradient by them.
@@ -137,7 +118,7 @@ export const klDiv: KlDiv = functions.klDiv;
  * const labelSmoothing = { epsilon: 0.1, over: 'others', exclude: pad } as const;
  * const { loss } = nllLoss(logProbs, y, { classes, labelSmoothing, ignoreIndex: pad, form: 'kl', reduction: 'sum' });
  */
-export const nllLoss: NllLoss = functions.nllLoss;
+export const nllLoss = functions.nllLoss;
 
 /**
  * The target distributions of a batch after label smoothing, t' = (1 − ε)·t + ε·u: what `crossEntropy` with the same
@@ -152,7 +133,7 @@ export const nllLoss: NllLoss = functions.nllLoss;
  * @example
  * const labels = smoothLabels(Int32Array.of(2, 0), { classes: 4, labelSmoothing: 0.1 }); // .025 .025 .925 .025 .925 …
  */
-export const smoothLabels: SmoothLabels = functions.smoothLabels;
+export const smoothLabels = functions.smoothLabels;
 
 /**
  * Sets how many threads the calls of this JavaScript thread use from now on, with or without `smoothloss/promises`, if

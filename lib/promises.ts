@@ -2,23 +2,13 @@
 
 import { chosen, type Loaded, load } from './backends.js';
 import type { Batch, Kernel, Sums } from './batch.js';
-import * as calls from './calls.js';
+import { bindAll, resultOf } from './calls.js';
 import { abortError, unreadable } from './errors.js';
 import { InUse } from './in-use.js';
 import { onAbort } from './signals.js';
 import { computeInSlices } from './slices.js';
 import { threadsFor } from './threads.js';
-import type {
-  AbortSignalLike,
-  Backend,
-  BackendName,
-  BceWithLogits,
-  CrossEntropy,
-  Functions,
-  KlDiv,
-  NllLoss,
-  SmoothLabels,
-} from './types/index.js';
+import type { AbortSignalLike, Backend, BackendName, Functions } from './types/index.js';
 
 export { availableBackends, setThreads } from './index.js';
 export type * from './types/index.js';
@@ -82,7 +72,7 @@ function aborting(signal: AbortSignalLike | undefined): unknown {
 }
 
 function bind({ backend, kernels }: Loaded): Functions<'promise'> {
-  const run = async (call: calls.Call): Promise<unknown> => {
+  const functions = bindAll(async (rules, call) => {
     const { batch } = call;
     const { threads, signal, aborted } = call.execution;
     if (aborted) throw aborting(signal);
@@ -94,29 +84,23 @@ function bind({ backend, kernels }: Loaded): Functions<'promise'> {
     try {
       // Until the kernel has begun, no code of the caller's runs: the arena is that of this call.
       inUse.check();
-      const kernel = kernels[call.kernel];
+      const kernel = kernels[rules.kernel];
       const elsewhere = inUse.resizable
         ? undefined
         : computeElsewhere(kernel, batch, threadsFor(threads, batch), signal);
       const sums = await (elsewhere ?? computeInSlices(kernel, batch, check));
       check();
       if (sums === undefined) throw aborting(signal);
-      return call.resultOf(sums);
+      return resultOf(rules, call, sums);
     } finally {
       inUse.release();
     }
-  };
-  const functions = {
-    crossEntropy: async (logits: unknown, targets: unknown, options: unknown) =>
-      run(calls.crossEntropy(logits, targets, options)),
-    bceWithLogits: async (logits: unknown, targets: unknown, options: unknown) =>
-      run(calls.bceWithLogits(logits, targets, options)),
-    klDiv: async (logProbs: unknown, targets: unknown, options: unknown) =>
-      run(calls.klDiv(logProbs, targets, options)),
-    nllLoss: async (logProbs: unknown, targets: unknown, options: unknown) =>
-      run(calls.nllLoss(logProbs, targets, options)),
-    smoothLabels: async (targets: unknown, options: unknown) => run(calls.smoothLabels(targets, options)),
-  };
+  });
+  for (const [name, check] of Object.entries(functions)) {
+    // What the checks throw rejects.
+    const rejecting = { [name]: async (a: unknown, b: unknown, c: unknown) => check(a, b, c) };
+    functions[name] = rejecting[name];
+  }
   return { backend, ...functions } as unknown as Functions<'promise'>;
 }
 
@@ -147,19 +131,19 @@ export const backend: Backend = functions.backend;
  * @example
  * const { loss, gradient } = await crossEntropy(logits, targets, { classes: 1000, gradient: true, signal });
  */
-export const crossEntropy: CrossEntropy<'promise'> = functions.crossEntropy;
+export const crossEntropy = functions.crossEntropy;
 
 /** `bceWithLogits` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. */
-export const bceWithLogits: BceWithLogits<'promise'> = functions.bceWithLogits;
+export const bceWithLogits = functions.bceWithLogits;
 
 /** `klDiv` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. */
-export const klDiv: KlDiv<'promise'> = functions.klDiv;
+export const klDiv = functions.klDiv;
 
 /** `nllLoss` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. */
-export const nllLoss: NllLoss<'promise'> = functions.nllLoss;
+export const nllLoss = functions.nllLoss;
 
 /** `smoothLabels` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. */
-export const smoothLabels: SmoothLabels<'promise'> = functions.smoothLabels;
+export const smoothLabels = functions.smoothLabels;
 
 /**
  * The functions of this module bound to one backend, whatever the package itself uses.

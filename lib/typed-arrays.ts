@@ -17,6 +17,9 @@ export const INDEX_TYPES: readonly string[] = [
   'BigUint64Array',
 ];
 
+export const INDEX_ARRAYS: ReadonlySet<string> = new Set(INDEX_TYPES);
+export const INDEX_ARRAY = `an ${INDEX_TYPES.slice(0, -1).join(', ')} or ${INDEX_TYPES.at(-1)}`;
+
 const prototype = Object.getPrototypeOf(Int8Array.prototype);
 
 function getter<T>(name: PropertyKey): (array: unknown) => T {

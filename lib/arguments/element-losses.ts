@@ -4,16 +4,8 @@ import { type Batch, FLOAT64, newBatch } from '../batch.js';
 import { allocate, typeError } from '../errors.js';
 import { lengthOf, type TypedArray } from '../typed-arrays.js';
 import { checkFactors, factors, flag, floatsOf, rejectDetached, wrongLength } from './checks.js';
-import {
-  inPrecision,
-  optionsOf,
-  type Rules,
-  readCommon,
-  readIgnored,
-  readNormalizer,
-  readOptions,
-  readPositive,
-} from './options.js';
+import { type Rules, readNumbers, roundNumbers } from './functions.js';
+import { readCommon, readIgnored, readNormalizer, readOptions } from './options.js';
 import {
   denominatorOf,
   denseLength,
@@ -33,86 +25,8 @@ import {
 import { readElementSmoothing } from './smoothing.js';
 import { fillClasses, fillRows, rejectIgnoreIndex, rejectLabels, targetArrays } from './target-arrays.js';
 
-interface ElementRules extends Rules {
-  /** Whether weight and mask may be per element too. */
-  perElement: boolean;
-}
-
-const BCE_WITH_LOGITS: ElementRules = {
-  options: optionsOf('bceWithLogits', [
-    'classes',
-    'dtype',
-    'labelSmoothing',
-    'weight',
-    'posWeight',
-    'rowWeight',
-    'ignoreIndex',
-    'mask',
-    'logitScale',
-    'softcap',
-    'reduction',
-    'normalizer',
-    'whenEmpty',
-    'gradient',
-    'gradientScale',
-    'rowStride',
-    'inner',
-    'metrics',
-    'perRow',
-    'threads',
-  ]),
-  logits: 'logits',
-  targets:
-    'a Float32Array, Float64Array or Uint8Array of probabilities, or an Int8Array, Int16Array, Int32Array, Uint16Array, Uint32Array, BigInt64Array or BigUint64Array of classes',
-  dense: ['Float32Array', 'Float64Array', 'Uint8Array'],
-  classTargets: true,
-  typicalTargets: 'Float32Array',
-  perElement: true,
-  reductions: ['mean', 'sum', 'none'],
-  normalizers: ['elements', 'rows', 'weight', 'all'],
-  perRow: ['loss', 'nll', 'entropy'],
-};
-
-const KL_DIV: ElementRules = {
-  options: optionsOf('klDiv', [
-    'classes',
-    'dtype',
-    'logTarget',
-    'weight',
-    'rowWeight',
-    'mask',
-    'reduction',
-    'normalizer',
-    'whenEmpty',
-    'gradient',
-    'gradientScale',
-    'rowStride',
-    'inner',
-    'perRow',
-    'threads',
-  ]),
-  logits: 'logProbs',
-  targets: 'a Float32Array or Float64Array',
-  dense: ['Float32Array', 'Float64Array'],
-  classTargets: false,
-  typicalTargets: 'Float32Array',
-  perElement: false,
-  reductions: ['mean', 'sum', 'none', 'batchmean'],
-  normalizers: BCE_WITH_LOGITS.normalizers,
-  perRow: ['loss'],
-};
-
-/** Checks a call of bceWithLogits and fills in its defaults. */
-export function prepareBceWithLogits(logits: unknown, targets: unknown, options: unknown): Prepared {
-  return prepare(BCE_WITH_LOGITS, logits, targets, options);
-}
-
-/** Checks a call of klDiv and fills in its defaults. */
-export function prepareKlDiv(logProbs: unknown, targets: unknown, options: unknown): Prepared {
-  return prepare(KL_DIV, logProbs, targets, options);
-}
-
-function prepare(rules: ElementRules, logits: unknown, targets: unknown, options: unknown): Prepared {
+/** Checks a call and fills in its defaults. */
+export function prepareElements(rules: Rules, logits: unknown, targets: unknown, options: unknown): Prepared {
   const given = readOptions(options, rules.options);
   const common = readCommon(given, rules);
   const { classes, reduction } = common;
@@ -122,12 +36,11 @@ function prepare(rules: ElementRules, logits: unknown, targets: unknown, options
   const ignored = readIgnored(given.ignoreIndex);
   const smoothing = readElementSmoothing(given.labelSmoothing);
   const logTarget = flag('logTarget', given.logTarget);
-  const logitScale = given.logitScale === undefined ? 1 : readPositive('logitScale', given.logitScale);
-  const softcap = given.softcap === undefined ? 0 : readPositive('softcap', given.softcap);
+  const batch = newBatch(classes, common.rowStride, common.inner);
+  readNumbers(given, batch);
 
   // From here on no code of the caller's runs.
   const { logits: name } = rules;
-  const batch = newBatch(classes, common.rowStride, common.inner);
   batch.type = elementType(name, logits, given.dtype);
   const double = batch.type === FLOAT64;
   const x = logits as TypedArray;
@@ -143,8 +56,7 @@ function prepare(rules: ElementRules, logits: unknown, targets: unknown, options
   batch.logTarget = logTarget;
   batch.epsilon = smoothing.epsilon;
   batch.toward = smoothing.toward;
-  if (logitScale !== 1) batch.logitScale = inPrecision('logitScale', logitScale, double);
-  if (softcap !== 0) batch.softcap = inPrecision('softcap', softcap, double);
+  roundNumbers(batch, double);
   if (given.weight !== undefined) takeWeight(batch, given.weight, rules, of);
   batch.posWeight = factors('posWeight', given.posWeight, classes, 'classes', double, name);
   batch.rowWeight = factors('rowWeight', given.rowWeight, total, of, double, name);
@@ -166,7 +78,7 @@ function rejectNormalizer(given: unknown): never {
 }
 
 /** Takes a weight per class or element into the batch. */
-function takeWeight(batch: Batch, given: unknown, rules: ElementRules, of: string): void {
+function takeWeight(batch: Batch, given: unknown, rules: Rules, of: string): void {
   const { classes } = batch;
   const double = batch.type === FLOAT64;
   if (!rules.perElement) {
@@ -187,7 +99,7 @@ function takeWeight(batch: Batch, given: unknown, rules: ElementRules, of: strin
 }
 
 /** A mask of rows or elements; the latter goes into the batch. */
-function takeMask(batch: Batch, given: unknown, rules: ElementRules, of: string): TypedArray {
+function takeMask(batch: Batch, given: unknown, rules: Rules, of: string): TypedArray {
   const mask = maskOf(given);
   const length = lengthOf(mask);
   if (length === 0) rejectDetached('mask', mask);

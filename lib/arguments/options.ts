@@ -4,62 +4,20 @@ import { clip, coded, isArray, rangeError, typeError, unreadable } from '../erro
 import { defaultThreads, readThreads } from '../threads.js';
 import type { AbortSignalLike } from '../types/index.js';
 import { flag, integer, integers, isList, MAX_FLOAT, number, oneOf, readList } from './checks.js';
+import {
+  FUNCTIONS,
+  type NormalizerName,
+  noOptions,
+  type RawOptions,
+  type Reduction,
+  type Rules,
+  SIGNAL,
+} from './functions.js';
 import { choiceHint, listHint, optionHint } from './hints.js';
 
-/** Every option of any function, as given; undefined where the function at hand has none of that name. */
-export interface RawOptions {
-  classes: unknown;
-  dtype: unknown;
-  labelSmoothing: unknown;
-  weight: unknown;
-  posWeight: unknown;
-  rowWeight: unknown;
-  ignoreIndex: unknown;
-  mask: unknown;
-  form: unknown;
-  logTarget: unknown;
-  logitScale: unknown;
-  softcap: unknown;
-  zLoss: unknown;
-  reduction: unknown;
-  normalizer: unknown;
-  whenEmpty: unknown;
-  gradient: unknown;
-  gradientScale: unknown;
-  rowStride: unknown;
-  inner: unknown;
-  metrics: unknown;
-  perRow: unknown;
-  threads: unknown;
-  signal: unknown;
-}
-
-/** What sets the functions apart that share a way of checking. */
-export interface Rules {
-  options: ReadonlySet<string>;
-  /** What the first argument is called. */
-  logits: string;
-  /** What the targets may be, for messages. */
-  targets: string;
-  /** The types of arrays that are targets with a number per row and class. */
-  dense: readonly string[];
-  /** Whether other integer arrays are targets, with a class per row. */
-  classTargets: boolean;
-  /** What to make of an array of numbers. */
-  typicalTargets: string;
-  /** The default first, as in all of these. */
-  reductions: readonly Reduction[];
-  normalizers: readonly NormalizerName[];
-  perRow: readonly string[];
-}
-
-export type Reduction = 'mean' | 'sum' | 'none' | 'batchmean';
-export type NormalizerName = 'weight' | 'rows' | 'all' | 'elements';
 type WhenEmpty = 'nan' | 'zero' | 'error';
 
 const MAX_CLASSES = 2 ** 31 - 1;
-/** An option of every function, for smoothloss/promises: the others refuse it with a message of their own. */
-const SIGNAL = 'signal';
 /** Beyond it a double no longer tells neighbouring integers apart. */
 const MAX_INDEX = Number.MAX_SAFE_INTEGER;
 
@@ -69,12 +27,8 @@ const FLOAT = 'a finite number, within the range of float32';
 
 /** Which functions have an option, for messages. */
 const owners = new Map<string, string[]>();
-
-/** The options of a function, `signal` among them. */
-export function optionsOf(functionName: string, names: Iterable<string>): ReadonlySet<string> {
-  const options = new Set(names).add(SIGNAL);
+for (const [functionName, { options }] of Object.entries(FUNCTIONS)) {
   for (const name of options) owners.set(name, [...(owners.get(name) ?? []), functionName]);
-  return options;
 }
 
 function unknownOption(what: string, key: string, known: ReadonlySet<string>): TypeError {
@@ -146,32 +100,7 @@ export function readOptions(options: unknown, known: ReadonlySet<string>): RawOp
       Number.isInteger(options) && (options as number) > 0 ? ' ({ classes: options } makes one)' : '';
     throw typeError('options', options, `an object that holds at least classes${hint}`);
   }
-  const given: RawOptions = {
-    classes: undefined,
-    dtype: undefined,
-    labelSmoothing: undefined,
-    weight: undefined,
-    posWeight: undefined,
-    rowWeight: undefined,
-    ignoreIndex: undefined,
-    mask: undefined,
-    form: undefined,
-    logTarget: undefined,
-    logitScale: undefined,
-    softcap: undefined,
-    zLoss: undefined,
-    reduction: undefined,
-    normalizer: undefined,
-    whenEmpty: undefined,
-    gradient: undefined,
-    gradientScale: undefined,
-    rowStride: undefined,
-    inner: undefined,
-    metrics: undefined,
-    perRow: undefined,
-    threads: undefined,
-    signal: undefined,
-  };
+  const given = noOptions();
   readEach('options', options, known, given);
   return given;
 }
@@ -296,17 +225,4 @@ export function readIgnored(given: unknown): readonly number[] {
   return given === undefined
     ? DEFAULT_IGNORED
     : integers('ignoreIndex', given, -MAX_INDEX, MAX_INDEX, 'an integer within ±(2^53 - 1)');
-}
-
-/** A finite number above 0. */
-export function readPositive(name: string, given: unknown): number {
-  return number(name, given, Number.MIN_VALUE, Number.MAX_VALUE, 'a finite number above 0');
-}
-
-/** The number in the precision of the arithmetic, in which it must still be finite and above 0. */
-export function inPrecision(name: string, value: number, double: boolean): number {
-  if (double) return value;
-  const rounded = Math.fround(value);
-  if (rounded > 0 && rounded < Infinity) return rounded;
-  throw rangeError(name, value, 'a finite number above 0, within the range of float32');
 }

@@ -16,6 +16,7 @@ import {
   byteLengthOf,
   byteOffsetOf,
   Float16,
+  INDEX_ARRAYS,
   lengthOf,
   type TypedArray,
   typeOf,
@@ -30,10 +31,11 @@ import {
   wrongArray,
   wrongLength,
 } from './checks.js';
+import type { NormalizerName, RawOptions } from './functions.js';
 import { classesHint } from './hints.js';
-import type { Common, Execution, NormalizerName, RawOptions } from './options.js';
+import type { Common, Execution } from './options.js';
 import { widenFactors } from './smoothing.js';
-import { INDEX_ARRAYS, type TargetArrays } from './target-arrays.js';
+import type { TargetArrays } from './target-arrays.js';
 
 /** A call ready for a backend, and what its result needs beside what the backend adds up. */
 export interface Prepared {

@@ -2,17 +2,9 @@
 
 import { type Batch, FLOAT64, newBatch } from '../batch.js';
 import { lengthOf, type TypedArray } from '../typed-arrays.js';
-import { factors, number, oneOf } from './checks.js';
-import {
-  inPrecision,
-  optionsOf,
-  type Rules,
-  readCommon,
-  readIgnored,
-  readNormalizer,
-  readOptions,
-  readPositive,
-} from './options.js';
+import { factors, oneOf } from './checks.js';
+import { type Rules, readNumbers, roundNumbers } from './functions.js';
+import { readCommon, readIgnored, readNormalizer, readOptions } from './options.js';
 import {
   denominatorOf,
   elementType,
@@ -31,7 +23,6 @@ import { fillSmoothing, readSmoothing } from './smoothing.js';
 import {
   fillClasses,
   fillRows,
-  INDEX_ARRAY,
   readMixed,
   rejectIgnoreIndex,
   rejectLabels,
@@ -39,66 +30,10 @@ import {
   targetArrays,
 } from './target-arrays.js';
 
-// What smoothLabels takes, too.
-export const SOFT: readonly string[] = ['Float32Array', 'Float64Array'];
-export const ANY_TARGETS = `${INDEX_ARRAY} of classes, a Float32Array or Float64Array of probabilities, or { a, b, lambda }`;
-
 const FORMS: readonly ('crossEntropy' | 'kl')[] = ['crossEntropy', 'kl'];
 
-const NLL_LOSS: Rules = {
-  options: optionsOf('nllLoss', [
-    'classes',
-    'dtype',
-    'labelSmoothing',
-    'weight',
-    'rowWeight',
-    'ignoreIndex',
-    'mask',
-    'form',
-    'reduction',
-    'normalizer',
-    'whenEmpty',
-    'gradient',
-    'gradientScale',
-    'rowStride',
-    'inner',
-    'metrics',
-    'perRow',
-    'threads',
-  ]),
-  logits: 'logProbs',
-  targets: `${INDEX_ARRAY} of classes, or { a, b, lambda }`,
-  dense: [],
-  classTargets: true,
-  typicalTargets: 'Int32Array',
-  reductions: ['mean', 'sum', 'none'],
-  normalizers: ['weight', 'rows', 'all'],
-  perRow: ['loss', 'nll', 'prediction'],
-};
-
-const CROSS_ENTROPY: Rules = {
-  options: optionsOf('crossEntropy', [...NLL_LOSS.options, 'logitScale', 'softcap', 'zLoss']),
-  logits: 'logits',
-  targets: ANY_TARGETS,
-  dense: SOFT,
-  classTargets: true,
-  typicalTargets: 'Int32Array',
-  reductions: NLL_LOSS.reductions,
-  normalizers: NLL_LOSS.normalizers,
-  perRow: ['loss', 'nll', 'lse', 'entropy', 'prediction'],
-};
-
-/** Checks a call of crossEntropy and fills in its defaults. */
-export function prepareCrossEntropy(logits: unknown, targets: unknown, options: unknown): Prepared {
-  return prepare(CROSS_ENTROPY, logits, targets, options);
-}
-
-/** Checks a call of nllLoss and fills in its defaults. */
-export function prepareNllLoss(logProbs: unknown, targets: unknown, options: unknown): Prepared {
-  return prepare(NLL_LOSS, logProbs, targets, options);
-}
-
-function prepare(rules: Rules, logits: unknown, targets: unknown, options: unknown): Prepared {
+/** Checks a call and fills in its defaults. */
+export function prepareRows(rules: Rules, logits: unknown, targets: unknown, options: unknown): Prepared {
   const given = readOptions(options, rules.options);
   const common = readCommon(given, rules);
   const { classes } = common;
@@ -106,14 +41,12 @@ function prepare(rules: Rules, logits: unknown, targets: unknown, options: unkno
   const ignored = readIgnored(given.ignoreIndex);
   const smoothing = readSmoothing(given.labelSmoothing, classes);
   const form = oneOf('form', given.form, FORMS);
-  const logitScale = given.logitScale === undefined ? 1 : readPositive('logitScale', given.logitScale);
-  const softcap = given.softcap === undefined ? 0 : readPositive('softcap', given.softcap);
-  const zLoss = given.zLoss === undefined ? 0 : readZLoss(given.zLoss);
+  const batch = newBatch(classes, common.rowStride, common.inner);
+  readNumbers(given, batch);
   const mixed = readMixed(targets);
 
   // From here on no code of the caller's runs.
   const { logits: name } = rules;
-  const batch = newBatch(classes, common.rowStride, common.inner);
   batch.type = elementType(name, logits, given.dtype);
   const double = batch.type === FLOAT64;
   const x = logits as TypedArray;
@@ -129,9 +62,7 @@ function prepare(rules: Rules, logits: unknown, targets: unknown, options: unkno
     rejectOthers(smoothing.others);
   }
   batch.kl = form === 'kl';
-  if (logitScale !== 1) batch.logitScale = inPrecision('logitScale', logitScale, double);
-  if (softcap !== 0) batch.softcap = inPrecision('softcap', softcap, double);
-  batch.zLoss = zLoss;
+  roundNumbers(batch, double);
   batch.weight = factors('weight', given.weight, classes, 'classes', double, name);
   batch.rowWeight = factors('rowWeight', given.rowWeight, total, of, double, name);
   const prior = factors('labelSmoothing.prior', smoothing.prior, classes, 'classes', double, name);
@@ -155,10 +86,6 @@ function prepare(rules: Rules, logits: unknown, targets: unknown, options: unkno
   }
   const denominator = denominatorOf(divisor, weighed, rows, rows, total);
   return finish(batch, common, given, x, gradient, denominator, rows, rows, total);
-}
-
-function readZLoss(given: unknown): number {
-  return number('zLoss', given, 0, Number.MAX_VALUE, 'a finite number, at least 0');
 }
 
 /** Σ over the rows that take part of rowWeight · Σ_k weight_k · target_k. */

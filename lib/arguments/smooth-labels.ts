@@ -3,16 +3,9 @@
 import { type Batch, FLOAT32, FLOAT64, type Floats, newBatch } from '../batch.js';
 import { lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
 import { factors, wrongLength } from './checks.js';
-import {
-  type Execution,
-  optionsOf,
-  readClasses,
-  readExecution,
-  readIgnored,
-  readOptions,
-} from './options.js';
+import type { Rules } from './functions.js';
+import { type Execution, readClasses, readExecution, readIgnored, readOptions } from './options.js';
 import { maskBytes, newFloats, notClasses, rowMask, takeDense } from './prepare.js';
-import { ANY_TARGETS, SOFT } from './row-losses.js';
 import { fillSmoothing, readSmoothing, widenFactors } from './smoothing.js';
 import {
   fillClasses,
@@ -23,26 +16,16 @@ import {
   targetArrays,
 } from './target-arrays.js';
 
-const OPTIONS = optionsOf('smoothLabels', ['classes', 'labelSmoothing', 'ignoreIndex', 'mask', 'threads']);
-// Where there are no logits, targets decide the arithmetic.
-const RULES = {
-  logits: 'targets',
-  targets: ANY_TARGETS,
-  dense: SOFT,
-  classTargets: true,
-  typicalTargets: 'Int32Array',
-};
-
 /** A call of smoothLabels. The labels are the batch's gradient: that of −Σ t'·x by x, times −1. */
-interface PreparedLabels {
+export interface PreparedLabels {
   batch: Batch;
   execution: Execution;
   labels: Floats;
 }
 
 /** Checks a call of smoothLabels and fills in its defaults. */
-export function prepareSmoothLabels(targets: unknown, options: unknown): PreparedLabels {
-  const given = readOptions(options, OPTIONS);
+export function prepareSmoothLabels(rules: Rules, targets: unknown, options: unknown): PreparedLabels {
+  const given = readOptions(options, rules.options);
   const classes = readClasses(given.classes);
   const execution = readExecution(given);
   const ignored = readIgnored(given.ignoreIndex);
@@ -50,7 +33,7 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
   const mixed = readMixed(targets);
 
   // From here on no code of the caller's runs.
-  const y = targetArrays(targets, mixed, RULES, null, { classes, rowStride: classes, type: FLOAT32 });
+  const y = targetArrays(targets, mixed, rules, null, { classes, rowStride: classes, type: FLOAT32 });
   const type = y.dense !== null && typeOf(y.dense) === 'Float64Array' ? FLOAT64 : FLOAT32;
   const batch = newBatch(classes, classes, 1);
   batch.type = type;
@@ -69,9 +52,9 @@ export function prepareSmoothLabels(targets: unknown, options: unknown): Prepare
     rejectOthers(smoothing.others);
   }
   const double = type === FLOAT64;
-  const prior = factors('labelSmoothing.prior', smoothing.prior, classes, 'classes', double, RULES.logits);
+  const prior = factors('labelSmoothing.prior', smoothing.prior, classes, 'classes', double, rules.logits);
   const mask = rowMask(given.mask, batch.rows, of);
-  fillSmoothing(batch, smoothing, prior, of, RULES.logits);
+  fillSmoothing(batch, smoothing, prior, of, rules.logits);
   widenFactors(batch);
   const taking = mask === null ? null : maskBytes(mask);
   if (y.dense === null) fillClasses(batch, y, ignored, taking);

@@ -3,7 +3,15 @@
 import { type Arena, arenaFor } from '../arena.js';
 import { type Batch, FLOAT64, type Floats } from '../batch.js';
 import { coded, rangeError, typeError, unreadable } from '../errors.js';
-import { bufferOf, byteOffsetOf, INDEX_TYPES, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+import {
+  bufferOf,
+  byteOffsetOf,
+  INDEX_ARRAY,
+  INDEX_ARRAYS,
+  lengthOf,
+  type TypedArray,
+  typeOf,
+} from '../typed-arrays.js';
 import type { IndexArray } from '../types/index.js';
 import {
   checkLength,
@@ -15,12 +23,10 @@ import {
   wrongArray,
   wrongLength,
 } from './checks.js';
+import type { Rules } from './functions.js';
 import { type Shape, targetsHint } from './hints.js';
-import { type Rules, readEach } from './options.js';
+import { readEach } from './options.js';
 import { rejectNowhere } from './smoothing.js';
-
-export const INDEX_ARRAYS: ReadonlySet<string> = new Set(INDEX_TYPES);
-export const INDEX_ARRAY = `an ${INDEX_TYPES.slice(0, -1).join(', ')} or ${INDEX_TYPES.at(-1)}`;
 
 const MIXED: ReadonlySet<string> = new Set(['a', 'b', 'lambda']);
 
@@ -64,7 +70,7 @@ function indexArray(name: string, value: unknown): IndexArray {
 export function targetArrays(
   targets: unknown,
   mixed: GivenMixed | null,
-  rules: Pick<Rules, 'logits' | 'targets' | 'dense' | 'classTargets' | 'typicalTargets'>,
+  rules: Rules,
   logits: TypedArray | null,
   batch: Pick<Batch, 'classes' | 'rowStride' | 'type'>,
 ): TargetArrays {
