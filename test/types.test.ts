@@ -6,8 +6,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript-5.9'; // the newest with a language service to call
 import { beforeAll, describe, expect, it } from 'vitest';
+import { requireFromRoot, root } from './support/root.js';
 
-const root = path.join(__dirname, '..');
 const directory = path.join(root, 'build', 'types'); // within the package, which may import itself
 
 const compilerOptions = {
@@ -258,8 +258,8 @@ declare const all: {
     expect(entries?.sort()).toEqual(['mean', 'none', 'sum']);
   });
 
-  // A hover cannot follow a link, nor does it unfold the names that a type stands for.
-  it('says of every option what its values and members are', () => {
+  /** The options of every function, by their types. */
+  function optionsOfAll() {
     const program = service.getProgram() as ts.Program;
     const checker = program.getTypeChecker();
     const source = program.getSourceFile(file) as ts.SourceFile;
@@ -270,6 +270,26 @@ declare const all: {
         type: checker.getTypeOfSymbolAtLocation(symbol, source),
         text: ts.displayPartsToString(symbol.getDocumentationComment(checker)),
       }));
+    return propertiesOf(checker.getTypeOfSymbol(all as ts.Symbol)).map(({ name, type }) => ({
+      name,
+      options: propertiesOf(type),
+    }));
+  }
+
+  it('knows of each function the options that the function takes', () => {
+    const { FUNCTIONS } = requireFromRoot(
+      './dist/arguments/functions.js',
+    ) as typeof import('../dist/arguments/functions.js');
+    const taken = Object.entries(FUNCTIONS).map(([name, { options }]) => [name, [...options].sort()]);
+    const typed = optionsOfAll()
+      .filter(({ name }) => name !== 'promises')
+      .map(({ name, options }) => [name, [...options.map((option) => option.name), 'signal'].sort()]);
+    expect(Object.fromEntries(taken)).toEqual(Object.fromEntries(typed));
+  });
+
+  // A hover cannot follow a link, nor does it unfold the names that a type stands for.
+  it('says of every option what its values and members are', () => {
+    const checker = (service.getProgram() as ts.Program).getTypeChecker();
     // The strings that it may be or hold, and its members if it is an object of this package's own.
     const wordsOf = (type: ts.Type): string[] => {
       if (type.isUnion()) return type.types.flatMap(wordsOf);
@@ -279,8 +299,8 @@ declare const all: {
       const isOwn = type.symbol?.name === '__type';
       return isOwn ? checker.getPropertiesOfType(type).map(({ name }) => name) : [];
     };
-    const options = propertiesOf(checker.getTypeOfSymbol(all as ts.Symbol)).flatMap(({ name, type }) =>
-      propertiesOf(type).map((option) => ({ ...option, name: `${name}: ${option.name}` })),
+    const options = optionsOfAll().flatMap(({ name, options }) =>
+      options.map((option) => ({ ...option, name: `${name}: ${option.name}` })),
     );
     expect(options.length).toBeGreaterThan(70);
     // What other libraries' tensors call their types compiles, and is no value of dtype.
@@ -294,4 +314,13 @@ declare const all: {
     ]);
     expect(wanting).toEqual([]);
   });
+});
+
+it('the modules that import gets name what require gets', () => {
+  for (const name of ['index', 'promises']) {
+    const [, exported] =
+      /export \{([^}]*)\}/.exec(readFileSync(path.join(root, `lib/${name}.mts`), 'utf8')) ?? [];
+    const names = Object.keys(requireFromRoot(`./dist/${name}.js`) as object);
+    expect(exported.match(/\w+/g), name).toEqual(expect.arrayContaining(names));
+  }
 });
