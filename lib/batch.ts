@@ -40,7 +40,7 @@ export const NUMBERS = [
   'zLoss', // 0: none
 ] as const;
 
-/** Writes them to the slots from index `i` on. One by one: a loop over the names would take many times as long. */
+/** Writes them to the slots from index `i` on: one by one, which engines compile to plain loads and stores. */
 export function writeNumbers(batch: Batch, slots: Float64Array, i: number): void {
   slots[i++] = batch.lambda;
   slots[i++] = batch.epsilon;
@@ -103,7 +103,7 @@ export interface Batch extends Record<(typeof NUMBERS)[number], number> {
   smoothing: Floats | null;
   /** Per row; null: `epsilon` for all. */
   epsilons: Floats | null;
-  /** No smoothing mass for the row's own target. */
+  /** labelSmoothing.over 'others': no smoothing mass for the row's own target. */
   others: boolean;
   priorTotal: Total;
   smoothingTotal: Total;
