@@ -26,8 +26,8 @@ export interface Total {
 }
 
 /**
- * The numbers of a batch that the native core takes as they are, in the order of their slots in the arena; kBatchNumbers in
- * native/addon/call.cc is the same list.
+ * The numbers of a batch that the native core takes as they are, in the order of their slots in the arena; BatchNumbers in
+ * native/kernels/batch.h is the same list.
  */
 export const NUMBERS = [
   'lambda', // the share of `targets` in a mixed target, unless `lambdas` has one per row
@@ -202,17 +202,19 @@ export interface Sums {
   zLoss: number;
 }
 
+/** The kernels of a backend, by the index of their operation; kOperations in native/kernels/kernels.h is the same list. */
+export const KERNELS = [
+  'crossEntropy',
+  'bceWithLogits',
+  'linear', // losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient of it
+] as const;
+export type Kernels = Record<(typeof KERNELS)[number], Kernel>;
+
 /**
- * A backend. A kernel computes the rows [begin, end), by default all, which begin and end where chunks do (`rowChunk`): it adds
- * up chunk by chunk, and writes gradient, losses and row results where asked for. `threads` is how many may share the call;
- * `arena` is where the targets are, by default the last arena.
+ * Computes the rows [begin, end), by default all, which begin and end where chunks do (`rowChunk`): adds up chunk by chunk, and writes
+ * gradient, losses and row results where asked for. `threads` is how many may share the call; `arena` is where the targets
+ * are, by default the last arena.
  */
-export interface Kernels {
-  crossEntropy: Kernel;
-  bceWithLogits: Kernel;
-  /** Losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient of it. */
-  linear: Kernel;
-}
 export interface Kernel {
   (batch: Batch, threads: number, begin?: number, end?: number, arena?: Arena): Sums;
   /**

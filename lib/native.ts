@@ -1,7 +1,7 @@
 // The native backends: hands a batch to the addon.
 
 import { type Arena, FIRST_SLOT, lastArena } from './arena.js';
-import { type Batch, type Kernel, type Kernels, type Sums, writeNumbers } from './batch.js';
+import { type Batch, KERNELS, type Kernel, type Kernels, type Sums, writeNumbers } from './batch.js';
 
 type Arrays = readonly (ArrayBufferView | null)[];
 
@@ -37,9 +37,6 @@ export interface FoundAddon {
 }
 
 export type NativeBackend = 'avx512' | 'avx2' | 'neon' | 'scalar';
-
-// By the index of their operation; kOperations in native/addon/call.cc.
-const KERNELS = ['crossEntropy', 'bceWithLogits', 'linear'] as const;
 
 // The bits of the arrays that few calls have: all from the fourth on.
 const RARE = ~0b1111;

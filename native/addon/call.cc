@@ -43,34 +43,11 @@ enum Slot : size_t {
   kSmoothingSum,
   kSmoothingRest,
   kSmoothingTop,
-  kNumbers  // kBatchNumbers, in order
+  kNumbers  // the fields of BatchNumbers
 };
 
-// The numbers of a batch that may hold anything. NUMBERS in lib/batch.ts is the same list.
-constexpr double Batch::*kBatchNumbers[] = {
-    &Batch::lambda,        &Batch::epsilon,    &Batch::toward,  &Batch::smoothingLog,
-    &Batch::gradientScale, &Batch::logitScale, &Batch::softcap, &Batch::zLoss,
-};
-
-constexpr size_t kSlots = kNumbers + sizeof kBatchNumbers / sizeof kBatchNumbers[0];
+constexpr size_t kSlots = kNumbers + sizeof(BatchNumbers) / sizeof(double);
 constexpr size_t kTargetsOffset = (kSlots + 7) / 8 * 8 * sizeof(double);
-
-// What a kernel may be given.
-struct Operation {
-  Loss Kernels::*loss;
-  bool denseBytes;           // dense targets may be a Uint8Array
-  bool weightPerElement;     // a weight may be dense
-  bool lossPerElement;       // losses are laid out as the logits, whatever the targets
-  bool denseLossPerElement;  // the same where targets are dense
-  bool withoutLogits;        // may do without, if nothing but the gradient is asked for
-};
-
-// In the order of KERNELS in lib/native.ts.
-constexpr Operation kOperations[] = {
-    {&Kernels::crossEntropy, false, false, false, false, false},
-    {&Kernels::bceWithLogits, true, true, true, true, false},
-    {&Kernels::linear, false, false, false, true, true},
-};
 
 // The arguments after the arena.
 enum Argument : size_t {
@@ -231,7 +208,7 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   batch.metrics = flag(kMetrics);
   batch.priorTotal = {slots[kPriorSum], slots[kPriorRest], slots[kPriorTop]};
   batch.smoothingTotal = {slots[kSmoothingSum], slots[kSmoothingRest], slots[kSmoothingTop]};
-  for (size_t i = kNumbers; i < kSlots; ++i) batch.*kBatchNumbers[i - kNumbers] = slots[i];
+  std::memcpy(static_cast<BatchNumbers*>(&batch), slots + kNumbers, sizeof(BatchNumbers));
 
   call->loss = kernels->*operation.loss;
   call->arena = arena;

@@ -30,11 +30,24 @@ struct Total {
   double top;
 };
 
+// The numbers of a batch that any double may be without harm to memory. NUMBERS in lib/batch.ts is the same list; the
+// arena holds them in this order.
+struct BatchNumbers {
+  double lambda;         // the share of `targets` in mixed targets, in [0, 1], unless there are lambdas
+  double epsilon;        // in [0, 1], unless there are epsilons
+  double toward;         // what a target is smoothed towards in bceWithLogits
+  double smoothingLog;   // Σ smoothing · ln prior, for kl
+  double gradientScale;  // times each row's gradient; holds 1/denominator for the mean
+  double logitScale;     // > 0; rounded to float unless the arithmetic is double, as is softcap
+  double softcap;        // 0: none
+  double zLoss;          // ≥ 0
+};
+
 // One checked call of any of the losses. lib/batch.ts is the same in TypeScript, field by field.
 //
 // A dense array has one number per row and class. Its rows have a stride of their own; or, where `inner` is not 1, it
 // is laid out as the logits. "Real" is the type of the arithmetic: double for logits in double, else float.
-struct Batch {
+struct Batch : BatchNumbers {
   size_t rows;
   size_t classes;      // C ≥ 1
   size_t rowStride;    // elements from one row to the next, ≥ C
@@ -47,9 +60,8 @@ struct Batch {
   const int32_t* targets;  // [rows]: the class of each row, 0 with dense targets; outside [0, C): takes no part
   const int32_t* seconds;  // [rows]: the second class of mixed targets; null: not mixed
   const void* lambdas;     // Real [rows]: the share of `targets` in mixed targets, in [0, 1]; null: lambda for all
-  double lambda;
-  const void* dense;  // dense targets; null: classes
-  Dense denseType;    // kUint8 in bceWithLogits only
+  const void* dense;       // dense targets; null: classes
+  Dense denseType;         // kUint8 in bceWithLogits only
   size_t denseStride;
   bool logTarget;  // dense targets are logarithms (klDiv)
 
@@ -64,20 +76,13 @@ struct Batch {
   const void* prior;      // Real [C], ≥ 0, the smoothing distribution before it is normalised; null: ones
   const void* smoothing;  // Real [C], weight·prior; null: ones
   const void* epsilons;   // Real [rows], in [0, 1]; null: epsilon for all
-  double epsilon;         // in [0, 1]
   bool others;            // labelSmoothing.over 'others': no smoothing mass for the row's own target
   Total priorTotal;       // of prior
   Total smoothingTotal;   // of smoothing
-  double smoothingLog;    // Σ smoothing · ln prior, for kl
-  double toward;          // what a target is smoothed towards in bceWithLogits
 
-  bool kl;            // form 'kl'
-  double logitScale;  // > 0; rounded to float unless the arithmetic is double, as is softcap
-  double softcap;     // 0: none
-  double zLoss;       // ≥ 0
+  bool kl;  // form 'kl'
 
   const void* gradientScales;  // Real [rows]; null: ones
-  double gradientScale;        // times each row's gradient; holds 1/denominator for the mean
 
   bool metrics;   // whether to add up Sums beyond the numerator
   void* rowLoss;  // Real [rows] each; null: not asked for

@@ -71,6 +71,23 @@ struct Kernels {
   Loss linear;  // losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient of it
 };
 
+// Which arrays a loss may be given; addon/call.cc refuses others.
+struct Operation {
+  Loss Kernels::*loss;
+  bool denseBytes;           // dense targets may be a Uint8Array
+  bool weightPerElement;     // a weight may be dense
+  bool lossPerElement;       // losses are laid out as the logits, whatever the targets
+  bool denseLossPerElement;  // the same where targets are dense
+  bool withoutLogits;        // may do without, if nothing but the gradient is asked for
+};
+
+// In the order of KERNELS in lib/batch.ts.
+constexpr Operation kOperations[] = {
+    {&Kernels::crossEntropy, false, false, false, false, false},
+    {&Kernels::bceWithLogits, true, true, true, true, false},
+    {&Kernels::linear, false, false, false, true, true},
+};
+
 // The tables that this build holds and this CPU runs, the fastest first, ended by null.
 const Kernels* const* availableKernels();
 
