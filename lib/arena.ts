@@ -36,7 +36,7 @@ export const SLOTS = [
   ...NUMBERS,
 ] as const;
 
-/** Doubles before the targets, whole cache lines. */
+/** Doubles before the targets: a whole number of cache lines. */
 export const HEADER = Math.ceil((FIRST_SLOT + SLOTS.length) / 8) * 8;
 /** Classes for which memory is kept between calls: 1 MB. */
 const KEPT = 1 << 18;
@@ -54,7 +54,7 @@ function newArena(classes: number): Arena {
 
 let arena = newArena(1024);
 
-/** The arena, with room for this many classes, one a row or two; what it held before may be gone. */
+/** The arena, with room for at least this many target classes. A new one has none of the old contents. */
 export function arenaFor(classes: number): Arena {
   const capacity = arena.targets.length;
   if (classes > capacity || (capacity > KEPT && classes <= KEPT)) {
@@ -63,12 +63,12 @@ export function arenaFor(classes: number): Arena {
   return arena;
 }
 
-/** The arena as it was last asked for, with what has been written to it since. */
+/** The current arena, with all that was written to it. */
 export function lastArena(): Arena {
   return arena;
 }
 
-/** The same for good: the next call gets another. */
+/** Hands the current arena over: later calls use another. */
 export function takeArena(): Arena {
   const taken = arena;
   arena = newArena(1024);

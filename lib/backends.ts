@@ -1,4 +1,4 @@
-// Which backends there are, and which one the package uses.
+// The backends that run here, and the one that the package uses.
 
 import { environment, loadAddon, platform, warn } from '#host';
 import { choiceHint } from './arguments/hints.js';
@@ -31,7 +31,7 @@ function bind(name: BackendName): Loaded {
   return made;
 }
 
-/** For callers to read; `threads` is told again when it changes. */
+/** The object that callers see. They cannot write to it; `threads` is updated when it changes. */
 function describe(name: BackendName, reason?: string): Backend {
   const backend = { name, threads: 1, ...(reason === undefined ? {} : { reason }) };
   tellThreads(backend);
@@ -44,18 +44,18 @@ function tellThreads(backend: Backend): void {
   define(backend, 'threads', { value });
 }
 
-// Without a prototype: a getter that somebody added to it may not stand beside a value.
+// The descriptor has no prototype: one that inherits a getter from Object.prototype and has a value is an error.
 function define(backend: Backend, key: string, descriptor: PropertyDescriptor): void {
   Object.defineProperty(backend, key, Object.assign(Object.create(null), descriptor));
 }
 
-/** Sets the number of threads, and has all backends tell it. */
+/** Sets the default number of threads, and updates `threads` of all backends. */
 export function setThreads(threads: unknown): void {
   setDefaultThreads(threads);
   for (const { backend } of [...loaded.values(), chosen]) tellThreads(backend);
 }
 
-/** The backend of that name, or an error that says why there is none. `asked` is who asked for it. */
+/** Loads a backend by name, or throws an error that says why it cannot. `asked` names what asked for it. */
 export function load(name: unknown, asked: string): Loaded {
   if (!NAMES.includes(name as BackendName)) {
     const expected = `one of ${NAMES.map((known) => `'${known}'`).join(', ')}${choiceHint('backend', name, NAMES)}`;
@@ -88,7 +88,7 @@ function choose(): Loaded {
   return withReason(bind(available[0]), reason);
 }
 
-/** What the package uses. */
+/** The backend that the package uses. */
 export const chosen = choose();
 
 /** The backends that run here, the fastest first. */

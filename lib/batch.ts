@@ -26,8 +26,8 @@ export interface Total {
 }
 
 /**
- * The numbers of a batch that the native core takes as they are, in the order of their slots in the arena; BatchNumbers in
- * native/kernels/batch.h is the same list.
+ * The numbers of a batch that the native core takes as they are, in the order of their slots in the arena; BatchNumbers
+ * in native/kernels/batch.h is the same list.
  */
 export const NUMBERS = [
   'lambda', // the share of `targets` in a mixed target, unless `lambdas` has one per row
@@ -53,9 +53,9 @@ export function writeNumbers(batch: Batch, slots: Float64Array, i: number): void
 }
 
 /**
- * One checked call of any of the losses; Batch in native/kernels/batch.h is the same, field by field. A dense array has one number
- * per row and class. Its rows have a stride of their own; or, where `inner` is not 1, it is laid out as the logits. Floats are of
- * the arithmetic's type; but dense targets may be of either, and so may a dense weight in double.
+ * One checked call of any of the losses; Batch in native/kernels/batch.h is the same, field by field. A dense array has
+ * one number per row and class. Its rows have a stride of their own; or, where `inner` is not 1, it is laid out as the
+ * logits. Floats are of the arithmetic's type; but dense targets may be of either, and so may a dense weight in double.
  */
 export interface Batch extends Record<(typeof NUMBERS)[number], number> {
   rows: number;
@@ -211,15 +211,16 @@ export const KERNELS = [
 export type Kernels = Record<(typeof KERNELS)[number], Kernel>;
 
 /**
- * Computes the rows [begin, end), by default all, which begin and end where chunks do (`rowChunk`): adds up chunk by chunk, and writes
- * gradient, losses and row results where asked for. `threads` is how many may share the call; `arena` is where the targets
- * are, by default the last arena.
+ * Computes the rows [begin, end), by default all, which begin and end where chunks do (`rowChunk`): adds up chunk by
+ * chunk, and writes gradient, losses and row results where asked for. `threads` is how many may share the call; `arena`
+ * is where the targets are, by default the last arena.
  */
 export interface Kernel {
   (batch: Batch, threads: number, begin?: number, end?: number, arena?: Arena): Sums;
   /**
-   * Computes all rows in other threads, if the backend can; `done` is called later. Calling the returned function cancels:
-   * no thread takes further rows, and if it was in time, `done` gets nothing. Without threads, does nothing and returns undefined.
+   * Computes all rows in other threads, if the backend can; `done` is called later. Calling the returned function
+   * cancels: no thread takes further rows, and if it was in time, `done` gets nothing. Without threads, does nothing
+   * and returns undefined.
    */
   start?(batch: Batch, threads: number, done: (sums: Sums | undefined) => void): (() => void) | undefined;
 }
@@ -229,7 +230,9 @@ export const SEGMENT = 64 * 512;
 /** kMostChunks in native/kernels/batch.h. */
 const MOST_CHUNKS = 8192;
 
-/** Rows are summed in chunks of this many, and chunks in order; rowChunk in native/kernels/batch.h explains how many. */
+/**
+ * Rows are summed in chunks of this many, and chunks in order; rowChunk in native/kernels/batch.h explains how many.
+ */
 export function rowChunk({ rows, classes, inner }: Batch): number {
   const chunk = Math.max(1, Math.floor(SEGMENT / classes), Math.ceil(rows / MOST_CHUNKS));
   return inner === 1 ? chunk : Math.ceil(chunk / 32) * 32;

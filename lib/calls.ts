@@ -1,5 +1,5 @@
-// What each function does with its arguments, whether it answers at once or by a promise: check them, have a kernel compute
-// the batch, make a result of the sums.
+// The way of every call, with or without a promise: check the arguments, have a kernel compute the batch, make a result of
+// the sums.
 
 import { prepareElements } from './arguments/element-losses.js';
 import { FUNCTIONS, type Rules } from './arguments/functions.js';
@@ -10,7 +10,7 @@ import type { Floats, Sums } from './batch.js';
 
 /** A call that is checked: of a loss, or of smoothLabels. */
 export type Checked = Prepared | PreparedLabels;
-/** Answers such a call. */
+/** Computes a checked call, and returns what the function returns. */
 export type Run = (rules: Rules, call: Checked) => unknown;
 type Bound = (first: unknown, second: unknown, third: unknown) => unknown;
 
@@ -25,7 +25,7 @@ interface AnyResult {
   perRow?: object;
 }
 
-// One kind of NaN: which one ∞ − ∞ makes depends on the CPU.
+// Returns the same bits for every NaN: those of ∞ − ∞ depend on the CPU.
 function oneNaN(x: number): number {
   return Number.isNaN(x) ? NaN : x;
 }
@@ -49,7 +49,7 @@ function lossOf(prepared: Prepared, sum: number): AnyResult {
   return result;
 }
 
-/** What the function returns. */
+/** Makes what the function returns. */
 export function resultOf(rules: Rules, call: Checked, sums: Sums): unknown {
   if (rules.of === 'labels') return (call as PreparedLabels).labels;
   const prepared = call as Prepared;

@@ -1,4 +1,4 @@
-// Errors that name the argument, what it is, what it must be.
+// Errors whose message names the argument, what it is, and what it must be.
 
 import { lengthOf, typeOf } from './typed-arrays.js';
 
@@ -13,7 +13,7 @@ export type ErrorCode =
 /** Characters of a caller's string that a message quotes. */
 const QUOTED = 40;
 
-/** Array.isArray, but false for a revoked proxy, for which that throws. */
+/** Array.isArray, but false for a revoked proxy, where Array.isArray throws. */
 export function isArray(value: unknown): value is unknown[] {
   try {
     return Array.isArray(value);
@@ -22,7 +22,7 @@ export function isArray(value: unknown): value is unknown[] {
   }
 }
 
-/** Whether it is a proxy that was revoked, which throws whatever is done with it. */
+/** Whether it is a revoked proxy, which throws at every access. */
 function isRevoked(value: unknown): boolean {
   try {
     Array.isArray(value);
@@ -37,7 +37,7 @@ export function clip(text: string, length = QUOTED): string {
   return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
-/** A list's length, which a proxy may lie about or throw for; undefined if it is none. */
+/** A list's length; undefined if it is no number, or throws, as a proxy's may. */
 function lengthOfList(list: readonly unknown[]): number | undefined {
   try {
     const { length } = list;
@@ -48,7 +48,7 @@ function lengthOfList(list: readonly unknown[]): number | undefined {
 }
 
 function describeBigInt(value: bigint): string {
-  // The digits of a huge one would take minutes.
+  // Computing the digits of a huge one could take minutes.
   const isShort = BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value;
   return isShort ? `${value}n` : 'a BigInt of more than 64 bits';
 }
@@ -57,7 +57,7 @@ function article(type: string): string {
   return /^[AI]/.test(type) ? 'an' : 'a';
 }
 
-/** What a value is, in the words of a message: `a Float32Array of length 3`, `NaN`, `"mean"`. Never throws. */
+/** Describes a value for a message: `a Float32Array of length 3`, `NaN`, `"mean"`. Never throws. */
 export function describe(value: unknown): string {
   const type = typeOf(value);
   if (type !== undefined) return `${article(type)} ${type} of length ${lengthOf(value)}`;
@@ -91,20 +91,20 @@ export function rangeError(name: string, value: unknown, expected: string): Rang
   return coded(new RangeError(`${name} is ${describe(value)}: must be ${expected}`), 'ERR_OUT_OF_RANGE');
 }
 
-/** Gives an error the code that Node's own errors have, for programs to tell it by. */
+/** Sets an error's `code`, which programs tell it by, as Node's own errors have. */
 export function coded<E extends Error>(error: E, code: ErrorCode): E {
   return define(error, 'code', code);
 }
 
-/** An own property, whatever stands on the prototypes: they may be frozen, or hold properties that they should not. */
+/** Defines an own property, whatever the prototypes hold: they may be frozen, or have properties they should not. */
 function define<E extends Error>(error: E, key: string, value: unknown): E {
   const own = { __proto__: null, value, enumerable: true, writable: true, configurable: true };
   return Object.defineProperty(error, key, own);
 }
 
 /**
- * What to throw where reading an object of the caller's threw `error`. A getter's own exception passes; a TypeError, which
- * the engine throws for revoked and inconsistent proxies, becomes the cause of one with a code.
+ * The error to throw when reading an object of the caller's threw `error`. A getter's own exception is passed on; a
+ * TypeError, which engines throw for revoked and inconsistent proxies, becomes the cause of one with a code.
  */
 export function unreadable(name: string, error: unknown): unknown {
   try {
@@ -117,7 +117,7 @@ export function unreadable(name: string, error: unknown): unknown {
   }
 }
 
-/** A new array; where it is too long for the engine or for the memory there is, the error says what it was to be. */
+/** Makes an array. If it is too long for the engine or for memory, the error says what it was for. */
 export function allocate<A>(what: string, Type: new (length: number) => A, length: number): A {
   try {
     return new Type(length);
@@ -127,7 +127,7 @@ export function allocate<A>(what: string, Type: new (length: number) => A, lengt
   }
 }
 
-/** The error of an aborted call, as Node's own. */
+/** The error of an aborted call, like Node's own. */
 export function abortError(reason: unknown): Error {
   const error = new Error('The operation was aborted', { cause: reason });
   return define(define(error, 'name', 'AbortError'), 'code', 'ABORT_ERR');

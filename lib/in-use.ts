@@ -1,5 +1,5 @@
-// The arrays of calls that compute in other threads: what such a call reads, no other may write meanwhile, and what it
-// writes, no other may touch.
+// The arrays of calls that compute in other threads. Until such a call ends, no other call may write the arrays that it
+// reads, or touch those that it writes.
 
 import type { Batch } from './batch.js';
 import { coded } from './errors.js';
@@ -18,7 +18,7 @@ interface Use {
   written: boolean;
 }
 
-/** An array of the caller's, and what messages call it. */
+/** An array of the caller's, and its name in messages. */
 interface Named {
   name: string;
   array: TypedArray;
@@ -66,12 +66,12 @@ function rejectUsed({ name, array, written }: Named): void {
   }
 }
 
-/** Rejects a call that would read or write what another is writing, or write what it is reading. */
+/** Rejects a call that would read or write what a pending call writes, or write what a pending call reads. */
 export function rejectInUse(batch: Batch): void {
   if (uses.size > 0) callersArrays(batch).forEach(rejectUsed);
 }
 
-/** The arrays of a call under way. */
+/** The arrays of a pending call. */
 export class InUse {
   private readonly arrays: Named[];
   private readonly released: (() => void)[];
@@ -92,7 +92,7 @@ export class InUse {
     });
   }
 
-  /** Whether an array's memory may go away before the call ends. */
+  /** Whether an array's memory could shrink before the call ends. */
   get resizable(): boolean {
     return this.arrays.some(({ array }) => isResizable(bufferOf(array)));
   }

@@ -1,4 +1,4 @@
-// The public functions, which answer at once.
+// The public functions that return their results at once.
 
 import { chosen, type Loaded, load, setThreads as setThreadsOf } from './backends.js';
 import { bindAll, resultOf } from './calls.js';
@@ -31,14 +31,14 @@ export const backend: Backend = functions.backend;
 /**
  * Softmax cross entropy of a batch, with label smoothing, class and row weights, and its gradient by the logits.
  *
- * With z the logits (scaled and capped, if asked for), lp = log softmax(z), t' = (1 − ε)·t + ε·u the smoothed target and w
- * the class weights, a row's loss is −Σ_k w_k t'_k lp_k + zLoss·lse², and its gradient by z
+ * With z the logits (scaled and capped, if asked for), lp = log softmax(z), t' = (1 − ε)·t + ε·u the smoothed target
+ * and w the class weights, a row's loss is −Σ_k w_k t'_k lp_k + zLoss·lse², and its gradient by z
  * softmax_k · (Σ_j w_j t'_j + 2·zLoss·lse) − w_k t'_k. Defaults and results are those of PyTorch's
  * `torch.nn.functional.cross_entropy`; every backend returns the same bits.
  *
- * A row with NaN or +Infinity among its z, or with nothing but −Infinity, has loss and gradient NaN. A −Infinity logit has
- * probability 0, and its class adds nothing where t' is 0; with target or smoothing mass on it the loss is +Infinity
- * (`exclude` is the way out for smoothing).
+ * A row with NaN or +Infinity among its z, or with nothing but −Infinity, has loss and gradient NaN. A −Infinity logit
+ * has probability 0, and its class adds nothing where t' is 0; with target or smoothing mass on it the loss is
+ * +Infinity (`exclude` is the way out for smoothing).
  *
  * @param logits R·C unnormalised scores, row after row (see `rowStride` and `inner`); half floats too (see `dtype`).
  * @param targets R class indices in [0, C) or `ignoreIndex`; R·C probabilities; or `{ a, b, lambda }`: two classes per
@@ -47,7 +47,8 @@ export const backend: Backend = functions.backend;
  * @returns `loss` (or `losses`), `numerator`, `denominator`, `rows`, and `gradient`, `metrics` and `perRow` if asked for.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
  * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
- * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is written.
+ * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is
+ * written.
  * @example
  * const { loss, gradient } = crossEntropy(logits, targets, { classes: 1000, labelSmoothing: 0.1, gradient: true });
  */
@@ -57,8 +58,8 @@ export const crossEntropy = functions.crossEntropy;
  * Binary cross entropy of a batch, each of its R·C elements for itself, and its gradient by the logits.
  *
  * With z the logits (scaled and capped, if asked for), t' = (1 − ε)·t + ε·toward the smoothed target, p the class's
- * `posWeight` and w the weight, an element's loss is w·(p·t'·ln(1 + e^−z) + (1 − t')·ln(1 + e^z)), and its gradient by z
- * w·((1 − t')·σ(z) − p·t'·(1 − σ(z))), σ the logistic function. Defaults and results are those of PyTorch's
+ * `posWeight` and w the weight, an element's loss is w·(p·t'·ln(1 + e^−z) + (1 − t')·ln(1 + e^z)), and its gradient by
+ * z w·((1 − t')·σ(z) − p·t'·(1 − σ(z))), σ the logistic function. Defaults and results are those of PyTorch's
  * `torch.nn.functional.binary_cross_entropy_with_logits`; every backend returns the same bits.
  *
  * ±Infinity logits have loss 0 where they agree with the target, else +Infinity; NaN gives NaN.
@@ -71,7 +72,8 @@ export const crossEntropy = functions.crossEntropy;
  * `perRow` if asked for.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
  * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
- * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is written.
+ * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is
+ * written.
  * @example
  * const { loss, gradient } = bceWithLogits(logits, labels, { classes: 80, labelSmoothing: 0.1, gradient: true });
  */
@@ -80,9 +82,9 @@ export const bceWithLogits = functions.bceWithLogits;
 /**
  * Kullback-Leibler divergence of a batch of distributions from log-probabilities, and its gradient by the latter.
  *
- * An element's loss is w·t·(ln t − x), or with `logTarget` w·e^t·(t − x), and its gradient −w·t (−w·e^t); where the target
- * is 0 (−Infinity), it adds 0, whatever x holds. Defaults and results are those of PyTorch's `torch.nn.functional.kl_div`;
- * every backend returns the same bits.
+ * An element's loss is w·t·(ln t − x), or with `logTarget` w·e^t·(t − x), and its gradient −w·t (−w·e^t); where the
+ * target is 0 (−Infinity), it adds 0, whatever x holds. Defaults and results are those of PyTorch's
+ * `torch.nn.functional.kl_div`; every backend returns the same bits.
  *
  * @param logProbs x, R·C natural logarithms of probabilities, row after row (see `rowStride` and `inner`); half floats too
  * (see `dtype`).
@@ -92,7 +94,8 @@ export const bceWithLogits = functions.bceWithLogits;
  * for.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
  * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
- * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is written.
+ * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is
+ * written.
  * @example
  * const { loss } = klDiv(studentLogProbs, teacherProbs, { classes: 1000, reduction: 'batchmean' });
  */
@@ -112,7 +115,8 @@ export const klDiv = functions.klDiv;
  * @returns `loss` (or `losses`), `numerator`, `denominator`, `rows`, and `gradient`, `metrics` and `perRow` if asked for.
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer.
  * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (gradient partly on another array), ERR_EMPTY
- * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is written.
+ * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is
+ * written.
  * @example
  * // What OpenNMT's LabelSmoothingLoss computes.
  * const labelSmoothing = { epsilon: 0.1, over: 'others', exclude: pad } as const;
@@ -137,9 +141,9 @@ export const smoothLabels = functions.smoothLabels;
 
 /**
  * Sets how many threads the calls of this JavaScript thread use from now on, with or without `smoothloss/promises`, if
- * they do not say; `backend.threads` tells it. At first it is what environment variable SMOOTHLOSS_THREADS says, or else
- * as many as the process has CPUs for (`os.availableParallelism()`, less where a control group limits it). The threads
- * belong to the process, start when they are first needed, and are shared by all calls at once. As PyTorch's
+ * they do not say; `backend.threads` tells it. At first it is what environment variable SMOOTHLOSS_THREADS says, or
+ * else as many as the process has CPUs for (`os.availableParallelism()`, less where a control group limits it). The
+ * threads belong to the process, start when they are first needed, and are shared by all calls at once. As PyTorch's
  * `torch.set_num_threads`; the bits of results do not depend on it.
  *
  * @param threads An integer from 1 to 1024.

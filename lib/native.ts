@@ -1,4 +1,4 @@
-// The native backends: hands a batch to the addon.
+// The native backends: each hands batches to the addon.
 
 import { type Arena, FIRST_SLOT, lastArena } from './arena.js';
 import { type Batch, KERNELS, type Kernel, type Kernels, type Sums, writeNumbers } from './batch.js';
@@ -8,17 +8,17 @@ type Arrays = readonly (ArrayBufferView | null)[];
 /** What native/addon/addon.cc exports. */
 export interface Addon {
   readonly backends: readonly NativeBackend[];
-  /** Whether arrays of jobs are safe from being detached; `start` starts nothing if not. */
+  /** Whether jobs can keep their arrays' memory from being detached; if not, `start` starts nothing. */
   readonly holds: boolean;
   /**
-   * Computes the batch whose numbers and targets stand in the arena. The arrays come in the order of Argument in
-   * native/addon/call.cc, null or left out at the end if the batch has none. They are passed one by one: a spread would call
-   * Array.prototype[Symbol.iterator], which may be anyone's.
+   * Computes the batch whose numbers and targets are in the arena. The arrays follow in the order of Argument in
+   * native/addon/call.cc; one that the batch does not have is null, or left out at the end. They are passed one by one:
+   * a spread would call Array.prototype[Symbol.iterator], which programs may replace.
    */
   compute(arena: ArrayBuffer, ...arrays: Arrays): void;
   /**
-   * The same in other threads; `done` gets the sums, or nothing if it was aborted. A number for `abort`; 0: not started,
-   * for want of threads or memory, or since an array's memory could go away meanwhile.
+   * The same in other threads. `done` gets the sums, or nothing if the job was aborted. Returns the job's number for
+   * `abort`; 0 if it could not be started: there are no threads, there is no memory, or an array's memory could shrink.
    */
   start(
     done: (...sums: [] | [number, number, number, number, number]) => void,
@@ -28,17 +28,17 @@ export interface Addon {
   abort(job: number): void;
 }
 
-/** What the search for the addon found: the addon, or the reason why there is none. */
+/** The addon, or the reason why there is none. */
 export interface FoundAddon {
   addon?: Addon;
   reason?: string;
-  /** The code of a process warning, where somebody should know that calls are slower than they could be. */
+  /** The code of a process warning, if users should know that calls are slower than they could be. */
   warning?: string;
 }
 
 export type NativeBackend = 'avx512' | 'avx2' | 'neon' | 'scalar';
 
-// The bits of the arrays that few calls have: all from the fourth on.
+// The bits of the arrays that few calls have: all but the first four.
 const RARE = ~0b1111;
 
 /** The kernels of one of the addon's backends. */
@@ -130,7 +130,7 @@ function start(
   return job === 0 ? undefined : () => addon.abort(job);
 }
 
-/** Writes the numbers of a call to the arena, in the order of SLOTS; returns which arrays there are, a bit each. */
+/** Writes the numbers of a call to the arena, in the order of SLOTS. Returns which arrays there are, one bit each. */
 function fillArena(
   slots: Float64Array,
   backend: number,

@@ -1,4 +1,4 @@
-// The public functions, which answer by a promise: the event loop goes on while they compute.
+// The public functions that return promises: the event loop goes on while they compute.
 
 import { chosen, type Loaded, load } from './backends.js';
 import type { Batch, Kernel, Sums } from './batch.js';
@@ -13,7 +13,7 @@ import type { AbortSignalLike, Backend, BackendName, Functions } from './types/i
 export { availableBackends, setThreads } from './index.js';
 export type * from './types/index.js';
 
-// In other threads, if the backend has any; undefined, and nothing begun, if not.
+// Computes in other threads. Returns undefined, with nothing begun, if the backend has none.
 function computeElsewhere(
   kernel: Kernel,
   batch: Batch,
@@ -29,7 +29,7 @@ function computeElsewhere(
   return signal === undefined ? promise : abortable(promise, abort, signal);
 }
 
-// Whatever the signal does, this settles only when no thread works on the arrays any more.
+// Settles only when no thread works on the arrays any more, whatever the signal does.
 async function abortable(
   promise: Promise<Sums | undefined>,
   abort: () => void,
@@ -62,7 +62,7 @@ function isAborted(signal: AbortSignalLike): boolean {
   }
 }
 
-/** What rejects a call whose signal aborted. */
+/** The error of a call whose signal aborted. */
 function aborting(signal: AbortSignalLike | undefined): unknown {
   try {
     return abortError(signal?.reason);
@@ -82,7 +82,7 @@ function bind({ backend, kernels }: Loaded): Functions<'promise'> {
       inUse.check();
     };
     try {
-      // Until the kernel has begun, no code of the caller's runs: the arena is that of this call.
+      // No code of the caller's runs until the kernel has begun, so the arena still holds this call.
       inUse.check();
       const kernel = kernels[rules.kernel];
       const elsewhere = inUse.resizable
@@ -97,7 +97,7 @@ function bind({ backend, kernels }: Loaded): Functions<'promise'> {
     }
   });
   for (const [name, check] of Object.entries(functions)) {
-    // What the checks throw rejects.
+    // An error of the checks rejects the promise.
     const rejecting = { [name]: async (a: unknown, b: unknown, c: unknown) => check(a, b, c) };
     functions[name] = rejecting[name];
   }
@@ -110,17 +110,18 @@ const functions = bind(chosen);
 export const backend: Backend = functions.backend;
 
 /**
- * `crossEntropy` of `smoothloss`, computed while the event loop goes on: the same options, results and bits, and what is
- * thrown there rejects the promise here, before anything is written.
+ * `crossEntropy` of `smoothloss`, computed while the event loop goes on: the same options, results and bits, and what
+ * is thrown there rejects the promise here, before anything is written.
  *
  * Read at once are targets that are classes; masks, but for those per element that hold bytes; and with Float64Array
- * logits, Float32Arrays of weights, λ, ε, a prior and `gradientScale`, but for a weight per element. All other arrays, the
- * gradient too, are in use until the promise settles: what they hold must not be changed, or the result may hold numbers of
- * before and after. Calls that read the same arrays may run at once; one that would write what another reads or writes, or
- * read what it writes, is rejected with ERR_OVERLAP (in this JavaScript thread; with SharedArrayBuffers other threads must
- * see to it themselves). If a buffer is detached or resized meanwhile, the promise is rejected with ERR_INVALID_ARG_TYPE, and its old contents are lost or
- * half-written; nothing worse happens. Resizable ArrayBuffers, and all calls with backend `'js'`, on Windows and in
- * Node 22, are computed on the event loop's own thread, in slices of some milliseconds.
+ * logits, Float32Arrays of weights, λ, ε, a prior and `gradientScale`, but for a weight per element. All other arrays,
+ * the gradient too, are in use until the promise settles: what they hold must not be changed, or the result may hold
+ * numbers of before and after. Calls that read the same arrays may run at once; one that would write what another reads
+ * or writes, or read what it writes, is rejected with ERR_OVERLAP (in this JavaScript thread; with SharedArrayBuffers
+ * other threads must see to it themselves). If a buffer is detached or resized meanwhile, the promise is rejected with
+ * ERR_INVALID_ARG_TYPE, and its old contents are lost or half-written; nothing worse happens. Resizable ArrayBuffers,
+ * and all calls with backend `'js'`, on Windows and in Node 22, are computed on the event loop's own thread, in slices
+ * of some milliseconds.
  *
  * @param logits As for `crossEntropy` of `smoothloss`.
  * @param targets Likewise.

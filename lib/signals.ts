@@ -1,5 +1,5 @@
-// Listeners for the abort of a signal that many calls may share: one real listener a signal, since Node warns of a leak from
-// the eleventh on.
+// Abort listeners of signals that many calls may share. Each signal gets one real listener: Node warns of a leak from the
+// eleventh on.
 
 import type { AbortSignalLike } from './types/index.js';
 
@@ -10,7 +10,7 @@ interface Listeners {
 
 const known = new WeakMap<AbortSignalLike, Listeners>();
 
-/** Has `listener` called when the signal aborts, until the function that this returns is called. */
+/** Calls `listener` when the signal aborts. The returned function removes it. */
 export function onAbort(signal: AbortSignalLike, listener: () => void): () => void {
   let listeners = known.get(signal);
   if (listeners === undefined) {

@@ -1,14 +1,14 @@
-// A call on the event loop's own thread, in slices between which the loop goes on: for the JavaScript backend, and for what
-// other threads cannot be given.
+// Calls that compute on the event loop's own thread, in slices between which the loop goes on: those of the JavaScript
+// backend, and those whose arrays other threads cannot be given.
 
 import { nextTurn } from '#host';
 import { takeArena } from './arena.js';
 import { addSums, type Batch, type Kernel, rowChunk, type Sums } from './batch.js';
 
-/** Milliseconds after which a slice ends; some chunks of rows, or one long row. */
+/** Milliseconds after which a slice ends. It computes one chunk of rows at least, which may be one long row. */
 const SLICE = 3;
 
-// All calls together take one slice a turn of the event loop.
+// All calls together take one slice per turn of the event loop.
 let last: Promise<void> = Promise.resolve();
 
 function nextSlice(): Promise<void> {
@@ -16,7 +16,7 @@ function nextSlice(): Promise<void> {
   return last;
 }
 
-/** The sums of all rows; `check` is called before each slice, and throws to stop. */
+/** Computes the sums of all rows. `check` runs before each slice, and throws to stop. */
 export async function computeInSlices(kernel: Kernel, batch: Batch, check: () => void): Promise<Sums> {
   const arena = takeArena();
   const chunk = rowChunk(batch);

@@ -7,11 +7,11 @@ import { rangeError } from './errors.js';
 
 /** kMostThreads in native/threads/pool.h. */
 const MOST_THREADS = 1024;
-/** Logits of a call below which it is not shared out: a thread takes some 10 µs to wake, in which another does these. */
+/** Calls of fewer logits use one thread: waking another takes some 10 µs, in which one thread computes these. */
 const ALONE = 65536;
 const EXPECTED = `an integer from 1 to ${MOST_THREADS}`;
 
-/** A number of threads as an option or argument. */
+/** Checks a number of threads. */
 export function readThreads(name: string, value: unknown): number {
   return integer(name, value, 1, MOST_THREADS, EXPECTED);
 }
@@ -26,7 +26,7 @@ function initial(): number {
 
 let current = initial();
 
-/** What calls use that do not say. */
+/** The number of threads of calls that name none. */
 export function defaultThreads(): number {
   return current;
 }
@@ -35,7 +35,7 @@ export function setDefaultThreads(threads: unknown): void {
   current = readThreads('threads', threads);
 }
 
-/** The threads for a call: one, where others would not be awake in time. */
+/** The number of threads for a call: one for a batch that others would wake too late for. */
 export function threadsFor(threads: number, { rows, classes }: Batch): number {
   return rows * classes < ALONE ? 1 : threads;
 }

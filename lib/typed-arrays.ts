@@ -1,5 +1,5 @@
-// What a typed array is, through the getters that all typed arrays inherit: they hold for arrays of another realm (vm
-// contexts, test runners) too, cannot be shadowed by properties of the caller's, and are faster than the properties.
+// Typed arrays are read through the getters that all of them inherit. These also work for arrays of another realm (vm
+// contexts, test runners), cannot be shadowed by properties of the caller's, and are faster than the properties.
 
 import type { IndexArray } from './types/index.js';
 
@@ -35,11 +35,11 @@ export const byteOffsetOf = getter<number>('byteOffset');
 export const byteLengthOf = getter<number>('byteLength');
 
 const getResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')?.get;
-// Pages that are not isolated from others have no SharedArrayBuffer, nor does a process that builds a snapshot.
+// Web pages that are not isolated have no SharedArrayBuffer, nor do processes that build a snapshot.
 const Shared = typeof SharedArrayBuffer === 'undefined' ? undefined : SharedArrayBuffer;
 const getShared = Shared && Object.getOwnPropertyDescriptor(Shared.prototype, 'byteLength')?.get;
 
-/** Whether a buffer's memory may go away by resizing: not by a property of the caller's. */
+/** Whether a buffer can be resized, so that its memory may shrink. Properties of the caller's do not count. */
 export function isResizable(buffer: ArrayBufferLike): boolean {
   try {
     return getResizable?.call(buffer) === true;
@@ -49,5 +49,5 @@ export function isResizable(buffer: ArrayBufferLike): boolean {
   }
 }
 
-/** Where the runtime has Float16Array: its constructor. It stands for Uint16Array's type, which the compiler knows. */
+/** The constructor of Float16Array, if the runtime has it. Its type is Uint16Array's, which the compiler knows. */
 export const Float16 = (globalThis as { Float16Array?: Uint16ArrayConstructor }).Float16Array;

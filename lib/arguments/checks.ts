@@ -9,12 +9,12 @@ export const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 
 const FACTOR = 'a finite number, at least 0';
 
-/** An array or a view, which has no options. */
+/** Whether it is an array or a view: an object, but not one of options. */
 export function isList(value: object): boolean {
   return isArray(value) || ArrayBuffer.isView(value);
 }
 
-/** The first of `choices` if undefined, else that of them which it is. */
+/** Checks that a value is one of `choices`; undefined is the first. */
 export function oneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
   if (value === undefined) return choices[0];
   if (choices.includes(value as T)) return value as T;
@@ -23,7 +23,7 @@ export function oneOf<T extends string>(name: string, value: unknown, choices: r
   throw typeof value === 'string' ? rangeError(name, value, expected) : typeError(name, value, expected);
 }
 
-/** false if undefined. */
+/** Checks a boolean; undefined is false. */
 export function flag(name: string, value: unknown): boolean {
   if (value === undefined) return false;
   if (typeof value === 'boolean') return value;
@@ -48,10 +48,10 @@ export function integer(name: string, value: unknown, low: number, high: number,
   return value;
 }
 
-/** The most that a list of integers may hold: a proxy's could claim any length. */
+/** The most integers that a list may hold: a proxy could claim any length. */
 const MOST_INTEGERS = 2 ** 24;
 
-/** An integer or a list of integers, as a list of its own; `expected` says what each must be. */
+/** Checks an integer or a list of them, and returns a new list; `expected` says what each must be. */
 export function integers(
   name: string,
   value: unknown,
@@ -67,7 +67,7 @@ export function integers(
   throw typeError(name, value, `${expected}, or an array of them${hint}`);
 }
 
-/** What `each` makes of the items of a list of the caller's, each of which is read once. */
+/** Reads each item of a list of the caller's once, and returns what `each` makes of them. */
 export function readList<T>(
   name: string,
   list: readonly unknown[],
@@ -86,14 +86,14 @@ export function readList<T>(
   }
 }
 
-/** A number in [low, high]; `expected` is for the message. */
+/** Checks a number in [low, high]; `expected` is for the message. */
 export function number(name: string, value: unknown, low: number, high: number, expected: string): number {
   if (typeof value !== 'number') throw noNumber(name, value, expected, low, high);
   if (!(value >= low && value <= high)) throw rangeError(name, value, expected);
   return value;
 }
 
-/** A number in [0, 1]. */
+/** Checks a number in [0, 1]. */
 export function share(name: string, value: unknown): number {
   if (typeof value !== 'number') return number(name, value, 0, 1, 'a number in [0, 1]');
   return number(name, value, 0, 1, 'in [0, 1]');
@@ -118,8 +118,8 @@ export function rejectDetached(name: string, array: TypedArray): void {
 }
 
 /**
- * Rejects what is no Float32Array nor, with `double`, a Float64Array. `given` is the argument whose type decides whether it is
- * double; `single` is what else will do, a number for all.
+ * Checks that it is a Float32Array, or with `double` a Float64Array. For messages: `given` is the argument whose type
+ * decides `double`; `single` is what else is allowed, one number for all.
  */
 export function floatsOf(
   name: string,
@@ -139,7 +139,7 @@ export function floatsOf(
   throw wrongArray(name, value, expected + hint, double ? 'doubles' : 'numbers');
 }
 
-/** For what is none of the `expected` arrays; tells how it becomes one for that purpose. */
+/** The error for what is none of the `expected` arrays, with a hint how to make one for that purpose. */
 export function wrongArray(name: string, value: unknown, expected: string, purpose: Purpose): TypeError {
   return typeError(name, value, expected + arrayHint(name, value, purpose));
 }
@@ -157,7 +157,7 @@ export function checkLength(name: string, array: TypedArray, length: number, of:
   if (actual !== length) throw wrongLength(name, array, `${of} = ${length}`);
 }
 
-/** Checks that each number is in [low, high]; of rows of `classes` numbers, if they are a `stride` apart. */
+/** Checks that each number is in [low, high]; between rows of `classes` numbers, `stride` apart, anything may stand. */
 export function checkRange(
   name: string,
   array: Floats,
@@ -170,7 +170,7 @@ export function checkRange(
   const length = lengthOf(array);
   for (let i = 0; i < length; i++) {
     if (!(array[i] >= low && array[i] <= high) && (stride === classes || i % stride < classes)) {
-      // What no Float32Array holds.
+      // A double that no Float32Array can hold.
       const beyond = Number.isFinite(array[i]) && Math.abs(array[i]) > MAX_FLOAT && high === MAX_FLOAT;
       throw rangeError(`${name}[${i}]`, array[i], expected + (beyond ? ', within the range of float32' : ''));
     }
@@ -182,7 +182,7 @@ export function checkFactors(name: string, array: Floats, classes?: number, stri
   checkRange(name, array, 0, MAX_FLOAT, FACTOR, classes, stride);
 }
 
-/** Finite numbers ≥ 0, one for each row or class, in an array as floatsOf takes it; null if there is none. */
+/** Checks an array, as floatsOf does, of finite numbers ≥ 0, one per row or class; undefined becomes null. */
 export function factors(
   name: string,
   value: unknown,
@@ -198,7 +198,7 @@ export function factors(
   return array;
 }
 
-/** Rejects what shares memory with the gradient, which is on `buffer`. */
+/** Rejects an array that shares memory with the gradient, which is on `buffer`. */
 export function rejectOverlap(
   gradient: TypedArray,
   buffer: ArrayBufferLike,

@@ -39,7 +39,7 @@ export function prepareElements(rules: Rules, logits: unknown, targets: unknown,
   const batch = newBatch(classes, common.rowStride, common.inner);
   readNumbers(given, batch);
 
-  // From here on no code of the caller's runs.
+  // No code of the caller's runs from here on.
   const { logits: name } = rules;
   batch.type = elementType(name, logits, given.dtype);
   const double = batch.type === FLOAT64;
@@ -77,7 +77,7 @@ function rejectNormalizer(given: unknown): never {
   throw typeError('normalizer', given, "undefined with reduction 'batchmean', which divides by the rows");
 }
 
-/** Takes a weight per class or element into the batch. */
+/** Checks a weight per class or element, and puts it into the batch. */
 function takeWeight(batch: Batch, given: unknown, rules: Rules, of: string): void {
   const { classes } = batch;
   const double = batch.type === FLOAT64;
@@ -98,7 +98,7 @@ function takeWeight(batch: Batch, given: unknown, rules: Rules, of: string): voi
   batch.weight = weight;
 }
 
-/** A mask of rows or elements; the latter goes into the batch. */
+/** Checks a mask of rows or elements; puts one of elements into the batch. */
 function takeMask(batch: Batch, given: unknown, rules: Rules, of: string): TypedArray {
   const mask = maskOf(given);
   const length = lengthOf(mask);

@@ -14,12 +14,12 @@ const MOST_CHARACTERS = 40;
 
 // Arrays ----------------------------------------------------------------------------------------------------------------
 
-/** What an array is wanted for: numbers, the logits among them, classes, or flags that are 0 or not. */
+/** The use of an array: for numbers, logits among them, for classes, or for flags that are 0 or not. */
 export type Purpose = 'numbers' | 'doubles' | 'logits' | 'classes' | 'flags';
 
-/** What there is in a list of numbers, or of lists of them. */
+/** The content of a list of numbers, or of lists of them. */
 interface Content {
-  /** The number of lists, of lists of lists …, that an element is in. */
+  /** How deep the lists are nested: 1 for a list of numbers. */
   depth: number;
   /** How many numbers, and how many elements that may be lists have been looked at. */
   count: number;
@@ -117,7 +117,7 @@ function fromContent(name: string, content: Content, purpose: Purpose): string |
   }
   if (!content.whole) return undefined;
   const { low, high } = content;
-  // What an Int32Array cannot hold it would make another class of.
+  // An Int32Array would turn larger numbers into other classes.
   const isSmall = low >= -(2 ** 31) && high < 2 ** 31;
   if (isSmall) return `Int32Array.from(${flat}${content.bigints ? ', Number' : ''})`;
   const isSafe = low >= Number.MIN_SAFE_INTEGER && high <= Number.MAX_SAFE_INTEGER;
@@ -156,7 +156,7 @@ function tensorOf(name: string, value: unknown): Tensor | undefined {
   });
 }
 
-/** For a getter that throws: onnxruntime's tensors on a GPU have their data by a promise only. */
+/** For onnxruntime's tensors on a GPU, whose `data` throws: they give their data by a promise only. */
 function laterOf(name: string, value: unknown): string | undefined {
   const getData = attempt(() => (value as { getData?: unknown }).getData);
   return typeof getData === 'function' ? `await ${name}.getData()` : undefined;
@@ -180,7 +180,7 @@ function conversion(name: string, value: unknown, purpose: Purpose): string | un
   return laterOf(name, value) ?? bytesOf(name, value, purpose);
 }
 
-/** Numbers from memory that no typed array lies over. */
+/** Makes numbers of an ArrayBuffer or a view that is no typed array. */
 function bytesOf(name: string, value: unknown, purpose: Purpose): string | undefined {
   if (purpose !== 'numbers' && purpose !== 'logits') return undefined;
   return attempt(() => {
@@ -199,16 +199,16 @@ function makes(expression: string | undefined, what = 'one'): string {
   return ` (${expression} ${/^[\w.]+$/.test(expression) ? 'is' : 'makes'} ${what})`;
 }
 
-/** The end of a message: how what was given as `name` becomes an array for that purpose. */
+/** The end of a message: how to make an array for that purpose of what was given as `name`. */
 export function arrayHint(name: string, value: unknown, purpose: Purpose): string {
   const isBytes = purpose === 'logits' && typeOf(value)?.startsWith('Uint8') === true;
   if (!isBytes) return makes(conversion(name, value, purpose));
-  // A Buffer, as a file is read to.
+  // Such as a Buffer with the content of a file.
   const isWhole = lengthOf(value) > 0 && lengthOf(value) % 4 === 0;
   return isWhole ? ` (of the bytes of one, new Float32Array(Uint8Array.from(${name}).buffer) makes one)` : '';
 }
 
-/** How what was given as targets is to be read, as far as that is known. */
+/** How a function reads targets. */
 export interface TargetHints {
   /** The types of arrays that are targets with a number per row and class. */
   dense: readonly string[];
@@ -240,7 +240,7 @@ function targetsFrom(name: string, value: unknown, rules: TargetHints, shape: Sh
       return fits ? tensor.name : `${rules.typicalTargets}.from(${tensor.name})`;
     }
     const made = targetsFrom(tensor.name, data, rules, shape);
-    // Of the wanted kind already: no conversion.
+    // It needs no conversion.
     const isKept =
       fits && (made === undefined || made.startsWith('Float32Array') === rules.dense.includes(type));
     return isKept ? tensor.name : made;
@@ -254,7 +254,7 @@ function targetsFrom(name: string, value: unknown, rules: TargetHints, shape: Sh
   return `smoothLabels(${INDEX_TYPES.includes(typeOf(value) ?? '') ? name : classes}, { classes })`;
 }
 
-/** Whether they are a number per row and class, rather than a class per row. */
+/** Whether the content is a number per row and class, rather than a class per row. */
 function isPerClass(content: Content, rules: TargetHints, { rows, classes, length }: Shape): boolean {
   if (!content.whole) return true;
   if (classes > 1) {
@@ -265,7 +265,7 @@ function isPerClass(content: Content, rules: TargetHints, { rows, classes, lengt
   return rules.typicalTargets === 'Float32Array';
 }
 
-/** `{ a, b, lambda }` where it is none: as the probabilities that it stands for. */
+/** For `{ a, b, lambda }` where the function takes none: the probabilities that it stands for. */
 function mixedFrom(name: string, value: unknown, rules: TargetHints): string | undefined {
   const isMixed = attempt(() => {
     const { a, b } = value as { a?: unknown; b?: unknown };
@@ -274,7 +274,7 @@ function mixedFrom(name: string, value: unknown, rules: TargetHints): string | u
   return isMixed === true && rules.dense.length > 0 ? `smoothLabels(${name}, { classes })` : undefined;
 }
 
-/** The end of a message on numbers per row and class of which there is one a row: they look like classes. */
+/** The end of a message on dense targets with one number per row, which look like classes. */
 export function classesHint(value: TypedArray, classTargets: boolean): string {
   const content = contentOf(value);
   const classes = content && fromContent('targets', content, 'classes');
@@ -284,7 +284,7 @@ export function classesHint(value: TypedArray, classTargets: boolean): string {
 
 // Single values ---------------------------------------------------------------------------------------------------------
 
-/** The end of a message on what is no number, but would be one that `fits`. */
+/** The end of a message on a value that is no number, but would make one that `fits`. */
 export function numberHint(name: string, value: unknown, fits: (number: number) => boolean): string {
   const isText = typeof value === 'string' && value.length <= MOST_CHARACTERS && value.trim() !== '';
   if (!isText && typeof value !== 'bigint') return '';
@@ -293,7 +293,7 @@ export function numberHint(name: string, value: unknown, fits: (number: number) 
   return fits(number) ? makes(`Number(${name})`) : '';
 }
 
-/** The end of a message on what is no list, but holds what one would. */
+/** The end of a message on a value that is no list, but would make a fitting one. */
 export function listHint(name: string, value: unknown, fits: (item: unknown) => boolean): string {
   return makes(
     attempt(() => {
@@ -314,12 +314,12 @@ export function listHint(name: string, value: unknown, fits: (item: unknown) => 
 
 // Names -----------------------------------------------------------------------------------------------------------------
 
-/** A name without what conventions of writing differ in. */
+/** A name without case, underscores and other marks. */
 function plain(name: string): string {
   return name.replaceAll(/[\W_]/g, '').toLowerCase();
 }
 
-/** What other libraries call it, plainly written; of several names for one, all. */
+/** The names of other libraries, plainly written, and ours for them. */
 const SYNONYMS: Record<string, Record<string, string>> = {
   options: {
     c: 'classes',
@@ -414,7 +414,7 @@ const SYNONYMS: Record<string, Record<string, string>> = {
   perRow: { logsumexp: 'lse', losses: 'loss', argmax: 'prediction', pred: 'prediction' },
 };
 
-/** How many letters must be put in, left out, changed or swapped to make one name of the other. */
+/** How many letters must be inserted, deleted, changed or swapped to turn one name into the other. */
 function distance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -436,7 +436,7 @@ function own<T>(table: Record<string, T>, key: string): T | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-/** The one of `names` that was meant; `what` it is the name of decides which synonyms there are. */
+/** The one of `names` that was meant. `what` says what they name, and so which synonyms there are. */
 export function meant(what: string, given: string, names: readonly string[]): string | undefined {
   const wanted = plain(clip(given, MOST_CHARACTERS));
   const same = names.find((name) => plain(name) === wanted);
@@ -462,7 +462,7 @@ export function choiceHint(what: string, given: unknown, choices: readonly strin
   return ` (did you mean ${[`'${first}'`, ...more].join(' ')}?)`;
 }
 
-/** For options that other libraries have and that no other name alone stands for. */
+/** For options of other libraries that no single option here stands for. */
 const ADVICE: Record<string, string> = {
   axis: 'the classes of a row follow each other; inner is for logits laid out [N, C, H, W]',
   dim: 'the classes of a row follow each other; inner is for logits laid out [N, C, H, W]',
@@ -474,15 +474,15 @@ const ADVICE: Record<string, string> = {
   weights: 'did you mean weight, one per class, or rowWeight, one per row?',
 };
 
-/** How else those get there who have no such option. */
+/** The way to the same result in a function without the option. */
 const INSTEAD: Record<string, string> = {
   ignoreIndex: ' (mask leaves rows out here)',
   labelSmoothing: ' (smoothLabels makes such targets)',
 };
 
 /**
- * What to say of an option that there is not; `owners` tells which functions have those of other functions, `untold` is
- * the one that a list leaves out.
+ * The message on an option that the function does not have. `owners` are the functions that have an option; `untold` is
+ * the option that the list leaves out.
  */
 export function optionHint(
   what: string,

@@ -1,4 +1,4 @@
-// The options of a call, read once each, and those that all losses share.
+// Reads the options of a call, each once, and checks those that all losses share.
 
 import { clip, coded, isArray, rangeError, typeError, unreadable } from '../errors.js';
 import { defaultThreads, readThreads } from '../threads.js';
@@ -18,14 +18,14 @@ import { choiceHint, listHint, optionHint } from './hints.js';
 type WhenEmpty = 'nan' | 'zero' | 'error';
 
 const MAX_CLASSES = 2 ** 31 - 1;
-/** Beyond it a double no longer tells neighbouring integers apart. */
+/** Beyond this, doubles do not tell neighbouring integers apart. */
 const MAX_INDEX = Number.MAX_SAFE_INTEGER;
 
 const WHEN_EMPTY: readonly WhenEmpty[] = ['nan', 'zero', 'error'];
 const DEFAULT_IGNORED: readonly number[] = [-100];
 const FLOAT = 'a finite number, within the range of float32';
 
-/** Which functions have an option, for messages. */
+/** The functions that have an option, for messages. */
 const owners = new Map<string, string[]>();
 for (const [functionName, { options }] of Object.entries(FUNCTIONS)) {
   for (const name of options) owners.set(name, [...(owners.get(name) ?? []), functionName]);
@@ -39,17 +39,17 @@ function unknownOption(what: string, key: string, known: ReadonlySet<string>): T
 const { prototype: ROOT } = Object;
 const NOTHING = {};
 
-/** Whether somebody has added to Object.prototype what loops over any object meet. */
+/** Whether Object.prototype has enumerable properties, which loops over any object meet. */
 function isPolluted(): boolean {
   for (const _ in NOTHING) return true;
   return false;
 }
 
 /**
- * Reads the options of an object of the caller's into `given`, each once: a getter could give another value the second
- * time. Inherited ones count, unless from Object.prototype; what is not known is an error.
+ * Reads the options of an object of the caller's into `given`. Each is read once: a getter could return another value
+ * the second time. Inherited options count, but not those of Object.prototype. Unknown ones are an error.
  *
- * Only those that are there are read: looking for 22 names in objects of many shapes takes 250 ns, this a third of it.
+ * Only options that are there are read: looking up 22 names in objects of many shapes takes 250 ns, this a third of it.
  */
 export function readEach(what: string, object: object, known: ReadonlySet<string>, given: object): void {
   const values = given as Record<string, unknown>;
@@ -67,7 +67,7 @@ export function readEach(what: string, object: object, known: ReadonlySet<string
   }
 }
 
-/** The same for objects that inherit: also the getters of classes, which a loop does not meet. */
+/** The same for objects that inherit. Finds the getters of classes too, which a loop does not meet. */
 function readInherited(
   what: string,
   object: Record<string, unknown>,
@@ -83,7 +83,7 @@ function readInherited(
   }
 }
 
-/** Whether a property is that of an Object.prototype, of this realm or another. */
+/** Whether a property comes from Object.prototype, of this realm or another. */
 function isFromRoot(object: object, key: string): boolean {
   let owner = object;
   while (!Object.hasOwn(owner, key)) {
@@ -109,7 +109,7 @@ export function readOptions(options: unknown, known: ReadonlySet<string>): RawOp
 export interface Execution {
   threads: number;
   signal: AbortSignalLike | undefined;
-  /** What the signal said when it was read: later on, a getter of the caller's might make other calls. */
+  /** `signal.aborted`, read with the options: read later, a getter of the caller's might make other calls. */
   aborted: boolean;
 }
 
@@ -132,7 +132,7 @@ function readAborted(signal: unknown): boolean {
   throw typeError('signal', signal, 'an AbortSignal (of an AbortController its signal)');
 }
 
-/** The options that all losses have, checked as far as they can be without the arrays. */
+/** The options that all losses have, checked as far as is possible without the arrays. */
 export interface Common {
   execution: Execution;
   classes: number;
@@ -141,9 +141,9 @@ export interface Common {
   reduction: Reduction;
   whenEmpty: WhenEmpty;
   metrics: boolean;
-  /** The names that perRow lists; null: there is no perRow. */
+  /** The names in perRow; null: there is no perRow. */
   perRow: readonly string[] | null;
-  /** A number for all rows, or what shall be an array of one per row. */
+  /** A number for all rows, or a value that must turn out to be an array with one per row. */
   gradientScale: unknown;
 }
 
@@ -184,7 +184,7 @@ function checkInner(inner: unknown, rowStride: number, classes: number): void {
   }
 }
 
-/** The most names that perRow may list: a proxy could claim any number. */
+/** The most names in perRow: a proxy could claim any number. */
 const MOST_NAMES = 1024;
 
 function readPerRow(given: unknown, names: readonly string[]): readonly string[] {
@@ -208,7 +208,7 @@ function readGradientScale(given: unknown, reduction: Reduction): unknown {
   throw typeError('gradientScale', given, "a number (one per row goes with reduction 'none' only)");
 }
 
-/** The first of the names if undefined. */
+/** Checks a normalizer; undefined is the first name. */
 export function readNormalizer(given: unknown, names: readonly NormalizerName[]): NormalizerName | number {
   if (given === undefined) return names[0];
   if (names.includes(given as NormalizerName)) return given as NormalizerName;

@@ -1,4 +1,5 @@
-// A batch in the making, and what becomes of it: the arrays of the logits' type, and the mean.
+// The steps that prepare a batch, shared by the losses: arrays of the logits' type, dense arrays and masks, the gradient, and
+// the mean.
 
 import {
   type Batch,
@@ -37,23 +38,23 @@ import type { Common, Execution } from './options.js';
 import { widenFactors } from './smoothing.js';
 import type { TargetArrays } from './target-arrays.js';
 
-/** A call ready for a backend, and what its result needs beside what the backend adds up. */
+/** A call ready for a backend, with all that its result needs beside the sums. */
 export interface Prepared {
   batch: Batch;
   execution: Execution;
   reduction: 'mean' | 'sum' | 'none';
   denominator: number;
   rows: number;
-  /** What the metrics are means over: the rows or elements that take part. */
+  /** The rows or elements that take part: metrics are means over them. */
   parts: number;
   /** The mean where the denominator is 0. */
   empty: number;
-  /** The gradient as the caller gets it. */
+  /** The gradient array that the caller gets. */
   gradient: TypedArray | null;
   perRow: PerRowArrays | null;
 }
 
-/** What `perRow` of a result holds. */
+/** `perRow` of a result. */
 export interface PerRowArrays {
   loss?: Floats;
   nll?: Floats;
@@ -65,7 +66,7 @@ export interface PerRowArrays {
 const LOGITS =
   "a Float32Array, Float64Array, Float16Array, or a Uint16Array with dtype 'float16' or 'bfloat16'";
 
-/** The type of logits, as in Batch. */
+/** The type of logits, as Batch has it. */
 export function elementType(name: string, logits: unknown, dtype: unknown): number {
   const type = typeOf(logits);
   if (type === 'Uint16Array') {
@@ -86,14 +87,14 @@ export function elementType(name: string, logits: unknown, dtype: unknown): numb
   return found;
 }
 
-/** The array as kernels take it: half floats as their bits. */
+/** The array that kernels take: half floats as bits. */
 function elementsOf(array: TypedArray): Elements {
   return typeOf(array) === 'Float16Array'
     ? new Uint16Array(bufferOf(array), byteOffsetOf(array), lengthOf(array))
     : (array as Elements);
 }
 
-/** A new array of floats in the precision of the arithmetic; `what` it is for is told where there is no memory. */
+/** A new array of floats in the precision of the arithmetic. An error for lack of memory says `what` it is for. */
 export function newFloats(type: number, length: number, what: string): Floats {
   return allocate<Floats>(what, type === FLOAT64 ? Float64Array : Float32Array, length);
 }
@@ -110,7 +111,7 @@ function newLike(logits: TypedArray, what: string): TypedArray {
   return allocate(what, NEW_ARRAYS[typeOf(logits) as string], lengthOf(logits));
 }
 
-/** Takes the logits of `rows` rows, `of` names the number, into the batch, and checks that they are as many as that. */
+/** Checks that there are logits for `rows` rows, a number that messages call `of`, and puts them into the batch. */
 export function takeLogits(batch: Batch, name: string, logits: TypedArray, rows: number, of: string): void {
   const { classes, rowStride, inner } = batch;
   const length = lengthOf(logits);
@@ -145,7 +146,7 @@ function checkLogits(
   throw wrongLength(name, logits, `${most}, or down to ${least} without the end of the last row`);
 }
 
-/** The number of rows that the logits hold, where nothing else tells it. */
+/** The number of rows, from the length of the logits alone. */
 export function rowsOf(name: string, logits: TypedArray, { classes, rowStride, inner }: Batch): number {
   const length = lengthOf(logits);
   if (length === 0) rejectDetached(name, logits);
@@ -160,25 +161,25 @@ export function rowsOf(name: string, logits: TypedArray, { classes, rowStride, i
   throw wrongLength(name, logits, `a multiple of rowStride = ${rowStride}, or up to ${least} less`);
 }
 
-/** The distance of a dense array's rows: they lie one after the other, or as those of the logits; −1: it has another length. */
+/** A dense array's row stride: rows follow each other, or lie as those of the logits. −1: the length fits neither. */
 export function strideOf(array: TypedArray, { rows, classes, rowStride, logits }: Batch): number {
   const length = lengthOf(array);
   if (length === rows * classes) return classes;
   return rowStride !== classes && length === lengthOf(logits) ? rowStride : -1;
 }
 
-/** What the length of a dense array must be, in words. */
+/** The length that a dense array must have, for messages. */
 export function denseLength(of: string, { rows, classes, rowStride, logits }: Batch, name: string): string {
   const own = `${of} · classes = ${rows * classes}`;
   return rowStride === classes ? own : `${own}, or ${name}.length = ${lengthOf(logits)}`;
 }
 
-/** Where a dense array has the first element of a row; the others follow `inner` apart. */
+/** The index of a row's first element in a dense array; the others follow `inner` apart. */
 export function startOf(row: number, stride: number, { classes, inner }: Batch): number {
   return inner === 1 ? row * stride : (row - (row % inner)) * classes + (row % inner);
 }
 
-/** Takes dense targets into the batch; `classTargets`: whether they might have been classes. */
+/** Checks dense targets, and puts them into the batch. `classTargets`: the function takes classes too. */
 export function takeDense(
   batch: Batch,
   dense: TypedArray,
@@ -195,7 +196,7 @@ export function takeDense(
   batch.denseStride = stride;
 }
 
-/** For dense targets that look like classes. */
+/** The end of a message on dense targets that look like classes. */
 export function notClasses(dense: TypedArray, classTargets: boolean): string {
   const hint = classesHint(dense, classTargets);
   return `; in a ${typeOf(dense)} they are numbers for each class, not classes${hint}`;
@@ -203,14 +204,14 @@ export function notClasses(dense: TypedArray, classTargets: boolean): string {
 
 const MASK = 'an array of integers, such as a Uint8Array or BigInt64Array';
 
-/** An array of integers of any type. */
+/** Checks that a mask is an array of integers, of any type. */
 export function maskOf(given: unknown): TypedArray {
   const type = typeOf(given) as string;
   if (INDEX_ARRAYS.has(type) || type === 'Uint8ClampedArray') return given as TypedArray;
   throw wrongArray('mask', given, MASK, 'flags');
 }
 
-/** Such an array with a number for each row; null if there is none. */
+/** Checks a mask with one number per row; undefined becomes null. */
 export function rowMask(given: unknown, rows: number, of: string): TypedArray | null {
   if (given === undefined) return null;
   const mask = maskOf(given);
@@ -218,7 +219,7 @@ export function rowMask(given: unknown, rows: number, of: string): TypedArray | 
   return mask;
 }
 
-/** What is not 0 in a mask is not 0 here: the mask's own bytes if its numbers are one each, else a copy. */
+/** A mask as bytes that are 0 where it is: its own memory if its numbers are bytes, else a copy. */
 export function maskBytes(mask: TypedArray): Uint8Array {
   const length = lengthOf(mask);
   const bytes = byteLengthOf(mask);
@@ -226,7 +227,7 @@ export function maskBytes(mask: TypedArray): Uint8Array {
   if (bytes === length) return new Uint8Array(bufferOf(mask), byteOffsetOf(mask), length);
   const copy = allocate('a copy of the mask', Uint8Array, length);
   if (bytes === 8 * length) {
-    // Making a BigInt of each is slow.
+    // Reading BigInts is slow.
     const words = new Int32Array(bufferOf(mask), byteOffsetOf(mask), 2 * length);
     for (let i = 0; i < length; i++) copy[i] = (words[2 * i] | words[2 * i + 1]) === 0 ? 0 : 1;
   } else {
@@ -236,7 +237,7 @@ export function maskBytes(mask: TypedArray): Uint8Array {
   return copy;
 }
 
-/** Takes the upstream gradient into the batch: a number, or an array as floatsOf takes it. */
+/** Checks the upstream gradient, a number or an array as floatsOf takes it, and puts it into the batch. */
 export function takeGradientScale(batch: Batch, given: unknown, of: string, logits: string): void {
   if (typeof given === 'number') {
     batch.gradientScale = given;
@@ -248,7 +249,10 @@ export function takeGradientScale(batch: Batch, given: unknown, of: string, logi
   batch.gradientScales = scales;
 }
 
-/** The caller's array for the gradient, apart from all others; null if there is none. The batch has all of its inputs. */
+/**
+ * Checks the caller's gradient array, which must overlap no other; null if there is none. The batch has its inputs
+ * already.
+ */
 export function gradientArray(
   given: unknown,
   name: string,
@@ -260,7 +264,7 @@ export function gradientArray(
 ): TypedArray | null {
   if (given === undefined || typeof given === 'boolean') return null;
   const type = typeOf(logits) as string;
-  // No hint: it is a very array of the caller's that is written to, and a copy of it would not be that.
+  // No hint: the caller's own array is written to, and a conversion would make a copy.
   if (typeOf(given) !== type) throw typeError('gradient', given, `true, false or a ${type}`);
   const gradient = given as TypedArray;
   checkLength('gradient', gradient, lengthOf(logits), `${name}.length`);
@@ -286,7 +290,7 @@ export function gradientArray(
   return gradient;
 }
 
-/** What a mean may divide by, each as named. */
+/** The denominator of the mean that a normalizer names. */
 export function denominatorOf(
   normalizer: NormalizerName | number,
   weight: number,
@@ -308,7 +312,7 @@ export function denominatorOf(
   }
 }
 
-/** Completes the batch with its new arrays and with the mean. From here on nothing is wrong with the call any more. */
+/** Adds the new arrays and the mean to the batch. An empty mean and a lack of memory are the last errors of a call. */
 export function finish(
   batch: Batch,
   common: Common,
@@ -332,7 +336,7 @@ export function finish(
         'ERR_EMPTY',
       );
     }
-    // Finite, so that a row with weight 0 has gradient 0: a double holds more than any gradient needs.
+    // Finite, so that a row with weight 0 has gradient 0; no gradient needs a larger number.
     batch.gradientScale =
       denominator === 0 ? 0 : Math.max(-1e300, Math.min(1e300, batch.gradientScale / denominator));
   }

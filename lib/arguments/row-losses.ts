@@ -45,7 +45,7 @@ export function prepareRows(rules: Rules, logits: unknown, targets: unknown, opt
   readNumbers(given, batch);
   const mixed = readMixed(targets);
 
-  // From here on no code of the caller's runs.
+  // No code of the caller's runs from here on.
   const { logits: name } = rules;
   batch.type = elementType(name, logits, given.dtype);
   const double = batch.type === FLOAT64;

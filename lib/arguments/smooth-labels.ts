@@ -1,4 +1,4 @@
-// smoothLabels: the targets themselves.
+// smoothLabels: returns the smoothed targets themselves.
 
 import { type Batch, FLOAT32, FLOAT64, type Floats, newBatch } from '../batch.js';
 import { lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
@@ -16,7 +16,7 @@ import {
   targetArrays,
 } from './target-arrays.js';
 
-/** A call of smoothLabels. The labels are the batch's gradient: that of −Σ t'·x by x, times −1. */
+/** A call of smoothLabels. The labels are the batch's gradient: the gradient of −Σ t'·x by x, times −1. */
 export interface PreparedLabels {
   batch: Batch;
   execution: Execution;
@@ -32,7 +32,7 @@ export function prepareSmoothLabels(rules: Rules, targets: unknown, options: unk
   const smoothing = readSmoothing(given.labelSmoothing, classes);
   const mixed = readMixed(targets);
 
-  // From here on no code of the caller's runs.
+  // No code of the caller's runs from here on.
   const y = targetArrays(targets, mixed, rules, null, { classes, rowStride: classes, type: FLOAT32 });
   const type = y.dense !== null && typeOf(y.dense) === 'Float64Array' ? FLOAT64 : FLOAT32;
   const batch = newBatch(classes, classes, 1);
@@ -65,7 +65,7 @@ export function prepareSmoothLabels(rules: Rules, targets: unknown, options: unk
   return { batch, execution, labels };
 }
 
-/** Read by index: an array may have a `length` or an iterator of the caller's. */
+/** Whether any number is above the limit. Reads by index: the array's own `length` and iterator may be the caller's. */
 function holdsAbove(array: TypedArray, limit: number): boolean {
   const length = lengthOf(array);
   for (let i = 0; i < length; i++) if (array[i] > limit) return true;

@@ -1,4 +1,4 @@
-// Label smoothing: where how much of the target distribution goes.
+// Label smoothing: reads the option, and fills in what kernels need to know of it.
 
 import { type Batch, FLOAT32, FLOAT64, type Floats, type Total } from '../batch.js';
 import { allocate, coded, isArray, rangeError, typeError } from '../errors.js';
@@ -9,11 +9,11 @@ import { arrayHint, numberHint } from './hints.js';
 import { readEach } from './options.js';
 import { newFloats } from './prepare.js';
 
-/** Label smoothing towards a distribution over the classes, as the caller said it. */
+/** Label smoothing towards a distribution over the classes, as given. */
 export interface Smoothing {
-  /** What the caller calls ε. */
+  /** The caller's name for ε. */
   name: string;
-  /** A number in [0, 1], or what shall be an array of one for each row. */
+  /** A number in [0, 1], or a value that must turn out to be an array with one per row. */
   epsilon: unknown;
   others: boolean;
   exclude: readonly number[];
@@ -65,7 +65,7 @@ export function readSmoothing(given: unknown, classes: number): Smoothing {
   return smoothing;
 }
 
-/** For a number in words, or a list, which goes into an object. */
+/** A hint for a number in a string, or for a list, which belongs into an object. */
 function epsilonsHint(given: unknown): string {
   const number = numberHint('labelSmoothing', given, (x) => x >= 0 && x <= 1);
   if (number !== '') return number;
@@ -102,7 +102,7 @@ export function readElementSmoothing(given: unknown): ElementSmoothing {
   };
 }
 
-/** As Total is defined, of an array that is known to be ≥ 0. */
+/** The Total of an array of numbers ≥ 0. */
 function totalOf(array: Floats): Total {
   const length = lengthOf(array);
   let top = 0;
@@ -116,7 +116,7 @@ function totalOfOnes(length: number): Total {
   return { sum: length, rest: length - 1, top: -1 };
 }
 
-/** What arrays are for, if there is no memory for them. */
+/** The use of arrays, for errors of memory. */
 const PRIOR = 'the prior of labelSmoothing';
 
 // The prior of the last call that had `exclude` and no prior of its own.
@@ -142,7 +142,9 @@ function copyOf(array: Floats): Floats {
   return copy;
 }
 
-/** The prior, or if its numbers are extreme, times a power of two: it will be normalised, and products must not vanish. */
+/**
+ * The prior; if its numbers are extreme, times a power of two, so that products do not vanish. It will be normalised.
+ */
 function scaled(prior: Floats): Floats {
   const length = lengthOf(prior);
   let largest = 0;
@@ -171,7 +173,7 @@ function anyAboveZero(array: Floats): boolean {
   return false;
 }
 
-/** Below the normal numbers of double, prior mass counts as none. */
+/** Prior mass below the normal doubles counts as none. */
 const SMALLEST = 2 ** -1022;
 
 /** Σ of smoothing · ln prior, where a class of either 0 adds nothing. */
@@ -185,8 +187,8 @@ function logOf(smoothing: Floats, prior: Floats): number {
 }
 
 /**
- * Fills in what the kernels need to know of the smoothing, once the batch has its rows, which are as many as `of` says, its
- * weight and its form. `given` is as floatsOf takes it.
+ * Fills in what the kernels need to know of the smoothing. The batch has its rows, a number that messages call `of`,
+ * its weight and its form already. `given` is for floatsOf.
  */
 export function fillSmoothing(
   batch: Batch,
@@ -210,7 +212,7 @@ export function fillSmoothing(
   if (!(epsilons === null ? batch.epsilon > 0 : anyAboveZero(epsilons))) return;
 
   const { classes, weight } = batch;
-  // No row pays for a prior of its own: there may be two thousand million classes.
+  // Without rows no prior is made: there may be two thousand million classes.
   if (batch.rows === 0 && givenPrior === null && new Set(exclude).size < classes) return;
   let prior: Floats | null = givenPrior;
   if (exclude.length > 0) {
@@ -246,7 +248,7 @@ export function fillSmoothing(
   if (batch.kl && prior !== null) batch.smoothingLog = logOf(factors as Floats, prior);
 }
 
-/** The array, if it is of doubles, else a copy that is. */
+/** The array as doubles: itself, or a copy. */
 function doublesOf<A extends Floats | null>(array: A): A | Float64Array {
   if (array === null || typeOf(array) === 'Float64Array') return array;
   const doubles = newFloats(FLOAT64, lengthOf(array), 'weights in double') as Float64Array;
@@ -254,7 +256,10 @@ function doublesOf<A extends Floats | null>(array: A): A | Float64Array {
   return doubles;
 }
 
-/** In double: makes Float64Arrays of what was given as Float32Arrays, which kernels take from a weight per element only. */
+/**
+ * In double: turns Float32Arrays into Float64Arrays, but for a weight per element, the only Float32Array that kernels
+ * take.
+ */
 export function widenFactors(batch: Batch): void {
   if (batch.type !== FLOAT64) return;
   if (batch.weightStride === 0) batch.weight = doublesOf(batch.weight);

@@ -1,4 +1,4 @@
-// The targets of a call: which kind they are, and which class or classes each row has, written where kernels expect them.
+// The targets of a call: finds their kind, and writes the classes of each row where kernels expect them.
 
 import { type Arena, arenaFor } from '../arena.js';
 import { type Batch, FLOAT64, type Floats } from '../batch.js';
@@ -32,7 +32,7 @@ const MIXED: ReadonlySet<string> = new Set(['a', 'b', 'lambda']);
 
 /** The targets of a call. */
 export interface TargetArrays {
-  /** What the caller calls `a`. */
+  /** The caller's name for `a`. */
   name: string;
   /** The class of each row, or the first one of mixed targets; null: dense. */
   a: IndexArray | null;
@@ -47,7 +47,7 @@ export interface TargetArrays {
 /** Mixed targets, as given. */
 export type GivenMixed = Record<'a' | 'b' | 'lambda', unknown>;
 
-/** The parts of mixed targets, read once; null for what is none. */
+/** Reads the parts of mixed targets, each once; null for targets of another kind. */
 export function readMixed(targets: unknown): GivenMixed | null {
   if (typeof targets !== 'object' || targets === null || isList(targets)) return null;
   const mixed = { a: undefined, b: undefined, lambda: undefined };
@@ -66,7 +66,7 @@ function indexArray(name: string, value: unknown): IndexArray {
   return value as IndexArray;
 }
 
-/** What kind of targets they are; `mixed` is what readMixed found. */
+/** Finds the kind of the targets; `mixed` is the result of readMixed. */
 export function targetArrays(
   targets: unknown,
   mixed: GivenMixed | null,
@@ -125,7 +125,7 @@ export function rejectIgnoreIndex(ignoreIndex: unknown): void {
   );
 }
 
-/** Rejects a number for each class in an array that holds classes, as many as the logits, where numbers could be targets. */
+/** Rejects labels per class in an array type that holds classes: as many as there are logits. */
 export function rejectLabels(
   name: string,
   logits: TypedArray,
@@ -142,7 +142,7 @@ export function rejectLabels(
   throw wrongLength(name, logits, `targets.length · classes = ${length * classes}: ${hint}`);
 }
 
-// BigInt elements are read as their low and high words: making a BigInt of each is slow.
+// BigInt elements are read as low and high words, since making BigInts is slow.
 const [LOW, HIGH] = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
 
 /** A function from a row to its target; NaN for a BigInt beyond ±2^53. */
@@ -171,16 +171,16 @@ function notAClass(
   );
 }
 
-/** What the rows of a batch come to. */
+/** The rows that take part. */
 export interface Count {
-  /** The number of rows that take part. */
+  /** Their number. */
   rows: number;
   /** Σ over them of rowWeight · weight[target]. */
   weighed: number;
 }
 
 /**
- * Copies the class of each row to the arena, −1 for a row that takes no part, and counts and weighs the others. The batch
+ * Writes the class of each row to the arena, −1 for a row that takes no part; counts and weighs the others. The batch
  * has its weights and its smoothing already.
  */
 export function fillClasses(
@@ -223,7 +223,9 @@ export function fillClasses(
   return { rows, weighed };
 }
 
-/** The same of rows that nothing weighs: their number, or −1 − row of one whose target is no class. A third of the time. */
+/**
+ * The same without weights, in a third of the time. Returns the number of rows, or −1 − row where a target is no class.
+ */
 function fillPlain(
   targets: ArrayLike<number>,
   classOf: Int32Array,
@@ -246,8 +248,8 @@ function fillPlain(
 }
 
 /**
- * The same for mixed targets. A row of which one class has the whole share gets that class twice, so that no smoothing for
- * the other one is asked for.
+ * The same for mixed targets. If one class has the whole share of a row, it is written twice, so that the kernel
+ * smooths nothing for the other.
  */
 function fillMixed(
   batch: Batch,
@@ -297,7 +299,7 @@ function fillMixed(
   return { rows, weighed };
 }
 
-/** For targets that are no classes: 0 for each row that takes part, −1 for the others. Returns the number of the former. */
+/** For dense targets: writes 0 for each row that takes part, −1 for the others. Returns the number of rows that do. */
 export function fillRows(batch: Batch, mask: Uint8Array | null): number {
   const total = batch.rows;
   const classOf = arenaFor(total).targets;

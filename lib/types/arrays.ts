@@ -49,9 +49,9 @@ export type OtherType =
   | 'complex128';
 
 /**
- * Scores or log-probabilities, one per row and class. A Uint16Array holds the bits of half floats, and option `dtype` says
- * of which kind. Arithmetic is in double precision for a Float64Array, and for all others in float32, with sums and row
- * totals in double precision.
+ * Scores or log-probabilities, one per row and class. A Uint16Array holds the bits of half floats, and option `dtype`
+ * says of which kind. Arithmetic is in double precision for a Float64Array, and for all others in float32, with sums
+ * and row totals in double precision.
  */
 export type Logits = Float32Array | Float64Array | Uint16Array | Float16ArrayIfKnown;
 
@@ -89,26 +89,34 @@ export type FloatsOf<L extends Logits> = L extends Float64Array ? NewFloat64Arra
 
 /**
  * R·C numbers, row after row: a probability per row and class ("soft targets"). They are not checked, and rows need not
- * sum to 1. With `rowStride` they may also lie as the logits do; with `inner` they always do. With logits other than Float64Array they are rounded to
- * float32.
+ * sum to 1. With `rowStride` they may also lie as the logits do; with `inner` they always do. With logits other than
+ * Float64Array they are rounded to float32.
  */
 export type SoftTargets = Float32Array | Float64Array;
 
-/** Two classes per row, mixed: λ·onehot(a) + (1 − λ)·onehot(b), as MixUp (arXiv:1710.09412) and CutMix (arXiv:1905.04899) make. */
+/**
+ * Two classes per row, mixed: λ·onehot(a) + (1 − λ)·onehot(b), as MixUp (arXiv:1710.09412) and CutMix
+ * (arXiv:1905.04899) make.
+ */
 export interface MixedTargets {
   /** Length R: the first class of each row. */
   a: IndexArray;
   /** Length R: the second class of each row. */
   b: IndexArray;
-  /** λ, the share of `a`, in [0, 1]: one for all rows, or one per row (length R; a Float64Array goes with Float64Array logits). */
+  /**
+   * λ, the share of `a`, in [0, 1]: one for all rows, or one per row (length R; a Float64Array goes with Float64Array
+   * logits).
+   */
   lambda: number | Factors;
 }
 
-/** What the logits are compared with: a class per row, a probability per row and class, or two classes per row, mixed. */
+/**
+ * What the logits are compared with: a class per row, a probability per row and class, or two classes per row, mixed.
+ */
 export type Targets = IndexArray | SoftTargets | MixedTargets;
 
 /**
- * Targets of `bceWithLogits`: R·C numbers in [0, 1], not checked, row after row or laid out as the logits; or a class per
- * row, which stands for 1 in that class and 0 in all others. A Uint8Array always holds numbers per row and class.
+ * Targets of `bceWithLogits`: R·C numbers in [0, 1], not checked, row after row or laid out as the logits; or a class
+ * per row, which stands for 1 in that class and 0 in all others. A Uint8Array always holds numbers per row and class.
  */
 export type BceTargets = SoftTargets | Uint8Array | Exclude<IndexArray, Uint8Array>;

@@ -53,17 +53,17 @@ export interface CrossEntropyOptions
    */
   zLoss?: number | undefined;
   /**
-   * Names of the arrays that `perRow` of the result holds, one number per row each, 0 for ignored rows. `'loss'`: rowWeight ·
-   * row loss. `'nll'`: −Σ t·ln p with the target before smoothing, without weights. `'lse'`: ln Σ exp z. `'entropy'`: of the
-   * model's distribution, in nats. `'prediction'`: the class with the largest entry, ties to the smallest; −1 for ignored
-   * rows.
+   * Names of the arrays that `perRow` of the result holds, one number per row each, 0 for ignored rows. `'loss'`:
+   * rowWeight · row loss. `'nll'`: −Σ t·ln p with the target before smoothing, without weights. `'lse'`: ln Σ exp z.
+   * `'entropy'`: of the model's distribution, in nats. `'prediction'`: the class with the largest entry, ties to the
+   * smallest; −1 for ignored rows.
    */
   perRow?: readonly CrossEntropyPerRow[] | undefined;
 }
 
 /**
- * The signature of `crossEntropy`; the result's type follows from the logits and from `reduction`, `gradient`, `metrics` and
- * `perRow`.
+ * The signature of `crossEntropy`; the result's type follows from the logits and from `reduction`, `gradient`,
+ * `metrics` and `perRow`.
  */
 export type CrossEntropy<A extends Mode = 'now'> = LossFunction<
   A,
@@ -78,13 +78,13 @@ export type BceWithLogitsPerRow = 'loss' | 'nll' | 'entropy';
 /** Options of {@link BceWithLogits}. R is the number of rows, C of classes. */
 export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, LogitOptions {
   /**
-   * Label smoothing: each target t in [0, 1] becomes (1 − ε)·t + ε·toward. A number is ε, in [0, 1] and 0 by default, toward ½,
-   * as in Keras and TensorFlow.js. `{ epsilon, toward }` says both; 1/C is timm's toward.
+   * Label smoothing: each target t in [0, 1] becomes (1 − ε)·t + ε·toward. A number is ε, in [0, 1] and 0 by default,
+   * toward ½, as in Keras and TensorFlow.js. `{ epsilon, toward }` says both; 1/C is timm's toward.
    */
   labelSmoothing?: BceLabelSmoothing | undefined;
   /**
-   * Finite and ≥ 0: a weight for each class (length C), or for each element (R·C numbers row after row, or laid out as the
-   * logits). Of length C, it is per class. A Float64Array goes with Float64Array logits.
+   * Finite and ≥ 0: a weight for each class (length C), or for each element (R·C numbers row after row, or laid out as
+   * the logits). Of length C, it is per class. A Float64Array goes with Float64Array logits.
    */
   weight?: Factors | undefined;
   /**
@@ -93,8 +93,8 @@ export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, Logi
    */
   posWeight?: Factors | undefined;
   /**
-   * Where targets are classes, those that mark a row as ignored: its loss and gradient are 0, whatever its logits hold, and
-   * it does not count in the mean. An integer or several, inside [0, C) or not; −100 by default.
+   * Where targets are classes, those that mark a row as ignored: its loss and gradient are 0, whatever its logits hold,
+   * and it does not count in the mean. An integer or several, inside [0, C) or not; −100 by default.
    */
   ignoreIndex?: number | readonly number[] | undefined;
   /**
@@ -103,15 +103,15 @@ export interface BceWithLogitsOptions extends BatchOptions, MeasureOptions, Logi
    */
   mask?: Mask | undefined;
   /**
-   * The mean's denominator. `'elements'` (the default): the number of elements that take part, as in PyTorch. `'rows'`: of
-   * rows that take part, so that a row counts with the sum of its classes. `'weight'`: Σ of rowWeight · weight over the
-   * elements that take part. `'all'`: R·C. A number > 0: that, as for a part of a batch.
+   * The mean's denominator. `'elements'` (the default): the number of elements that take part, as in PyTorch. `'rows'`:
+   * of rows that take part, so that a row counts with the sum of its classes. `'weight'`: Σ of rowWeight · weight over
+   * the elements that take part. `'all'`: R·C. A number > 0: that, as for a part of a batch.
    */
   normalizer?: ElementNormalizer | undefined;
   /**
-   * Names of the arrays that `perRow` of the result holds, one number per row each, sums over the row's elements that take
-   * part, 0 for ignored rows. `'loss'`: rowWeight · loss. `'nll'`: −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) with the target before
-   * smoothing, without weights. `'entropy'`: of σ(z), in nats.
+   * Names of the arrays that `perRow` of the result holds, one number per row each, sums over the row's elements that
+   * take part, 0 for ignored rows. `'loss'`: rowWeight · loss. `'nll'`: −t·ln σ(z) − (1 − t)·ln(1 − σ(z)) with the
+   * target before smoothing, without weights. `'entropy'`: of σ(z), in nats.
    */
   perRow?: readonly BceWithLogitsPerRow[] | undefined;
 }
@@ -138,18 +138,19 @@ export interface KlDivOptions extends Omit<BatchOptions, 'reduction'> {
   /**
    * `'mean'` (the default): `loss` is numerator / denominator, over elements unless `normalizer` says otherwise, as in
    * PyTorch. `'batchmean'`: the numerator by the number of rows that take part, the divergence proper (with `inner`
-   * PyTorch's divides by R/inner instead: `'mean'` with that `normalizer`); allows no `normalizer`. `'sum'`: `loss` is the numerator. `'none'`: `losses` holds one loss per element, and there is no `loss`.
+   * PyTorch's divides by R/inner instead: `'mean'` with that `normalizer`); allows no `normalizer`. `'sum'`: `loss` is
+   * the numerator. `'none'`: `losses` holds one loss per element, and there is no `loss`.
    */
   reduction?: Reduction | 'batchmean' | undefined;
   /**
-   * The mean's denominator. `'elements'` (the default): the number of elements in rows that take part. `'rows'`: of those
-   * rows. `'weight'`: Σ of rowWeight · weight over those elements. `'all'`: R·C. A number > 0: that, as for a part of a
-   * batch.
+   * The mean's denominator. `'elements'` (the default): the number of elements in rows that take part. `'rows'`: of
+   * those rows. `'weight'`: Σ of rowWeight · weight over those elements. `'all'`: R·C. A number > 0: that, as for a
+   * part of a batch.
    */
   normalizer?: ElementNormalizer | undefined;
   /**
-   * Names of the arrays that `perRow` of the result holds, one number per row each. `'loss'`: rowWeight · loss, summed over
-   * the row; 0 for ignored rows.
+   * Names of the arrays that `perRow` of the result holds, one number per row each. `'loss'`: rowWeight · loss, summed
+   * over the row; 0 for ignored rows.
    */
   perRow?: readonly KlDivPerRow[] | undefined;
 }
@@ -163,9 +164,9 @@ export type NllLossPerRow = 'loss' | 'nll' | 'prediction';
 /** Options of {@link NllLoss}. R is the number of rows, C of classes. */
 export interface NllLossOptions extends BatchOptions, MeasureOptions, ClassOptions, RowOptions {
   /**
-   * Names of the arrays that `perRow` of the result holds, one number per row each, 0 for ignored rows. `'loss'`: rowWeight ·
-   * row loss. `'nll'`: −Σ t·ln p with the target before smoothing, without weights. `'prediction'`: the class with the
-   * largest entry, ties to the smallest; −1 for ignored rows.
+   * Names of the arrays that `perRow` of the result holds, one number per row each, 0 for ignored rows. `'loss'`:
+   * rowWeight · row loss. `'nll'`: −Σ t·ln p with the target before smoothing, without weights. `'prediction'`: the
+   * class with the largest entry, ties to the smallest; −1 for ignored rows.
    */
   perRow?: readonly NllLossPerRow[] | undefined;
 }
@@ -178,7 +179,10 @@ export type NllLoss<A extends Mode = 'now'> = LossFunction<
   NllLossMetrics
 >;
 
-/** Options of {@link SmoothLabels}, which without `labelSmoothing` makes one-hot rows. R is the number of rows, C of classes. */
+/**
+ * Options of {@link SmoothLabels}, which without `labelSmoothing` makes one-hot rows. R is the number of rows, C of
+ * classes.
+ */
 export interface SmoothLabelsOptions extends ClassOptions {
   /** C, the number of classes: an integer from 1 to 2^31 − 1. */
   classes: number;

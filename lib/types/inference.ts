@@ -64,7 +64,8 @@ export interface DtypeNeeded {
 }
 
 /**
- * What options must be for logits of type L: Known, but for what does not fit. Inference takes O from the first branch, whole.
+ * What options must be for logits of type L: Known, but for what does not fit. Inference takes O from the first branch,
+ * whole.
  */
 export type Fitting<L extends Logits, O, Known> = [O] extends [never]
   ? O

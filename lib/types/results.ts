@@ -5,9 +5,9 @@ import type { NewArrayOf } from './arrays.js';
 /**
  * What every loss returns. A mean over several calls comes in one of two ways:
  *
- * with gradients (micro-batches, machines), `normalizer` is the denominator of the whole batch in every call, and the calls'
- * `loss` and gradients add up to those of the whole batch. With classes as targets it is Σ of rowWeight · weight[target] over
- * all rows of the batch that take part;
+ * with gradients (micro-batches, machines), `normalizer` is the denominator of the whole batch in every call, and the
+ * calls' `loss` and gradients add up to those of the whole batch. With classes as targets it is Σ of rowWeight ·
+ * weight[target] over all rows of the batch that take part;
  *
  * without (a validation set), `normalizer` is left out, and the mean is Σ `numerator` / Σ `denominator`.
  */
@@ -15,8 +15,8 @@ export interface Totals {
   /** Σ of the losses, each with its weights, in double precision, whatever the reduction. */
   numerator: number;
   /**
-   * What the mean divides by (see `normalizer`), whatever the reduction. If `normalizer` is a number it is that number in every
-   * call, and must not be added up.
+   * What the mean divides by (see `normalizer`), whatever the reduction. If `normalizer` is a number it is that number
+   * in every call, and must not be added up.
    */
   denominator: number;
   /** The number of rows that took part: neither ignored nor masked. */
@@ -32,8 +32,9 @@ export interface Loss {
 /** With reduction `'none'`. */
 export interface Losses<A = NewArrayOf<Float32Array>> {
   /**
-   * `crossEntropy` and `nllLoss`: rowWeight · row loss, one per row. `bceWithLogits` and `klDiv`: rowWeight · loss, one per
-   * element, laid out as the logits. 0 for what is ignored, and between rows. A Float64Array for Float64Array logits.
+   * `crossEntropy` and `nllLoss`: rowWeight · row loss, one per row. `bceWithLogits` and `klDiv`: rowWeight · loss, one
+   * per element, laid out as the logits. 0 for what is ignored, and between rows. A Float64Array for Float64Array
+   * logits.
    */
   losses: A;
 }
@@ -78,7 +79,9 @@ export interface Metrics<T> {
 
 type NewInt32Array = ReturnType<typeof Int32Array.of>;
 
-/** One number per row each: what `perRow` of the result may hold. The floats are Float64Array for Float64Array logits. */
+/**
+ * One number per row each: what `perRow` of the result may hold. The floats are Float64Array for Float64Array logits.
+ */
 export interface PerRow<A = NewArrayOf<Float32Array>> {
   /** rowWeight · row loss (in `bceWithLogits` and `klDiv`, summed over the row); 0 for ignored rows. */
   loss: A;

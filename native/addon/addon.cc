@@ -1,10 +1,9 @@
-// The Node-API edge: one call a batch, here and now (compute) or in other threads (start). Nothing numeric, and no
-// checks but those that memory safety needs: lib/arguments/ has made the others, with better messages.
+// The Node-API edge: one call per batch, on this thread (compute) or on others (start). No numerics here, and only the
+// checks that memory safety needs: lib/arguments/ has made the others, with better messages.
 //
-// A call must cost little beside a small batch, so the numbers of a batch and its targets are not passed as arguments
-// of their own: they stand in one ArrayBuffer, the arena, which lib/native.ts fills, and arrays that few calls have
-// come last, to be left out. Arrays are unwrapped through node_api.h itself, since node-addon-api's TypedArray asks for
-// more than is needed.
+// A call must cost little beside a small batch. So the numbers of a batch and its targets are no arguments:
+// lib/native.ts writes them to one ArrayBuffer, the arena. Arrays that few calls have come last, and can be left out.
+// Arrays are unwrapped through node_api.h, since node-addon-api's TypedArray asks for more than is needed.
 
 #include <napi.h>
 
@@ -31,7 +30,7 @@ using smoothloss::kCallArguments;
 using smoothloss::Pool;
 using smoothloss::Scratch;
 
-// What an environment (the main thread's, a worker's) keeps. The memory comes with the first call that needs it.
+// The state of an environment (the main thread's, a worker's). Memory is allocated by the first call that needs it.
 struct Instance {
   std::unique_ptr<Scratch> scratch;
   Buffer buffer;
@@ -48,8 +47,8 @@ bool hasScratch(Instance& instance) {
   return instance.scratch != nullptr;
 }
 
-// The arguments of a call. node_api.h tells how many there were, not how many there was room for; none that follow are
-// looked at.
+// Reads the arguments of a call. node_api.h reports how many there were, which may be more than there is room for;
+// those are not looked at.
 template <size_t kRoom>
 bool readArguments(napi_env env, napi_callback_info info, napi_value (&arguments)[kRoom], size_t* count,
                    Instance** instance) {
@@ -61,7 +60,7 @@ bool readArguments(napi_env env, napi_callback_info info, napi_value (&arguments
   return true;
 }
 
-// compute(arena, ...arrays): writes the sums into the arena.
+// compute(arena, ...arrays): writes the sums to the arena.
 napi_value compute(napi_env env, napi_callback_info info) {
   napi_value arguments[kCallArguments];
   size_t count;
@@ -82,8 +81,8 @@ napi_value compute(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// start(callback, arena, ...arrays): the number of the job, 0 if it cannot be started: for want of threads or memory,
-// or since an array's memory could go away meanwhile.
+// start(callback, arena, ...arrays): returns the number of the job; 0 if it cannot be started: there are no threads or
+// no memory, or an array's memory could shrink meanwhile.
 napi_value start(napi_env env, napi_callback_info info) {
   napi_value arguments[1 + kCallArguments];
   size_t count;
@@ -104,7 +103,7 @@ napi_value start(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// abort(job): if it is under way, its callback is called with nothing, soon.
+// abort(job): if the job is under way, its callback is soon called with nothing.
 napi_value abort(napi_env env, napi_callback_info info) {
   napi_value arguments[1];
   size_t count;

@@ -81,8 +81,8 @@ size_t toSize(double x) {
              : SIZE_MAX;
 }
 
-// The elements of `rows` rows of `classes`, `stride` apart, without those after the last row; false if too many to
-// count.
+// Counts the elements of `rows` rows of `classes`, `stride` apart, without a gap after the last row. Returns false if
+// they are too many to count.
 bool countElements(size_t rows, size_t classes, size_t stride, size_t* elements) {
   *elements = 0;
   if (rows == 0) return true;
@@ -91,23 +91,23 @@ bool countElements(size_t rows, size_t classes, size_t stride, size_t* elements)
   return true;
 }
 
-// The arguments of a call, which `arrays` tells the arrays of.
+// The arguments of a call. The bits of `arrays` say which of them are arrays.
 class Arrays {
  public:
   Arrays(napi_env env, const napi_value* arguments, size_t count, size_t arrays)
       : env_(env), arguments_(arguments), count_(count), arrays_(arrays) {}
 
-  // Whether all that was asked for is what it must be.
+  // Whether all arrays asked for so far are what they must be.
   bool sound() const { return sound_; }
   bool has(Argument argument) const { return (arrays_ >> argument & 1) != 0; }
 
-  // The array if it has at least `length` elements of that type, or null if there is none.
+  // Returns the array, which must have at least `length` elements of that type; null if there is none.
   template <typename T>
   T* get(Argument argument, napi_typedarray_type type, size_t length) {
     return static_cast<T*>(unwrap(argument, length, [type](napi_typedarray_type actual) { return actual == type; }));
   }
 
-  // The same of one of the types of dense targets.
+  // The same for an array of any type of dense targets.
   const void* dense(Argument argument, size_t length, bool bytes, Dense* denseType) {
     return unwrap(argument, length, [bytes, denseType](napi_typedarray_type actual) {
       *denseType = actual == napi_float64_array ? Dense::kFloat64
@@ -134,7 +134,7 @@ class Arrays {
     return length == 0 ? &none : data;
   }
 
-  // What an array of a type stays that this Node-API has no name for, as Float16Array's.
+  // Stays the type of an array for which this Node-API has no name, such as a Float16Array.
   static constexpr auto kUnknown = static_cast<napi_typedarray_type>(15);
 
   static size_t sizeOf(napi_typedarray_type type) {
@@ -238,7 +238,8 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   }
 
   Arrays arrays(env, arguments, count, toSize(slots[kArrays]));
-  // The stride of an array, if there is one; where inner is not 1, dense arrays lie as the logits, whatever theirs.
+  // Reads the stride of an array, if there is one. Where inner is not 1, dense arrays are laid out as the logits,
+  // whatever their stride.
   bool countable = true;
   const auto denseElements = [&](Argument argument, double given, size_t* stride) {
     size_t number = 0;

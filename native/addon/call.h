@@ -1,4 +1,4 @@
-// A call as it comes from lib/native.ts: the arena, and arrays.
+// A call as lib/native.ts makes it: the arena, and arrays.
 
 #ifndef SMOOTHLOSS_ADDON_CALL_H_
 #define SMOOTHLOSS_ADDON_CALL_H_
@@ -23,13 +23,13 @@ struct Call {
   unsigned char* arena;
 };
 
-// Reads what memory safety needs to be sure of; false, and an error thrown, if it is not.
+// Reads a call, and checks what memory safety needs. Returns false, with an error thrown, if a check fails.
 bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* call);
 
-// Writes the results where the caller reads them.
+// Writes the sums to the arena, where the caller reads them.
 void writeSums(const Call& call, const Sums& sums);
 
-// Throws an Error; null, for callbacks to return.
+// Throws an Error. Returns null, for callbacks to return.
 napi_value fail(napi_env env, const char* message, const char* code = "ERR_INTERNAL_ASSERTION");
 
 }  // namespace smoothloss

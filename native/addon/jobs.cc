@@ -11,14 +11,14 @@ namespace smoothloss {
 
 namespace {
 
-// What a job owns, and what outlives its task.
+// The memory of a job, which outlives its task.
 struct Belongings {
   Hold hold;
   Buffer buffer;
   Buffer targets;
 };
 
-// The batch with targets of its own: the arena is for the next call.
+// Gives the batch its own copy of the targets: the next call reuses the arena.
 bool copyTargets(Batch& batch, Buffer& buffer) {
   const size_t bytes = batch.rows * sizeof(int32_t);
   unsigned char* const copy = buffer.reserve(batch.seconds ? 2 * bytes : bytes);
@@ -38,7 +38,7 @@ class Job final : private Belongings, public BatchTask {
   Job(Jobs& jobs, Belongings&& belongings, const Call& call, const Batch& batch, Scratch& scratch)
       : Belongings(std::move(belongings)), BatchTask(call.loss, batch, call.threads, buffer, scratch), jobs_(jobs) {}
 
-  // In whatever thread was last; after it the job is the environment's.
+  // Runs in the thread that finished last; then the job belongs to the environment.
   void finished() override {
     Jobs& jobs = jobs_;
     const Lock lock(jobs.mutex_);
@@ -95,7 +95,7 @@ void Jobs::abort(double id) {
   }
 }
 
-// With the first job, so that the hook runs before the queue's own.
+// Called with the first job, so that the hook runs before the queue's own.
 bool Jobs::open(napi_env env) {
   napi_value name;
   if (napi_create_string_utf8(env, "smoothloss", NAPI_AUTO_LENGTH, &name) != napi_ok ||

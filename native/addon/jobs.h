@@ -1,4 +1,4 @@
-// Calls that the pool computes while the environment (the main thread's, a worker's) goes on, and their end there.
+// Calls that the pool computes while the environment (the main thread's, a worker's) goes on, and their delivery there.
 
 #ifndef SMOOTHLOSS_ADDON_JOBS_H_
 #define SMOOTHLOSS_ADDON_JOBS_H_
@@ -15,7 +15,7 @@ namespace smoothloss {
 
 class Job;
 
-// An environment's jobs. All but what Job says is for its own thread.
+// An environment's jobs, for its own thread alone, except where Job says otherwise.
 class Jobs {
  public:
   Jobs() = default;
@@ -26,7 +26,7 @@ class Jobs {
   // was aborted. The job's number; 0 if it could not be started; −1 with an exception.
   double start(napi_env env, const Call& call, const napi_value* arrays, size_t count, napi_value callback,
                Scratch& scratch);
-  // If the job is under way: no further piece of it is begun.
+  // If the job is under way, no further piece of it is begun.
   void abort(double id);
 
  private:
