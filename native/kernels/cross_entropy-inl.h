@@ -53,7 +53,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
         load(strips[count], row, rows, count);
         if (streams_) streamed_.prefetchEnds(strips[count]);
         row += rows;
-        // The next strip's maximum before this one's sums, which then need not wait for their own.
+        // Finds the next strip's maximum before it scans this strip, whose sums then need not wait for their maximum.
         findMaximum(strips[count]);
         if (count > 0) scan(strips, count - 1);
       }
@@ -68,8 +68,9 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     }
   }
 
-  // The same for one strip in scratch memory, whose x and gradient are whole vectors.
-  void runStrip(size_t row, size_t rows, const Real* x, Real* gradient, Sums& sums) {
+  // Runs one strip in scratch memory, where x and gradient are whole vectors. Out of line, since float and the half
+  // types share it: 7 KB of code for each.
+  SMOOTHLOSS_NOINLINE void runStrip(size_t row, size_t rows, const Real* x, Real* gradient, Sums& sums) {
     Strip strip;
     loadAt(strip, row, rows, 0, scratchAt_, x, gradient);
     if (strip.any) {
@@ -84,7 +85,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     }
   }
 
-  // The stages of a strip: see splitStrip.
+  // The phases as stages, whose columns threads share: see splitStrip.
   void open(Strip& strip, size_t row, size_t rows) { load(strip, row, rows, 0); }
   bool needs(const Strip& strip, size_t stage) const {
     if (stage == kWrite) return strip.any && batch_.gradient;
@@ -117,7 +118,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     if (stage == kWrite && batch_.gradient) writePivots(strip);
   }
 
-  // Turns the columns' e_k into the gradient.
+  // Turns the e_k of these columns into the gradient.
   void write(const Strip& strip, size_t first, size_t end) {
     const size_t rows = strip.rowCount;
     Real scale[kRows] = {}, offset[kRows] = {};
@@ -132,11 +133,11 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
       offset[r] = toReal<Real>(row.offset);
       numbers.set(r, row.scale);
       if (row.deferredFactor == 0.0) continue;
-      defers = true;  // writeDeferred finds the exponentials as they were, though the gradient takes their place
+      defers = true;  // and writeDeferred finds the exponentials unchanged, though the gradient takes their place
       scale[r] = 1;
       offset[r] = 0;
     }
-    // A lone block may be a long row: all of it at once where nothing has to be made block by block.
+    // Takes all columns at once, unless something is computed block by block.
     const bool whole = (streams_ || inGradient_) && !parts_.soft();
     const size_t step = whole ? end - first : kBlock;
     for (size_t c = first; any && c < end; c += step) {
@@ -160,7 +161,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
       }
     }
   }
-  // The gradient of the pivots and second classes, and whole rows that are ignored or not defined.
+  // Writes the gradient of pivots and second classes, and whole rows that are ignored or not defined.
   void writePivots(const Strip& strip) {
     with(strip.gradient, [&](auto* gradient) {
       for (size_t r = 0; r < strip.rowCount; ++r) {
@@ -179,7 +180,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
   }
 
  private:
-  // Turns to the rows [row, row + rows), strip number inTile of its tile.
+  // Prepares a strip, number inTile of its tile, for the rows [row, row + rows).
   void load(Strip& strip, size_t row, size_t rows, size_t inTile) {
     const size_t offset = offsetOf(batch_, row, batch_.rowStride);
     loadAt(strip, row, rows, inTile, userLayout(As<At>(), batch_, rows), elementsAt(batch_.type, batch_.logits, offset),
@@ -221,7 +222,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     runStage(*this, strip, kFindMaximum, batch_.classes);
     takeMaximum(strip);
   }
-  // Each row's maximum so far, including these columns.
+  // Takes these columns into each row's maximum.
   void findMaximum(Strip& strip, size_t first, size_t end) {
     if (!parts_.transforms() && !parts_.wantsArgmax()) {
       with(strip.x,
@@ -234,7 +235,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
       strip.largest.take(z.at, z.p, c, n, parts_.wantsArgmax());
     }
   }
-  // Given the maxima: the scale of the exponentials, and the pivots.
+  // Sets what follows from the maxima: the scale of the exponentials, and the pivots.
   void takeMaximum(Strip& strip) {
     for (size_t r = 0; r < kRows; ++r) {
       SoftmaxRow& row = strip.rows[r];
@@ -254,9 +255,9 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     return parts_.transforms() ? terms_.ofOne(x) : x;
   }
 
-  // A lone row that is NaN anyway needs no sums.
+  // A lone row whose results are NaN anyway needs no sums.
   bool scans(const Strip& strip) const { return strip.any && (kRows > 1 || parts_.soft() || strip.rows[0].defined); }
-  // Strip i of a tile, and beside it the gradient of strip i of the last tile, if that is streamed.
+  // Scans strip i of a tile and, if gradients are streamed, writes that of strip i of the last tile beside it.
   void scan(Strip* strips, size_t i) {
     Strip& strip = strips[i];
     if constexpr (kMayStream) {
@@ -269,7 +270,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
       if (i < streamed_.count()) streamed_.writeRest(i, *this);
     }
   }
-  // The columns' share of all that is summed; where a gradient is asked for, keeps all e_k.
+  // Adds these columns to the sums; keeps all e_k if a gradient is asked for.
   void scan(Strip& strip, size_t first, size_t end) {
     ExpNumbers<At> numbers;
     for (size_t r = 0; r < kRows; ++r) numbers.set(r, strip.rows[r].scale);
@@ -297,7 +298,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     runStage(*this, strip, kWrite, batch_.classes);
     writePivots(strip);
   }
-  // The same in double, of the rows whose factor is deferred.
+  // Writes the rows whose factor is deferred, in double.
   SMOOTHLOSS_COLD void writeDeferred(const Strip& strip, const Numbers<At>& e, const Numbers<At>& z, size_t first,
                                      size_t n) {
     const Numbers<At> targets = parts_.soft() ? softBlock(strip, first, n, nullptr).targets : Numbers<At>{};

@@ -33,6 +33,8 @@
 
 #include "kernels/cross_entropy-inl.h"
 
+#include "kernels/packed_solver-inl.h"
+
 #include "kernels/packed_rows-inl.h"
 
 #include "kernels/row_strip-inl.h"

@@ -1,9 +1,9 @@
-// What a batch of softmax cross entropy asks for, and where the results of its rows go. Include after targets-inl.h, in
-// a backend's unnamed namespace. lib/js/softmax-batch.ts mirrors this file.
+// The parts of a softmax cross entropy batch, and the results of its rows. Include after targets-inl.h, in a backend's
+// unnamed namespace. lib/js/softmax-batch.ts mirrors this file.
 
-// What a batch asks for beyond the loss of one class per row and its gradient. The kernel learns of an option here
-// alone, and a fast path lists the parts it computes: a batch with any other part takes the general path, so that no
-// fast path can silently ignore a new option.
+// A part is an option beyond the loss of one class per row and its gradient. Kernels learn of a part only here, and
+// each fast path lists the parts that it computes. A batch with any other part takes the general path, so no fast path
+// can silently ignore a new option.
 //
 // kGeneral = false: only the parts of kPlain are compiled in. Testing for the others at run time costs a row of ten
 // classes 10 %.
@@ -25,7 +25,7 @@ class SoftmaxParts {
   };
   static constexpr uint32_t kReported = kNll | kEntropy | kPrediction | kLossOrLse;
   static constexpr uint32_t kPlain = kClassFactors;  // what kernels without kGeneral compute
-  static constexpr uint32_t kPacked = kReported;     // what PackedRows::tryRun computes
+  static constexpr uint32_t kPacked = kReported;     // what PackedSolver computes
 
   SMOOTHLOSS_INLINE explicit SoftmaxParts(const Batch& batch)
       : parts_(bit(kSoftTargets, batch.dense) | bit(kMixedTargets, batch.seconds) | bit(kTargetEntropy, batch.kl) |
@@ -34,9 +34,9 @@ class SoftmaxParts {
                bit(kNll, batch.metrics || batch.rowNll) | bit(kEntropy, batch.metrics || batch.rowEntropy) |
                bit(kPrediction, batch.prediction) | bit(kLossOrLse, batch.rowLoss || batch.rowLse)) {}
 
-  // Whether there is no part but these.
+  // Whether the batch has no other parts.
   SMOOTHLOSS_INLINE bool within(uint32_t parts) const { return (parts_ & ~parts) == 0; }
-  // Whether there is any of these.
+  // Whether the batch has any of these parts, of those that are compiled in.
   SMOOTHLOSS_INLINE bool has(uint32_t parts) const { return (parts_ & parts & kCompiled) != 0; }
 
   SMOOTHLOSS_INLINE bool soft() const { return has(kSoftTargets); }
@@ -50,7 +50,7 @@ class SoftmaxParts {
   SMOOTHLOSS_INLINE bool wantsEntropy() const { return has(kEntropy); }
   SMOOTHLOSS_INLINE bool wantsPrediction() const { return has(kPrediction); }
   SMOOTHLOSS_INLINE bool wantsArgmax() const { return has(kSoftTargets | kEntropy | kPrediction); }
-  // The row's target tells, so that nothing else need be asked.
+  // Asks the row's target, which knows without a test of the batch.
   SMOOTHLOSS_INLINE static bool hasSecond(const ClassTarget& target) {
     return (kCompiled & kMixedTargets) != 0 && target.second != kNone;
   }
@@ -78,7 +78,7 @@ SMOOTHLOSS_INLINE double addLoss(const Batch& batch, size_t row, double loss, Su
   return weighed;
 }
 
-// What is reported of a row.
+// The numbers that a row can report.
 struct RowReport {
   double loss;  // with its weight
   double nll;

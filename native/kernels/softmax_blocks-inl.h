@@ -1,11 +1,10 @@
 // Softmax cross entropy of a block of columns. Include after streamed_gradients-inl.h, in a backend's unnamed
 // namespace. lib/js/cross-entropy.ts does the same for whole rows.
 
-// What the kernel needs per block. All options are parts that it runs or leaves out for a block of 512 columns at a
-// time, where testing for them costs nothing: the terms of the logits (into scratch memory, from where the rest reads
-// them), the target's blend of soft targets, smoothing and weights (likewise), the sums over it, the entropy, the
-// derivative of the cap. So the code grows by a part per option, and not by a kernel per combination. A part that has
-// variants takes them as a template argument of its visitor.
+// The kernel runs or leaves out each part of a batch for a block of 512 columns at a time, where testing for parts
+// costs nothing: the terms of the logits (into scratch memory, from where the other parts read them), the target's
+// blend of soft targets, smoothing and weights (likewise), the sums over it, the entropy, the derivative of the cap. So
+// options add up, and do not multiply. A part with variants has them as a template argument of its visitor.
 template <typename T, typename At, bool kGeneral>
 class SoftmaxBlocks {
  protected:
@@ -58,13 +57,13 @@ class SoftmaxBlocks {
     return termBlock(batch_, terms_, strip.user, strip.x, first, n, scratch_);
   }
 
-  // A block of soft targets: as given, t' (for the sums of kl alone), and w t'.
+  // A block of soft targets: t as given, t' (only for the sums of kl), and w t'.
   struct SoftBlock {
     Numbers<At> dense;
     Numbers<At> shares;
     Numbers<At> targets;
   };
-  // Adds to `rest`, unless that is null, what the block adds up to without the pivots.
+  // Adds the block's Σ w t' without the pivots to `rest`, unless that is null.
   SoftBlock softBlock(const Strip& strip, size_t first, size_t n, double* rest) {
     const Numbers<At> dense = denseBlock(batch_, strip.first, strip.user, first, n, scratch_);
     if (!batch_.epsilons && batch_.epsilon == 0.0 && !batch_.weight) {
@@ -97,11 +96,11 @@ class SoftmaxBlocks {
     return {dense, {scratchAt_, shares}, {scratchAt_, targets}};
   }
 
-  // The block's share of all sums over a row; `smooths`: smoothing gives mass to other classes.
+  // Adds the block to all sums over a row; `smooths`: a row's other classes have smoothing mass.
   SMOOTHLOSS_INLINE void scanBlock(Strip& strip, const At& at, const T* z, size_t first, size_t n, bool smooths,
                                    const ExpNumbers<At>& numbers) {
     const FactorLoads<At, Factors::kOnes> ones{nullptr, at, nullptr};
-    // Not in place: addOtherLogits may have to see the logits again.
+    // Not in place, where the exponentials overwrite the logits: addOtherLogits may have to read them again.
     const bool sumsBoth =
         At::kSumsBoth && smooths && !parts_.hasClassFactors() && !numbers.shifts && batch_.gradient != batch_.logits;
     double otherLogits[kRows] = {};
@@ -136,7 +135,7 @@ class SoftmaxBlocks {
     for (size_t r = 0; r < kRows; ++r) strip.sums[r].exps += sums[r];
   }
 
-  // e_k · multiplier + v_k · offset of a block.
+  // Writes a block of e_k · scale + v_k · offset.
   void writeBlock(const Strip& strip, const Numbers<At>& e, const At& to, T* gradient, size_t first, size_t n,
                   const Real* scale, const Real* offset) {
     if (parts_.soft()) {
@@ -153,7 +152,7 @@ class SoftmaxBlocks {
     }
   }
 
-  // The exponentials of a block that were not kept, into scratch memory.
+  // Computes a block of exponentials that were not kept again, into scratch memory.
   void expBlock(const At& at, const T* z, size_t n, const ExpNumbers<At>& numbers) {
     at.forEach(n, ExpVisitor<At, T, Keep::kWhole, true>{at, z, scratchAt_, blockOf<Real>(scratch_, kExpBlock), 0,
                                                         At::perRow(numbers.shift), At::perRow(numbers.floor),
@@ -163,16 +162,16 @@ class SoftmaxBlocks {
  private:
   static constexpr size_t kMost = kMostTile<At>;
 
-  // Short rows go through each phase together, and are solved together. Long rows go alone, to stay in the cache: with
-  // a gradient until it is written, which takes twice the room where it is not in place, without one from their maximum
-  // to their sums.
+  // Short rows go through each phase together, and are solved together. A long row goes alone, to stay in the cache:
+  // with a gradient until it is written, which takes twice the room where it is not in place; without one from its
+  // maximum to its sums.
   static size_t tileOf(const Batch& batch) {
     const size_t elements = !batch.gradient ? 32768 : batch.gradient == batch.logits ? 8192 : 4096;
     const size_t tile = elements / batch.classes;
     return tile < 1 ? 1 : tile > kMost ? kMost : tile;
   }
 
-  // Adds up a block's exponentials, and, unless that is null, `otherLogits` with factors of one. Hardly any rows are
+  // Adds up a block's exponentials and, unless `otherLogits` is null, that sum with factors of one. Hardly any rows are
   // shifted.
   template <Keep kKeep>
   SMOOTHLOSS_INLINE void sumExps(const Strip& strip, const At& at, const T* z, size_t first, size_t n,
@@ -230,7 +229,7 @@ class SoftmaxBlocks {
     at.sumInline(n, At::skip(strip.pivots, first), visitor, sums);
     addOtherLogits(strip, factors, at, z, first, n, sums);
   }
-  // Adds the block's sums, in double where the vectors' are not finite.
+  // Adds the block's sums. Those that are not finite are computed again in double.
   template <Factors kFactors>
   SMOOTHLOSS_INLINE void addOtherLogits(Strip& strip, const FactorLoads<At, kFactors>& factors, const At& at,
                                         const T* z, size_t first, size_t n, double* sums) {
@@ -244,10 +243,9 @@ class SoftmaxBlocks {
     }
   }
 
-  // What is summed over a block of soft targets.
+  // Adds a block of soft targets to the sums.
   SMOOTHLOSS_NOINLINE void scanSoft(Strip& strip, const At& at, const T* z, size_t first, size_t n) {
-    // The next row's targets are prefetched, a quarter or more before each sum: all at once is more than CPUs keep in
-    // flight.
+    // Prefetches the next row's targets in pieces, one before each sum: all at once is more than CPUs keep in flight.
     const size_t quarter = n / 4;
     denseAhead(batch_, strip.first, strip.user, first, quarter);
     double rest[kRows] = {};

@@ -41,7 +41,7 @@ struct RowScale {
   }
 };
 
-// One row on its way through the phases; an ignored row has the target kNone and nothing else that counts.
+// One row on its way through the phases. An ignored row has the target class kNone, and its other fields mean nothing.
 struct SoftmaxRow {
   ClassTarget target;
   RowScale scale;
@@ -54,12 +54,12 @@ struct SoftmaxRow {
   size_t labelled;
   double multiplier;      // of e_k in the gradient
   double offset;          // of v_k in the gradient
-  double deferredFactor;  // of both, if it waits (see waits) and is not in them; 0: it does not
+  double deferredFactor;  // of both, if it waits (see waits) and is not yet in them; 0: none waits
   double pivotGradient;
   double secondGradient;
 };
 
-// What a row sums over its classes.
+// The sums of a row over its classes.
 struct SoftmaxSums {
   double exps;           // E
   double otherLogits;    // Σ v_k (z_k − max) over the classes but y and second
@@ -67,8 +67,8 @@ struct SoftmaxSums {
   double lesser;         // likewise: Σ e_k without the largest
   double softRest;       // soft targets: Σ w_k t'_k over the classes but the pivot
   double targetEntropy;  // likewise: Σ w_k t'_k ln t'_k
-  double dense;          // likewise: Σ t_k and Σ t_k (z_k − max), before smoothing
-  double denseLogits;
+  double dense;          // likewise: Σ t_k, before smoothing
+  double denseLogits;    // likewise: Σ t_k (z_k − max)
 
   SMOOTHLOSS_INLINE void add(const SoftmaxSums& more) {
     exps += more.exps;
@@ -95,7 +95,7 @@ struct SoftmaxStrip {
   void* gradient;
   Real* exps;  // in the gradient or in scratch memory; null: nowhere
   At expsAt;
-  bool any;  // row is not ignored
+  bool any;  // any of the rows is not ignored
   SoftmaxRow rows[kRows];
   SoftmaxSums sums[kRows];
   size_t pivots[kRows];
@@ -103,7 +103,7 @@ struct SoftmaxStrip {
   Argmax<At> labels;   // of soft targets
 };
 
-// Strips that go through each phase together, at most.
+// The most strips that go through each phase together.
 template <typename At>
 constexpr size_t kMostTile = At::kRows == 1 ? 16 : 1;
 
@@ -143,8 +143,8 @@ struct SoftmaxNumbers {
   }
 };
 
-// The rows' losses and what else is wanted of them, and the numbers for their gradient. What is one long chain of
-// operations in double goes for a vector of rows at once.
+// Computes the rows' losses and reports, and the numbers for their gradient. The one long chain of operations in double
+// runs for a vector of rows at once.
 template <typename At, bool kGeneral>
 class SoftmaxSolver {
   using Real = typename At::Real;
@@ -169,7 +169,8 @@ class SoftmaxSolver {
       gather(strip, i % kRows, numbers, n++);
     }
     if (n == 1) {
-      // Alone: a vector would wait for the numbers that have just been stored, a third of the time of one short row.
+      // A lone row is solved without vectors: a vector would wait for the numbers that have just been stored, a third
+      // of the time of one short row.
       solveRows<double>(numbers, 0);
     } else {
       for (size_t i = n; i % DoubleVec::kWidth != 0; ++i) numbers.clear(i);
@@ -187,7 +188,7 @@ class SoftmaxSolver {
     }
   }
 
-  // Of the rows whose numbers are n and after, a D of them.
+  // Solves the D rows from number n on.
   template <typename D>
   void solveRows(Numbers& rows, size_t n) const {
     const auto get = [n](const double* numbers) { return load(As<D>(), numbers + n); };
@@ -234,7 +235,7 @@ class SoftmaxSolver {
   }
 
  private:
-  // What a target is only after all columns have been seen.
+  // Sets the fields of a target that need all columns.
   void completeTarget(Strip& strip, size_t r) const {
     SoftmaxRow& row = strip.rows[r];
     SoftmaxSums& sums = strip.sums[r];

@@ -1,7 +1,7 @@
-// What softmax cross entropy computes per column: the visitors of its loops. Include after softmax_row-inl.h, in a
-// backend's unnamed namespace. lib/js/float32.ts and lib/js/float64.ts hold the same loops.
+// The visitors of softmax cross entropy, which compute columns. Include after softmax_row-inl.h, in a backend's unnamed
+// namespace. lib/js/float32.ts and lib/js/float64.ts hold the same loops.
 
-// What the exponentials of a strip's rows are computed with: see RowScale and exp.
+// The numbers that the exponentials of a strip's rows need: see RowScale and exp.
 template <typename At>
 struct ExpNumbers {
   using Real = typename At::Real;
@@ -21,7 +21,7 @@ struct ExpNumbers {
 // Whether exponentials are stored, and if so whether as whole vectors, which takes memory that has room for them.
 enum class Keep { kNot, kColumns, kWhole };
 
-// What ExpVisitor does besides, before each step of N vectors: nothing, or it streams a gradient (LastGradient).
+// ExpVisitor calls this before each step of N vectors. LastGradient (streamed_gradients-inl.h) streams a gradient then.
 struct NothingBeside {
   template <size_t N>
   SMOOTHLOSS_INLINE void step(size_t) const {}
