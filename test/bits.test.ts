@@ -2,9 +2,9 @@
 
 import { expect, it } from 'vitest';
 import { CALLS, tables } from './conformance/bits.js';
-import { tables as apart } from './conformance/bits-apart.js';
 import { tables as edges } from './conformance/bits-edges.js';
 import { tables as family } from './conformance/bits-family.js';
+import { tables as packed } from './conformance/bits-packed.js';
 import { tables as streamed } from './conformance/bits-streamed.js';
 import { tables as threads } from './conformance/bits-threads.js';
 import { strayHashes } from './conformance/pinned.js';
@@ -14,7 +14,7 @@ suite(tables);
 suite(family);
 suite(threads);
 suite(streamed);
-suite(apart);
+suite(packed);
 suite(edges);
 
 it('there are 10,000 random calls and no stray hashes', () => {

@@ -4,7 +4,7 @@
 import type { Batch, Floats, Sums } from '../batch.js';
 import { type Arithmetic, ScratchBlock } from './arithmetic.js';
 import { Rows } from './blocks.js';
-import { bounded, numberOf, oneNaN, putResult, upstreamOf, waits, weigh } from './results.js';
+import { bounded, isDeferred, numberOf, oneNaN, putResult, upstreamOf, weigh } from './results.js';
 import { NONE } from './targets.js';
 
 export class BceWithLogits<A extends Floats> extends Rows<A> {
@@ -74,8 +74,8 @@ export class BceWithLogits<A extends Floats> extends Rows<A> {
 
     if (batch.gradient !== null) {
       const factor = bounded(upstreamOf(batch, row) * batch.logitScale);
-      const waiting = waits(batch, factor);
-      const scale = waiting ? 1 : arithmetic.toReal(factor);
+      const deferred = isDeferred(batch, factor);
+      const scale = deferred ? 1 : arithmetic.toReal(factor);
       if (batch.softcap !== 0) {
         const numbers = this.scratch(ScratchBlock.Numbers);
         arithmetic.binaryGradient(z, at, classes, a, b, e, scale, numbers, 0);
@@ -83,7 +83,7 @@ export class BceWithLogits<A extends Floats> extends Rows<A> {
       } else {
         arithmetic.binaryGradient(z, at, classes, a, b, e, scale, this.out, this.outAt);
       }
-      if (waiting) this.multiplyWaiting(factor);
+      if (deferred) this.multiplyDeferred(factor);
       this.deliver();
     }
   }

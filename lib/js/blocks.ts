@@ -86,8 +86,8 @@ export abstract class Rows<A extends Floats> {
     if (!this.direct && gradient !== null) store(this.out, type, gradient, this.start, inner, this.classes);
   }
 
-  /** `out` ← `out` · a factor that waits: see waits. */
-  protected multiplyWaiting(factor: number): void {
+  /** `out` ← `out` · a factor that is deferred: see isDeferred. */
+  protected multiplyDeferred(factor: number): void {
     const { arithmetic, classes, out, outAt } = this;
     for (let c = outAt; c < outAt + classes; c++) out[c] = arithmetic.toReal(out[c] * factor + 0);
   }

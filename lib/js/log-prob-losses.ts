@@ -6,7 +6,7 @@ import { type Arithmetic, BLOCK, ScratchBlock } from './arithmetic.js';
 import { Rows } from './blocks.js';
 import { log } from './math.js';
 import { exactBelow } from './reductions.js';
-import { numberOf, oneNaN, putResult, upstreamOf, waits, weigh } from './results.js';
+import { isDeferred, numberOf, oneNaN, putResult, upstreamOf, weigh } from './results.js';
 import { ClassTarget, largestClass, NONE } from './targets.js';
 
 export class LogProb<A extends Floats> extends Rows<A> {
@@ -89,9 +89,9 @@ export class LogProb<A extends Floats> extends Rows<A> {
   // gradient ← factors · factor.
   private writeGradient(factors: A | null, factor: number): void {
     const { arithmetic, classes, out, outAt } = this;
-    const waiting = waits(this.batch, factor);
-    arithmetic.scale(factors, classes, waiting ? 1 : arithmetic.toReal(factor), out, outAt);
-    if (waiting) this.multiplyWaiting(factor);
+    const deferred = isDeferred(this.batch, factor);
+    arithmetic.scale(factors, classes, deferred ? 1 : arithmetic.toReal(factor), out, outAt);
+    if (deferred) this.multiplyDeferred(factor);
     this.deliver();
   }
 

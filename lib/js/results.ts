@@ -34,7 +34,7 @@ export function upstreamOf(batch: Batch, row: number): number {
   );
 }
 
-/** Whether a factor waits: float cannot hold it, so the gradient is computed without it, then multiplied by it in double. */
-export function waits(batch: Batch, factor: number): boolean {
+/** Whether a factor is deferred: float cannot hold it, so the gradient is computed without it, then multiplied by it in double. */
+export function isDeferred(batch: Batch, factor: number): boolean {
   return batch.type !== FLOAT64 && Math.abs(factor) > 2 ** 128 - 2 ** 104;
 }

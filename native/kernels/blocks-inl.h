@@ -179,9 +179,9 @@ struct GradientBlock {
   }
 };
 
-// gradient ← gradient · factor in n columns of the rows whose factor waits; of others it is 0.
+// gradient ← gradient · factor in n columns of the rows whose factor is deferred; of others it is 0.
 template <typename Layout>
-SMOOTHLOSS_COLD void multiplyWaiting(const GradientBlock<Layout>& gradient, size_t n, const double* factors) {
+SMOOTHLOSS_COLD void multiplyDeferred(const GradientBlock<Layout>& gradient, size_t n, const double* factors) {
   for (size_t r = 0; r < Layout::kRows; ++r) {
     for (size_t c = 0; factors[r] != 0.0 && c < n; ++c) {
       auto* const element = gradient.at.element(gradient.p, c, r);

@@ -120,7 +120,7 @@ class PackedSolver {
         factors = size > factors ? size : factors;
       }
     }
-    return !waits<Real>(8.0 * factors);
+    return !isDeferred<Real>(8.0 * factors);
   }
 
   // Computes all sums over the columns; keeps all e_k where the gradient will be, if one is asked for.

@@ -22,10 +22,10 @@ SMOOTHLOSS_INLINE Real toReal(double x) {
   if (x != x) return std::numeric_limits<Real>::quiet_NaN();
   return static_cast<Real>(x > kLargest ? kLargest : x < -kLargest ? -kLargest : x);
 }
-// Whether a factor of this size waits. Float cannot hold it, though it may hold the gradient, which is less: so the
-// gradient is computed without the factor, then multiplied by it in double, and bounded by put or toReal.
+// Whether a factor of this size is deferred. Float cannot hold it, though it may hold the gradient, which is less: so
+// the gradient is computed without the factor, then multiplied by it in double, and bounded by put or toReal.
 template <typename Real>
-SMOOTHLOSS_INLINE bool waits(double size) {
+SMOOTHLOSS_INLINE bool isDeferred(double size) {
   return sizeof(Real) == sizeof(float) && size > kLargestGradient<float>;
 }
 SMOOTHLOSS_INLINE double magnitude(double x) { return x < 0.0 ? -x : x; }

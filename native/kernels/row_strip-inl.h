@@ -9,14 +9,14 @@ struct RowStrip {
 
   size_t first;  // row
   size_t rowCount;
-  Layout user;            // of the caller's arrays
-  const void* x;          // logits or log-probabilities; null: smoothLabels
-  void* gradient;         // null: not asked for
-  size_t offset;          // of the first row's elements in x, the gradient and the losses of elements
-  bool any;               // of the rows takes part
-  Real scale[kRows];      // what the gradient is multiplied by; 1 for a row whose factor waits
-  double waiting[kRows];  // a factor that waits: see waits; 0: none
-  bool anyWaits;
+  Layout user;             // of the caller's arrays
+  const void* x;           // logits or log-probabilities; null: smoothLabels
+  void* gradient;          // null: not asked for
+  size_t offset;           // of the first row's elements in x, the gradient and the losses of elements
+  bool any;                // of the rows takes part
+  Real scale[kRows];       // what the gradient is multiplied by; 1 for a row whose factor is deferred
+  double deferred[kRows];  // a factor that is deferred: see isDeferred; 0: none
+  bool anyDeferred;
   Real weight[kRows];  // rowWeight
   Real limit[kRows];   // bounds losses of elements: of weight 0 they must not be infinite
 
@@ -33,10 +33,10 @@ struct RowStrip {
   void take(const Batch& batch, size_t r, double factor) {
     any = true;
     scale[r] = toReal<Real>(factor);
-    if (waits<Real>(magnitude(factor))) {
+    if (isDeferred<Real>(magnitude(factor))) {
       scale[r] = 1;
-      waiting[r] = factor;
-      anyWaits = true;
+      deferred[r] = factor;
+      anyDeferred = true;
     }
     weight[r] = static_cast<Real>(numberOf<Real>(batch.rowWeight, first + r, 1.0));
     constexpr auto kReals = std::numeric_limits<Real>{};
@@ -52,7 +52,7 @@ struct RowStrip {
   }
   // Writes n columns of the gradient, from that column on, to the caller's array.
   void deliver(const Batch& batch, const GradientBlock<Layout>& block, size_t column, size_t n) const {
-    if (anyWaits) multiplyWaiting(block, n, waiting);
+    if (anyDeferred) multiplyDeferred(block, n, deferred);
     block.deliver(batch, user, gradient, column, n);
   }
 };

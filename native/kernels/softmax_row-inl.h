@@ -20,8 +20,8 @@
 // can take the rounded exponent below 0, past 2^−127, and round to infinity.
 constexpr double kShiftAbove = 0x1p19;
 
-// A gradient may be larger than the root of this only if its factor waits (targets-inl.h). Up to there floats can hold
-// the two products whose difference it is, of an exponential up to 2^½ and of a target.
+// A gradient may be larger than the root of this only if its factor is deferred (results-inl.h). Up to there floats can
+// hold the two products whose difference it is, of an exponential up to 2^½ and of a target.
 constexpr double kMostSquare = 0x1p252;
 
 // How a row's exponentials are scaled: e_c = e^(z_c − shift) · 2^−k, between 2^−½ and 2^½ for the largest.
@@ -54,7 +54,7 @@ struct SoftmaxRow {
   size_t labelled;
   double multiplier;      // of e_k in the gradient
   double offset;          // of v_k in the gradient
-  double deferredFactor;  // of both, if it waits (see waits) and is not yet in them; 0: none waits
+  double deferredFactor;  // of both, if it is deferred (see isDeferred) and not yet in them; 0: none
   double pivotGradient;
   double secondGradient;
 };

@@ -1,4 +1,4 @@
-// The same bits where the gradient is so large that AVX-512 and AVX2 kernels write it past the cache: 16 MB and more, of
+// The same bits where the gradient is so large that AVX-512 and AVX2 kernels write it by streaming stores: 16 MB and more, of
 // 1,000 classes at least, from 8,192 on in another way if options allow, or of images. They write whole cache lines that
 // way and the rest as ever, so where an array begins and what lies between rows matters.
 
@@ -80,4 +80,4 @@ const cases: Case[] = Object.entries(CALLS).map(([name, call]) =>
   pinned(`streamed, ${name}`, (hash) => update(hash, anywhere(call()))),
 );
 
-export const tables = [{ name: 'bits of gradients past the cache', cases }];
+export const tables = [{ name: 'bits of streamed gradients', cases }];

@@ -16,9 +16,9 @@ import { backend } from 'smoothloss';
 import '../support/expect-backends.js';
 import { backends } from './backends.js';
 import { tables as bitsOfIndices } from './bits.js';
-import { tables as bitsOfApart } from './bits-apart.js';
 import { tables as bitsOfEdges } from './bits-edges.js';
 import { tables as bitsOfFamily } from './bits-family.js';
+import { tables as bitsOfPacked } from './bits-packed.js';
 import { tables as bitsOfStreamed } from './bits-streamed.js';
 import { tables as bitsOfThreads } from './bits-threads.js';
 import { tables as errors } from './errors.js';
@@ -50,7 +50,7 @@ const bits: Table[] = [
   ...bitsOfFamily,
   ...bitsOfThreads,
   ...bitsOfStreamed,
-  ...bitsOfApart,
+  ...bitsOfPacked,
 ];
 const all: Table[] = update
   ? bits

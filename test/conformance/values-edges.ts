@@ -156,7 +156,7 @@ function largeFactors(): Case[] {
       });
     }),
     {
-      name: 'past the cache, and in rows too long for it',
+      name: 'streamed gradients, and rows too long for them',
       run: () => {
         for (const [rows, classes, part] of [
           [4100, 1000, {}],

@@ -183,7 +183,7 @@ SMOOTHLOSS_INLINE double _mm512_reduce_max_pd(__m512d a) {
   return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-// Memory. A store past the cache ends the process where it does on a CPU: if it is not aligned.
+// Memory. A streaming store ends the process where it does on a CPU: if it is not aligned.
 SMOOTHLOSS_INLINE __m512 _mm512_loadu_ps(const float* p) { return {{_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}}; }
 SMOOTHLOSS_INLINE __m512d _mm512_loadu_pd(const double* p) { return {{_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)}}; }
 SMOOTHLOSS_INLINE void _mm512_storeu_ps(void* p, __m512 a) { std::memcpy(p, &a, sizeof a); }
