@@ -115,3 +115,60 @@ describe('commands', () => {
     expect(named.filter(({ program }) => !existsSync(path.join(root, program)))).toEqual([]);
   });
 });
+
+describe('docs/architecture.md', () => {
+  const page = read('docs/architecture.md');
+  const ofCode = files.filter((file) => /^(lib|native)\/.*\.(m?ts|h|cc)$/.test(file));
+  const codeOf = (file: string) => read(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+
+  /** The files of a section's table, and the pieces of code beside each. */
+  function places(heading: string): Map<string, string[]> {
+    const section = page.split(`## ${heading}\n`)[1].split('\n## ')[0];
+    const code = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, text]) => text);
+    const rows = section.split('\n').filter((line) => /^\| `(lib|native)\//.test(line));
+    return new Map(
+      rows.flatMap((row) => {
+        const [, names, where] = row.split(' | ').length === 2 ? ['', ...row.split(' | ')] : ['', '', ''];
+        return code(names).map((file) => [file, code(where)] as [string, string[]]);
+      }),
+    );
+  }
+
+  // The metric and the sum of that name, and what messages suggest for other names.
+  const ofMetrics = /[sS]ums\b|total\.|numerator|metrics|MetricName|zLoss: number;/;
+
+  it.each([
+    ['Adding an option', /\b(k?zLoss|kZLoss)\b/, ['lib/arguments/hints.ts', 'lib/types/results.ts'], 7],
+    // The rest is its own two files, those that it consists of, and words of messages.
+    ['Adding a loss', /\b(cross_entropy-inl|crossEntropy|CrossEntropy(Options|PerRow)?)\b/, [], 10],
+  ] as const)('%s: the list is whole, and its code is there', (heading, name, besides, count) => {
+    const listed = places(heading);
+    expect([...listed.keys()]).toHaveLength(count);
+    for (const [file, pieces] of listed) {
+      expect(pieces.length, file).toBeGreaterThan(0);
+      for (const piece of pieces) expect(read(file), file).toContain(piece);
+    }
+    const own = /cross[_-]entropy|packed_|row-losses|hints|types\/options/;
+    const mentioning = ofCode.filter((file) =>
+      codeOf(file)
+        .split('\n')
+        .some((line) => name.test(line) && !ofMetrics.test(line)),
+    );
+    const others = mentioning.filter(
+      (file) =>
+        !listed.has(file) &&
+        !besides.some((one) => one === file) &&
+        !(heading.endsWith('loss') && own.test(file)),
+    );
+    expect(others).toEqual([]);
+  });
+
+  it('links to an API that lists every option', () => {
+    const table = read('docs/api.md').split('## Options\n')[1].split('\n## ')[0];
+    const [, literal] =
+      /function noOptions[^{]*\{\s*return \{([^}]*)\}/.exec(read('lib/arguments/functions.ts')) ?? [];
+    const options = [...literal.matchAll(/^ +(\w+): undefined/gm)].map(([, name]) => name);
+    expect(options.length).toBeGreaterThan(20);
+    for (const name of options) expect(table, name).toMatch(new RegExp(`^\\|[^|]*\`${name}\``, 'm'));
+  });
+});

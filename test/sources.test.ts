@@ -202,6 +202,13 @@ describe('C++ and TypeScript', () => {
     expect([...own, 'denseType', 'weightType'].sort()).toEqual([...theirs].sort());
   });
 
+  it('every number of a batch is read from the arguments', () => {
+    const folder = path.join(root, 'lib/arguments');
+    const code = readdirSync(folder).map((file) => withoutComments(read(`lib/arguments/${file}`)));
+    const numbers = namesIn(withoutComments(read('lib/batch.ts')), /NUMBERS = \[([^\]]*)\]/);
+    for (const name of numbers) expect(code.join('\n'), name).toMatch(new RegExp(`batch\\.${name} = `));
+  });
+
   // A new option is a field of Batch. It must become a part, which fast paths reject until they compute it, unless all
   // paths compute it already.
   it('every field of a batch is a part of softmax cross entropy, or computed on all its paths', () => {

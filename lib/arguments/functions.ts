@@ -237,10 +237,9 @@ export const FUNCTIONS: Readonly<Record<FunctionName, Rules>> = {
 
 /** Takes the options that are numbers of the batch, and checks them as far as is possible without the logits. */
 export function readNumbers(given: RawOptions, batch: Batch): void {
-  const { logitScale, softcap, zLoss } = given;
-  if (logitScale !== undefined) batch.logitScale = positive('logitScale', logitScale);
-  if (softcap !== undefined) batch.softcap = positive('softcap', softcap);
-  if (zLoss !== undefined) batch.zLoss = number('zLoss', zLoss, 0, Number.MAX_VALUE, AT_LEAST_0);
+  if (given.logitScale !== undefined) batch.logitScale = positive('logitScale', given.logitScale);
+  if (given.softcap !== undefined) batch.softcap = positive('softcap', given.softcap);
+  if (given.zLoss !== undefined) batch.zLoss = number('zLoss', given.zLoss, 0, Number.MAX_VALUE, AT_LEAST_0);
 }
 
 const AT_LEAST_0 = 'a finite number, at least 0';

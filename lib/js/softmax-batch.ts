@@ -9,7 +9,6 @@ export class SoftmaxParts {
   readonly soft: boolean;
   readonly kl: boolean;
   readonly capped: boolean;
-  readonly hasZLoss: boolean;
   readonly reports: boolean;
   readonly wantsNll: boolean;
   readonly wantsEntropy: boolean;
@@ -19,7 +18,6 @@ export class SoftmaxParts {
     this.soft = batch.dense !== null;
     this.kl = batch.kl;
     this.capped = batch.softcap !== 0;
-    this.hasZLoss = batch.zLoss !== 0;
     this.wantsNll = batch.metrics || batch.rowNll !== null;
     this.wantsEntropy = batch.metrics || batch.rowEntropy !== null;
     this.wantsPrediction = batch.prediction !== null;

@@ -114,7 +114,7 @@ export class SoftmaxSolver {
     if (target.ownSecond > 0) loss += target.ownSecond * nllSecond;
     if (target.mass > 0) loss += target.mass * (target.others * lseAboveMax - over.otherLogits);
     if (parts.kl) loss += target.entropy;
-    const zTerm = parts.hasZLoss ? batch.zLoss * (lse * lse) : 0;
+    const zTerm = batch.zLoss !== 0 ? batch.zLoss * (lse * lse) : 0;
     loss += zTerm;
     if (!row.defined) loss = NaN;
     const weighed = addLoss(batch, index, loss, sums);

@@ -43,7 +43,6 @@ class SoftmaxParts {
   SMOOTHLOSS_INLINE bool kl() const { return has(kTargetEntropy); }
   SMOOTHLOSS_INLINE bool transforms() const { return has(kLogitScale | kSoftcap); }
   SMOOTHLOSS_INLINE bool capped() const { return has(kSoftcap); }
-  SMOOTHLOSS_INLINE bool hasZLoss() const { return has(kZLoss); }
   SMOOTHLOSS_INLINE bool hasClassFactors() const { return has(kClassFactors); }
   SMOOTHLOSS_INLINE bool reports() const { return has(kReported); }
   SMOOTHLOSS_INLINE bool wantsNll() const { return has(kNll); }

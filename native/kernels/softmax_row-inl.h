@@ -209,7 +209,7 @@ class SoftmaxSolver {
     const D reciprocal = factor / sum;
     D zGradient = zero;
     // Without zLoss the gradient need not wait for lse.
-    if (parts_.hasZLoss()) zGradient = 2.0 * batch_.zLoss * (get(rows.maximum) + lseAboveMax);
+    if (parts_.has(Parts::kZLoss)) zGradient = 2.0 * batch_.zLoss * (get(rows.maximum) + lseAboveMax);
     const D multiplier = (own + rest + zGradient) * reciprocal;
     const D offset = -0.0 - factor * mass;
     const D largest = factor * (own + rest) - offset;
@@ -295,7 +295,7 @@ class SoftmaxSolver {
     if (kGeneral && target.ownSecond > 0.0) loss += target.ownSecond * nllSecond;
     loss += from.smoothedLoss[n];
     if (parts_.kl()) loss += target.entropy;
-    const double zTerm = parts_.hasZLoss() ? batch_.zLoss * (lse * lse) : 0.0;
+    const double zTerm = parts_.has(Parts::kZLoss) ? batch_.zLoss * (lse * lse) : 0.0;
     loss += zTerm;
     if (!row.defined) loss = kNaN;
     const double weighed = addLoss<Real>(batch_, index, loss, sums);
