@@ -2,11 +2,12 @@
 // the sums.
 
 import { prepareElements } from './arguments/element-losses.js';
-import { FUNCTIONS, type Rules } from './arguments/functions.js';
+import { FUNCTIONS, type FunctionName, type Rules } from './arguments/functions.js';
 import type { Prepared } from './arguments/prepare.js';
 import { prepareRows } from './arguments/row-losses.js';
 import { type PreparedLabels, prepareSmoothLabels } from './arguments/smooth-labels.js';
 import type { Floats, Sums } from './batch.js';
+import { fromNames } from './objects.js';
 
 /** A call that is checked: of a loss, or of smoothLabels. */
 export type Checked = Prepared | PreparedLabels;
@@ -82,8 +83,7 @@ function bound(name: string, rules: Rules, run: Run): Bound {
 
 /** Every function: checks its arguments, and has `run` answer. */
 export function bindAll(run: Run): Record<string, Bound> {
-  const entries = Object.entries(FUNCTIONS).map(([name, rules]) => [name, bound(name, rules, run)]);
-  return Object.fromEntries(entries);
+  return fromNames(Object.keys(FUNCTIONS) as FunctionName[], (name) => bound(name, FUNCTIONS[name], run));
 }
 
 /** The mean over `parts` rows or elements; NaN, 0 / 0, if there are none. */
@@ -92,7 +92,5 @@ function mean(sum: number, parts: number): number {
 }
 
 function metricsOf({ metrics }: Rules, sums: Sums, parts: number): object {
-  return Object.fromEntries(
-    metrics.map((name) => [name, mean(name === 'accuracy' ? sums.correct : sums[name], parts)]),
-  );
+  return fromNames(metrics, (name) => mean(name === 'accuracy' ? sums.correct : sums[name], parts));
 }

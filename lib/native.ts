@@ -2,6 +2,7 @@
 
 import { type Arena, FIRST_SLOT, lastArena } from './arena.js';
 import { type Batch, KERNELS, type Kernel, type Kernels, type Sums, writeNumbers } from './batch.js';
+import { fromNames } from './objects.js';
 
 type Arrays = readonly (ArrayBufferView | null)[];
 
@@ -51,7 +52,7 @@ export function nativeKernels(addon: Addon, name: NativeBackend): Kernels {
       kernel.start = (batch, threads, done) => start(addon, backend, operation, batch, threads, done);
     return kernel;
   };
-  return Object.fromEntries(KERNELS.map((kernel, i) => [kernel, kernelOf(i)])) as unknown as Kernels;
+  return fromNames(KERNELS, (_, operation) => kernelOf(operation));
 }
 
 function compute(

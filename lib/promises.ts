@@ -5,6 +5,7 @@ import type { Batch, Kernel, Sums } from './batch.js';
 import { bindAll, resultOf } from './calls.js';
 import { abortError, unreadable } from './errors.js';
 import { InUse } from './in-use.js';
+import { fromNames } from './objects.js';
 import { onAbort } from './signals.js';
 import { computeInSlices } from './slices.js';
 import { threadsFor } from './threads.js';
@@ -96,12 +97,12 @@ function bind({ backend, kernels }: Loaded): Functions<'promise'> {
       inUse.release();
     }
   });
-  for (const [name, check] of Object.entries(functions)) {
-    // An error of the checks rejects the promise.
-    const rejecting = { [name]: async (a: unknown, b: unknown, c: unknown) => check(a, b, c) };
-    functions[name] = rejecting[name];
-  }
-  return { backend, ...functions } as unknown as Functions<'promise'>;
+  // An error of the checks rejects the promise.
+  const rejecting = fromNames(Object.keys(functions), (name) => {
+    const check = functions[name];
+    return { [name]: async (a: unknown, b: unknown, c: unknown) => check(a, b, c) }[name];
+  });
+  return { backend, ...rejecting } as unknown as Functions<'promise'>;
 }
 
 const functions = bind(chosen);

@@ -298,8 +298,8 @@ describe('metrics', () => {
 
 describe('shutdown', () => {
   it('ends what runs, refuses what waits, keeps the model', async () => {
-    const steps = hasAddon ? 30 : 3; // done within the server's grace
-    const server = await start(...WIDE);
+    const steps = hasAddon ? 30 : 3;
+    const server = await start(...WIDE, '--grace', 120);
     const running = server.post('/train', { ...LONG, steps });
     await server.until((health) => health.running === 1);
     const waiting = server.post('/train', LONG);

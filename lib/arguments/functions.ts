@@ -15,7 +15,7 @@ import type {
 } from '../types/index.js';
 import { number } from './checks.js';
 
-type FunctionName = Exclude<keyof Functions, 'backend'>;
+export type FunctionName = Exclude<keyof Functions, 'backend'>;
 type OptionName =
   | keyof (CrossEntropyOptions & BceWithLogitsOptions & KlDivOptions & NllLossOptions & SmoothLabelsOptions)
   | keyof PromiseOptions;

@@ -109,10 +109,10 @@ export class LogProb<A extends Floats> extends Rows<A> {
       if (target.lambda < 1) nll -= (1 - target.lambda) * second;
     }
     if (target.mass > 0) {
-      // With 'kl', `linear` is small near the minimum; the reference times `others` is in target.entropy too.
+      // With 'kl', `linear` is small near the minimum; the reference times `otherFactors` is in target.entropy too.
       const reference = batch.kl && target.mass >= 2 ** -1022 ? this.arithmetic.round(log(target.mass)) : 0;
       const linear = this.sumLinear(reference);
-      loss -= target.mass * (batch.kl ? linear + reference * target.others : linear);
+      loss -= target.mass * (batch.kl ? linear + reference * target.otherFactors : linear);
     }
     if (batch.kl) loss += target.entropy;
     const weighed = weigh(numberOf(batch.rowWeight, row, 1), loss);

@@ -76,7 +76,7 @@ export class SoftmaxSolver {
     this.completeTarget(row, over);
     const { batch, parts } = this;
     const { target, maximum } = row;
-    const rest = target.mass * target.others + target.ownSecond;
+    const rest = target.mass * target.otherFactors + target.ownSecond;
     const total = target.own + rest;
     const logPivot = row.scale.log(row.zPivot, this.double);
     const logMaximum = row.scale.log(maximum, this.double);
@@ -112,7 +112,7 @@ export class SoftmaxSolver {
 
     let loss = target.own !== 0 ? target.own * nll : 0;
     if (target.ownSecond > 0) loss += target.ownSecond * nllSecond;
-    if (target.mass > 0) loss += target.mass * (target.others * lseAboveMax - over.otherLogits);
+    if (target.mass > 0) loss += target.mass * (target.otherFactors * lseAboveMax - over.otherLogits);
     if (parts.kl) loss += target.entropy;
     const zTerm = batch.zLoss !== 0 ? batch.zLoss * (lse * lse) : 0;
     loss += zTerm;
@@ -135,7 +135,7 @@ export class SoftmaxSolver {
     const { target } = row;
     if (this.parts.soft) {
       target.mass = 1;
-      target.others = sums.softRest;
+      target.otherFactors = sums.softRest;
       target.entropy = sums.targetEntropy;
     } else {
       row.labelled = largestClass(target);

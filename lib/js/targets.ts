@@ -26,7 +26,7 @@ export class ClassTarget {
   own = 0;
   ownSecond = 0;
   mass = 0;
-  others = 0;
+  otherFactors = 0;
   entropy = 0;
 
   /** Sets the target of a row; false if the row takes no part. */
@@ -35,7 +35,7 @@ export class ClassTarget {
     this.y = y;
     this.second = NONE;
     this.lambda = 1;
-    this.own = this.ownSecond = this.mass = this.others = this.entropy = 0;
+    this.own = this.ownSecond = this.mass = this.otherFactors = this.entropy = 0;
     if (y < 0 || y >= batch.classes) {
       this.y = NONE;
       return false;
@@ -52,7 +52,7 @@ export class ClassTarget {
       const prior = numberOf(batch.prior, y, 1);
       const factor = numberOf(batch.smoothing, y, 1);
       this.mass = epsilon / (batch.others ? without(batch.priorTotal, y, prior) : batch.priorTotal.sum);
-      this.others = without(batch.smoothingTotal, y, factor);
+      this.otherFactors = without(batch.smoothingTotal, y, factor);
       if (!batch.others) {
         this.own += this.mass * factor;
         share += this.mass * prior;
@@ -81,11 +81,11 @@ export class ClassTarget {
       this.mass = mass + massSecond;
       share += (others ? massSecond : this.mass) * prior;
       shareSecond += (others ? mass : this.mass) * priorSecond;
-      this.others =
+      this.otherFactors =
         second === smoothingTotal.top
           ? smoothingTotal.rest - factor
           : without(smoothingTotal, y, factor) - factorSecond;
-      if (this.others < 0 || batch.classes === 2) this.others = 0;
+      if (this.otherFactors < 0 || batch.classes === 2) this.otherFactors = 0;
     }
     const weight = numberOf(batch.weight, y, 1);
     const weightSecond = numberOf(batch.weight, second, 1);
@@ -104,7 +104,7 @@ export class ClassTarget {
       logs -= classLog(batch.prior, batch.smoothing, this.y);
       if (this.second !== NONE) logs -= classLog(batch.prior, batch.smoothing, this.second);
     }
-    return this.mass * logs + this.others * timesLog(this.mass);
+    return this.mass * logs + this.otherFactors * timesLog(this.mass);
   }
 }
 

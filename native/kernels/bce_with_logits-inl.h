@@ -213,7 +213,7 @@ class BceWithLogitsKernel {
     }
   }
   bool needs(const Strip& strip, size_t) const { return strip.any; }
-  void part(Strip& strip, size_t, size_t first, size_t end) {
+  void compute(Strip& strip, size_t, size_t first, size_t end) {
     const bool general = !strip.all || batch_.mask || batch_.weight || batch_.posWeight;
     for (size_t c = first; c < end; c += kBlock) {
       const size_t n = end - c < kBlock ? end - c : kBlock;

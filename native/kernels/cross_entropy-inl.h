@@ -4,9 +4,9 @@
 // One kernel serves every combination of options. It is instantiated for the type of the arithmetic and the direction
 // of the vectors only. Batches that isPlain have one more instance for each number type, T, and two for packed rows
 // (packed_rows-inl.h). With kGeneral, and for packed rows, T is the arithmetic's.
-template <typename T, typename At, bool kGeneral>
-class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
-  using Blocks = SoftmaxBlocks<T, At, kGeneral>;
+template <typename T, typename Layout, bool kGeneral>
+class CrossEntropyKernel : SoftmaxBlocks<T, Layout, kGeneral> {
+  using Blocks = SoftmaxBlocks<T, Layout, kGeneral>;
   using Blocks::batch_, Blocks::scratch_, Blocks::parts_, Blocks::terms_, Blocks::scratchAt_;
   using Blocks::kMayStream, Blocks::kRows;
   using Blocks::streams_, Blocks::inGradient_, Blocks::tile_, Blocks::cached_, Blocks::streamed_;
@@ -16,15 +16,14 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
   using typename Blocks::V;
 
  public:
-  using Layout = At;
-  using Strip = SoftmaxStrip<At>;
-  using Solver = SoftmaxSolver<At, kGeneral>;
+  using Strip = SoftmaxStrip<Layout>;
+  using Solver = SoftmaxSolver<Layout, kGeneral>;
   enum Stage : size_t { kFindMaximum, kScan, kWrite, kStages };
 
  private:
   const ClassTargets<Real> targets_;
   const Solver solver_;
-  Strip tiles_[kMayStream ? 2 : 1][kMostTile<At>];
+  Strip tiles_[kMayStream ? 2 : 1][kMostTile<Layout>];
 
  public:
   CrossEntropyKernel(const Batch& batch, Scratch& scratch, bool split = false)
@@ -49,7 +48,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
       Strip* const strips = tiles_[kMayStream && streamed_.tile() == tiles_[0] ? 1 : 0];
       size_t count = 0;
       for (; count < tile_ && row < end; ++count) {
-        const size_t rows = stripOf(As<At>(), batch_, row, end);
+        const size_t rows = stripOf(As<Layout>(), batch_, row, end);
         load(strips[count], row, rows, count);
         if (streams_) streamed_.prefetchEnds(strips[count]);
         row += rows;
@@ -91,7 +90,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     if (stage == kWrite) return strip.any && batch_.gradient;
     return stage == kFindMaximum ? strip.any : scans(strip);
   }
-  void part(Strip& strip, size_t stage, size_t first, size_t end) {
+  void compute(Strip& strip, size_t stage, size_t first, size_t end) {
     if (stage == kFindMaximum) {
       findMaximum(strip, first, end);
     } else if (stage == kScan) {
@@ -122,7 +121,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
   void write(const Strip& strip, size_t first, size_t end) {
     const size_t rows = strip.rowCount;
     Real scale[kRows] = {}, offset[kRows] = {};
-    ExpNumbers<At> numbers;
+    ExpNumbers<Layout> numbers;
     bool any = false;
     bool defers = false;
     for (size_t r = 0; r < rows; ++r) {
@@ -143,14 +142,14 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     for (size_t c = first; any && c < end; c += step) {
       const size_t n = end - c < step ? end - c : step;
       const bool again = !inGradient_ && c + n > cached_;  // the exponentials
-      const Numbers<At> e = again ? Numbers<At>{scratchAt_, blockOf<Real>(scratch_, kExpBlock)}
-                                  : Numbers<At>{strip.expsAt, strip.exps + strip.expsAt.offset(c)};
+      const Numbers<Layout> e = again ? Numbers<Layout>{scratchAt_, blockOf<Real>(scratch_, kExpBlock)}
+                                      : Numbers<Layout>{strip.expsAt, strip.exps + strip.expsAt.offset(c)};
       if constexpr (kGeneral) {
-        const Numbers<At> z = parts_.capped() || again ? zBlock(strip, c, n) : Numbers<At>{};
+        const Numbers<Layout> z = parts_.capped() || again ? zBlock(strip, c, n) : Numbers<Layout>{};
         if (again) expBlock(z.at, z.p, n, numbers);
-        const GradientBlock<At> gradient(batch_, strip.user, strip.gradient, c, scratch_);
+        const GradientBlock<Layout> gradient(batch_, strip.user, strip.gradient, c, scratch_);
         writeBlock(strip, e, gradient.at, gradient.p, c, n, scale, offset);
-        if (parts_.capped()) strip.user.forEach(n, CapVisitor<At>{z, gradient, set1(terms_.cap)});
+        if (parts_.capped()) strip.user.forEach(n, CapVisitor<Layout>{z, gradient, set1(terms_.cap)});
         gradient.deliver(batch_, strip.user, strip.gradient, c, n);
         if (defers) writeDeferred(strip, e, z, c, n);
       } else {
@@ -183,10 +182,10 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
   // Prepares a strip, number inTile of its tile, for the rows [row, row + rows).
   void load(Strip& strip, size_t row, size_t rows, size_t inTile) {
     const size_t offset = offsetOf(batch_, row, batch_.rowStride);
-    loadAt(strip, row, rows, inTile, userLayout(As<At>(), batch_, rows), elementsAt(batch_.type, batch_.logits, offset),
-           elementsAt(batch_.type, batch_.gradient, offset));
+    loadAt(strip, row, rows, inTile, userLayout(As<Layout>(), batch_, rows),
+           elementsAt(batch_.type, batch_.logits, offset), elementsAt(batch_.type, batch_.gradient, offset));
   }
-  void loadAt(Strip& strip, size_t row, size_t rows, size_t inTile, const At& user, const void* x, void* gradient) {
+  void loadAt(Strip& strip, size_t row, size_t rows, size_t inTile, const Layout& user, const void* x, void* gradient) {
     strip.first = row;
     strip.rowCount = rows;
     strip.user = user;
@@ -231,7 +230,7 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     }
     for (size_t c = first; c < end; c += kBlock) {
       const size_t n = end - c < kBlock ? end - c : kBlock;
-      const Numbers<At> z = zBlock(strip, c, n);
+      const Numbers<Layout> z = zBlock(strip, c, n);
       strip.largest.take(z.at, z.p, c, n, parts_.wantsArgmax());
     }
   }
@@ -272,14 +271,14 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
   }
   // Adds these columns to the sums; keeps all e_k if a gradient is asked for.
   void scan(Strip& strip, size_t first, size_t end) {
-    ExpNumbers<At> numbers;
+    ExpNumbers<Layout> numbers;
     for (size_t r = 0; r < kRows; ++r) numbers.set(r, strip.rows[r].scale);
     const bool smooths = !parts_.soft() && anyMass(strip);
     for (size_t c = first; c < end; c += kBlock) {
       const size_t n = end - c < kBlock ? end - c : kBlock;
       if constexpr (kMayStream) streamed_.writeTo(c + n, *this);
       if constexpr (kGeneral) {
-        const Numbers<At> z = zBlock(strip, c, n);
+        const Numbers<Layout> z = zBlock(strip, c, n);
         scanBlock(strip, z.at, z.p, c, n, smooths, numbers);
       } else {
         const T* const z = static_cast<const T*>(strip.x) + strip.user.offset(c);
@@ -299,9 +298,9 @@ class CrossEntropyKernel : SoftmaxBlocks<T, At, kGeneral> {
     writePivots(strip);
   }
   // Writes the rows whose factor is deferred, in double.
-  SMOOTHLOSS_COLD void writeDeferred(const Strip& strip, const Numbers<At>& e, const Numbers<At>& z, size_t first,
-                                     size_t n) {
-    const Numbers<At> targets = parts_.soft() ? softBlock(strip, first, n, nullptr).targets : Numbers<At>{};
+  SMOOTHLOSS_COLD void writeDeferred(const Strip& strip, const Numbers<Layout>& e, const Numbers<Layout>& z,
+                                     size_t first, size_t n) {
+    const Numbers<Layout> targets = parts_.soft() ? softBlock(strip, first, n, nullptr).targets : Numbers<Layout>{};
     with(strip.gradient, [&](auto* gradient) {
       for (size_t r = 0; r < strip.rowCount; ++r) {
         const SoftmaxRow& row = strip.rows[r];

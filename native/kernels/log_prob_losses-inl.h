@@ -146,7 +146,7 @@ class LogProbKernel {
     if (stage == kSmoothing) return strip.gradient && !batch_.dense && strip.smooths;
     return batch_.dense || (strip.x && (strip.smooths || wantsArgmax_));
   }
-  void part(Strip& strip, size_t stage, size_t first, size_t end) {
+  void compute(Strip& strip, size_t stage, size_t first, size_t end) {
     for (size_t c = first; c < end; c += kBlock) {
       const size_t n = end - c < kBlock ? end - c : kBlock;
       if (batch_.dense) {
@@ -254,8 +254,8 @@ class LogProbKernel {
         if (target.lambda < 1.0) nll -= (1.0 - target.lambda) * second;
       }
       if (target.mass > 0.0) {
-        // With 'kl', `linear` is small near the minimum; the reference times `others` is in target.entropy too.
-        const double rest = batch_.kl ? toDouble(strip.reference[r]) * target.others : 0.0;
+        // With 'kl', `linear` is small near the minimum; the reference times `otherFactors` is in target.entropy too.
+        const double rest = batch_.kl ? toDouble(strip.reference[r]) * target.otherFactors : 0.0;
         loss -= target.mass * (batch_.kl ? linear + rest : linear);
       }
       if (batch_.kl) loss += target.entropy;

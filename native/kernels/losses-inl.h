@@ -74,8 +74,8 @@ void splitRows(const Batch& batch, Split& split, Scratch& scratch, Sums& sums) {
   forBatch<Kernel>(batch, [&](auto as) { splitStrip(as, batch, split, scratch, sums); });
 }
 
-template <typename At>
-using GeneralCrossEntropy = CrossEntropyKernel<typename At::Real, At, true>;
+template <typename Layout>
+using GeneralCrossEntropy = CrossEntropyKernel<typename Layout::Real, Layout, true>;
 template <typename T, typename V>
 using PlainCrossEntropy = CrossEntropyKernel<T, Along<V>, false>;
 template <typename T, typename V>

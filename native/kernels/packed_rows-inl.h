@@ -7,9 +7,9 @@
 // a time, once for each sum.
 template <typename T, typename V, bool kGeneral>
 class PackedRows {
-  using At = Across<V>;
-  using Real = typename At::Real;
-  static constexpr size_t kRows = At::kRows;
+  using Layout = Across<V>;
+  using Real = typename Layout::Real;
+  static constexpr size_t kRows = Layout::kRows;
   static constexpr size_t kMostStrips = 64 / kRows;
 
  public:
@@ -170,7 +170,7 @@ class PackedRows {
 
   const Batch& batch_;
   const Batch packed_;
-  CrossEntropyKernel<Real, At, kGeneral> kernel_;
+  CrossEntropyKernel<Real, Layout, kGeneral> kernel_;
   const PackedSolver<V, kGeneral> solver_;
   const size_t strip_;   // elements of one
   const size_t strips_;  // that are packed at once

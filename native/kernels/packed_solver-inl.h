@@ -5,12 +5,12 @@
 // half the time. Rare rows are left to the kernel.
 template <typename V, bool kGeneral>
 class PackedSolver {
-  using At = Across<V>;
-  using Real = typename At::Real;
+  using Layout = Across<V>;
+  using Real = typename Layout::Real;
   using D = DoubleVec;
-  using Kernel = CrossEntropyKernel<Real, At, kGeneral>;
+  using Kernel = CrossEntropyKernel<Real, Layout, kGeneral>;
   using Parts = SoftmaxParts<kGeneral>;
-  static constexpr size_t kRows = At::kRows;
+  static constexpr size_t kRows = Layout::kRows;
 
  public:
   PackedSolver(const Batch& batch, Scratch& scratch, const Kernel& kernel)
@@ -47,11 +47,11 @@ class PackedSolver {
     size_t pivots[kRows];   // kNone: the row is ignored
     Real columns[kRows];    // the pivots as numbers, −1 for none
     double counted[kRows];  // 0 for an ignored row, else 1
-    Argmax<At> largest;
+    Argmax<Layout> largest;
     Real largestColumns[kRows];
     double k[kRows];
     bool smooths;
-    SoftmaxNumbers<At> numbers;
+    SoftmaxNumbers<Layout> numbers;
   };
 
   // Returns false if all rows are ignored.
@@ -68,7 +68,7 @@ class PackedSolver {
 
   // Returns false if a row has to be shifted.
   SMOOTHLOSS_INLINE bool findMaximum(Strip& strip) const {
-    Argmax<At>& largest = strip.largest;
+    Argmax<Layout>& largest = strip.largest;
     largest.clear();
     largest.take(at_, strip.x, 0, batch_.classes, parts().wantsArgmax());
     for (size_t r = 0; r < kRows; ++r) {
@@ -77,16 +77,16 @@ class PackedSolver {
       if (pivot == kNone) largest.maximum[r] = Real(0);
       if (parts().wantsEntropy()) strip.largestColumns[r] = static_cast<Real>(static_cast<int32_t>(largest.index[r]));
     }
-    return !(toDouble(maxLane(abs(At::perRow(largest.maximum)))) > kShiftAbove);
+    return !(toDouble(maxLane(abs(Layout::perRow(largest.maximum)))) > kShiftAbove);
   }
 
   // Sets the scale of the exponentials, and the targets. Returns false if a factor may have to wait.
   SMOOTHLOSS_INLINE bool loadNumbers(Strip& strip) const {
-    SoftmaxNumbers<At>& of = strip.numbers;
+    SoftmaxNumbers<Layout>& of = strip.numbers;
     const ClassTarget* const alike = kernel_.targets().alike();
     const ClassTarget target = alike ? *alike : ClassTarget(kNone);
     strip.smooths = target.mass > 0.0;
-    double factors = magnitude(batch_.gradientScale) * (target.own + target.mass * (target.others + 1.0));
+    double factors = magnitude(batch_.gradientScale) * (target.own + target.mass * (target.otherFactors + 1.0));
     for (size_t r = 0; r < kRows; r += D::kWidth) {
       const auto put = [r](double* numbers, D a) { store(numbers + r, a); };
       const D most = load(As<D>(), strip.largest.maximum + r);
@@ -96,9 +96,9 @@ class PackedSolver {
       put(of.logMaximum, lessLn2<Real>(most, scale));
       put(of.logPivot, lessLn2<Real>(load(As<D>(), of.logPivot + r), scale));
       put(of.own, target.own);
-      put(of.rest, target.mass * target.others);
+      put(of.rest, target.mass * target.otherFactors);
       put(of.mass, target.mass);
-      put(of.otherFactors, target.others);
+      put(of.otherFactors, target.otherFactors);
       put(of.factor, bounded(batch_.gradientScale));
       put(of.exps, 0.0);
       put(of.otherLogits, 0.0);
@@ -111,12 +111,12 @@ class PackedSolver {
         ClassTarget its;
         kernel_.targets().take(strip.row + r, its);
         of.own[r] = its.own;
-        of.rest[r] = its.mass * its.others;
+        of.rest[r] = its.mass * its.otherFactors;
         of.mass[r] = its.mass;
-        of.otherFactors[r] = its.others;
+        of.otherFactors[r] = its.otherFactors;
         of.factor[r] = upstreamOf<Real>(batch_, strip.row + r);
         strip.smooths = strip.smooths || its.mass > 0.0;
-        const double size = magnitude(of.factor[r]) * (its.own + its.mass * (its.others + 1.0));
+        const double size = magnitude(of.factor[r]) * (its.own + its.mass * (its.otherFactors + 1.0));
         factors = size > factors ? size : factors;
       }
     }
@@ -125,9 +125,9 @@ class PackedSolver {
 
   // Computes all sums over the columns; keeps all e_k where the gradient will be, if one is asked for.
   SMOOTHLOSS_INLINE void scan(Strip& strip) const {
-    const At& at = at_;
-    SoftmaxNumbers<At>& of = strip.numbers;
-    const V maximum = At::perRow(strip.largest.maximum);
+    const Layout& at = at_;
+    SoftmaxNumbers<Layout>& of = strip.numbers;
+    const V maximum = Layout::perRow(strip.largest.maximum);
     const V noShift = set1(Real(0));
     const V floor = expFloor(As<V>(), strip.k);
     const V magic = expMagic(As<V>(), strip.k);
@@ -135,32 +135,32 @@ class PackedSolver {
       const size_t n = batch_.classes - c < kBlock ? batch_.classes - c : kBlock;
       const Real* const z = strip.x + c * kRows;
       const auto skip = [c](const Real* which) {
-        return typename At::Skip{sub(load(As<V>(), which), set1(static_cast<Real>(c)))};
+        return typename Layout::Skip{sub(load(As<V>(), which), set1(static_cast<Real>(c)))};
       };
       if (strip.smooths) {
-        const BelowVisitor<At, Real, Factors::kOnes> visitor{at, z, {nullptr, at, nullptr}, maximum};
+        const BelowVisitor<Layout, Real, Factors::kOnes> visitor{at, z, {nullptr, at, nullptr}, maximum};
         at.sum(n, skip(strip.columns), visitor, of.otherLogits);
       }
       Real* const e = strip.gradient           ? strip.gradient + c * kRows
                       : parts().wantsEntropy() ? blockOf<Real>(scratch_, kExpBlock)
                                                : nullptr;
       if (e) {
-        const ExpVisitor<At, Real, Keep::kColumns, false> visitor{at, z, at, e, 0, noShift, floor, magic};
+        const ExpVisitor<Layout, Real, Keep::kColumns, false> visitor{at, z, at, e, 0, noShift, floor, magic};
         at.sum(n, skip(strip.columns), visitor, of.exps);
       } else {
-        const ExpVisitor<At, Real, Keep::kNot, false> visitor{at, z, at, nullptr, 0, noShift, floor, magic};
+        const ExpVisitor<Layout, Real, Keep::kNot, false> visitor{at, z, at, nullptr, 0, noShift, floor, magic};
         at.sum(n, skip(strip.columns), visitor, of.exps);
       }
       if (parts().wantsEntropy()) {
-        at.sum(n, At::skip(kNoColumns, 0), SpreadVisitor<At, Real>{at, z, at, e, maximum}, of.spread);
-        at.sum(n, skip(strip.largestColumns), ElementVisitor<At, Real>{at, e}, of.lesser);
+        at.sum(n, Layout::skip(kNoColumns, 0), SpreadVisitor<Layout, Real>{at, z, at, e, maximum}, of.spread);
+        at.sum(n, skip(strip.largestColumns), ElementVisitor<Layout, Real>{at, e}, of.lesser);
       }
     }
   }
 
   // Returns false if a number of a row is not finite, unless the row is ignored.
   SMOOTHLOSS_INLINE bool solve(Strip& strip) const {
-    SoftmaxNumbers<At>& of = strip.numbers;
+    SoftmaxNumbers<Layout>& of = strip.numbers;
     D odd = 0.0;  // NaN where a number is not finite
     for (size_t r = 0; r < kRows; r += D::kWidth) {
       kernel_.solver().template solveRows<D>(of, r);
@@ -176,7 +176,7 @@ class PackedSolver {
 
   // Writes the losses, reports and gradient of all rows but the ignored.
   SMOOTHLOSS_INLINE void write(const Strip& strip, Sums& sums) const {
-    const SoftmaxNumbers<At>& of = strip.numbers;
+    const SoftmaxNumbers<Layout>& of = strip.numbers;
     for (size_t r = 0; r < strip.rowCount; ++r) {
       if (strip.pivots[r] == kNone) continue;
       const size_t row = strip.row + r;
@@ -189,13 +189,13 @@ class PackedSolver {
       }
     }
     if (!strip.gradient) return;
-    at_.forEach(batch_.classes, GradientVisitor<At, Real, Factors::kOnes>{at_,
-                                                                          strip.gradient,
-                                                                          {nullptr, at_, nullptr},
-                                                                          at_,
-                                                                          strip.gradient,
-                                                                          toReals(of.multiplier),
-                                                                          toReals(of.offset)});
+    at_.forEach(batch_.classes, GradientVisitor<Layout, Real, Factors::kOnes>{at_,
+                                                                              strip.gradient,
+                                                                              {nullptr, at_, nullptr},
+                                                                              at_,
+                                                                              strip.gradient,
+                                                                              toReals(of.multiplier),
+                                                                              toReals(of.offset)});
     Real pivotGradients[kRows];
     store(pivotGradients, toReals(of.pivotGradient));
     for (size_t r = 0; r < strip.rowCount; ++r) {
@@ -224,5 +224,5 @@ class PackedSolver {
   const Batch& batch_;
   Scratch& scratch_;
   const Kernel& kernel_;
-  const At at_ = scratchLayout(As<At>());
+  const Layout at_ = scratchLayout(As<Layout>());
 };

@@ -5,7 +5,7 @@
 //
 //     open(strip, row, rows)                  turns to these rows
 //     needs(strip, stage)                     whether the stage needs its segments
-//     part(copy, stage, first, end)           computes a segment in a copy of the strip
+//     compute(copy, stage, first, end)        computes a segment in a copy of the strip
 //     merge(strip, stage, copy, first, end)   takes over what the segment sums
 //     close(strip, stage, sums)               completes the stage
 
@@ -13,12 +13,12 @@
 // in order; the only segment of all but the longest rows is computed in the strip itself.
 template <typename Kernel, typename Strip>
 SMOOTHLOSS_INLINE void runStage(Kernel& kernel, Strip& strip, size_t stage, size_t classes) {
-  if (classes <= kSegment) return kernel.part(strip, stage, 0, classes);
+  if (classes <= kSegment) return kernel.compute(strip, stage, 0, classes);
   const Strip before = strip;
   for (size_t first = 0; first < classes; first += kSegment) {
     const size_t end = classes - first < kSegment ? classes : first + kSegment;
     Strip copy = before;
-    kernel.part(copy, stage, first, end);
+    kernel.compute(copy, stage, first, end);
     kernel.merge(strip, stage, copy, first, end);
   }
 }
@@ -50,7 +50,7 @@ void splitStrip(As<Kernel>, const Batch& batch, Split& split, Scratch& scratch, 
     case Split::kSegment: {
       Strip& copy = copies[split.segment];
       copy = *strip;
-      kernel.part(copy, split.stage, firstOf(split.segment), endOf(split.segment));
+      kernel.compute(copy, split.stage, firstOf(split.segment), endOf(split.segment));
       break;
     }
     case Split::kClose:

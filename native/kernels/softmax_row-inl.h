@@ -83,34 +83,34 @@ struct SoftmaxSums {
 };
 
 // kRows rows that go through each phase together.
-template <typename At>
+template <typename Layout>
 struct SoftmaxStrip {
-  using Real = typename At::Real;
-  static constexpr size_t kRows = At::kRows;
+  using Real = typename Layout::Real;
+  static constexpr size_t kRows = Layout::kRows;
 
   size_t first;  // row
   size_t rowCount;
-  At user;  // how the caller's arrays lie
+  Layout user;  // how the caller's arrays lie
   const void* x;
   void* gradient;
   Real* exps;  // in the gradient or in scratch memory; null: nowhere
-  At expsAt;
+  Layout expsAt;
   bool any;  // any of the rows is not ignored
   SoftmaxRow rows[kRows];
   SoftmaxSums sums[kRows];
   size_t pivots[kRows];
-  Argmax<At> largest;  // of the logits
-  Argmax<At> labels;   // of soft targets
+  Argmax<Layout> largest;  // of the logits
+  Argmax<Layout> labels;   // of soft targets
 };
 
 // The most strips that go through each phase together.
-template <typename At>
-constexpr size_t kMostTile = At::kRows == 1 ? 16 : 1;
+template <typename Layout>
+constexpr size_t kMostTile = Layout::kRows == 1 ? 16 : 1;
 
 // The numbers of the rows that are solved together.
-template <typename At>
+template <typename Layout>
 struct SoftmaxNumbers {
-  static constexpr size_t kMost = At::kRows > kMostTile<At> ? At::kRows : kMostTile<At>;
+  static constexpr size_t kMost = Layout::kRows > kMostTile<Layout> ? Layout::kRows : kMostTile<Layout>;
   double exps[kMost];
   double otherLogits[kMost];
   double maximum[kMost];
@@ -145,13 +145,13 @@ struct SoftmaxNumbers {
 
 // Computes the rows' losses and reports, and the numbers for their gradient. The one long chain of operations in double
 // runs for a vector of rows at once.
-template <typename At, bool kGeneral>
+template <typename Layout, bool kGeneral>
 class SoftmaxSolver {
-  using Real = typename At::Real;
-  using Strip = SoftmaxStrip<At>;
-  using Numbers = SoftmaxNumbers<At>;
+  using Real = typename Layout::Real;
+  using Strip = SoftmaxStrip<Layout>;
+  using Numbers = SoftmaxNumbers<Layout>;
   using Parts = SoftmaxParts<kGeneral>;
-  static constexpr size_t kRows = At::kRows;
+  static constexpr size_t kRows = Layout::kRows;
 
   const Batch& batch_;
   const Parts parts_;
@@ -241,7 +241,7 @@ class SoftmaxSolver {
     SoftmaxSums& sums = strip.sums[r];
     if (parts_.soft()) {
       row.target.mass = 1.0;
-      row.target.others = sums.softRest;
+      row.target.otherFactors = sums.softRest;
       row.target.entropy = sums.targetEntropy;
     }
     row.labelled = parts_.soft() ? strip.labels.index[r] : largestClass(row.target);
@@ -263,9 +263,9 @@ class SoftmaxSolver {
     to.logPivot[n] = row.scale.template log<Real>(row.zPivot);
     to.logMaximum[n] = row.scale.template log<Real>(row.maximum);
     to.own[n] = row.target.own;
-    to.rest[n] = row.target.mass * row.target.others + row.target.ownSecond;
+    to.rest[n] = row.target.mass * row.target.otherFactors + row.target.ownSecond;
     to.mass[n] = row.target.mass;
-    to.otherFactors[n] = row.target.others;
+    to.otherFactors[n] = row.target.otherFactors;
     to.factor[n] = bounded(upstreamOf<Real>(batch_, strip.first + r) * batch_.logitScale);
   }
 

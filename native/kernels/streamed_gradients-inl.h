@@ -8,10 +8,11 @@
 // row's maximum, but steps do.)
 
 // Streams the last row's gradient step by step, beside the exponentials of the row that is scanned (ExpVisitor).
-template <typename At, typename T>
+template <typename Layout, typename T>
 struct LastGradient {
-  using V = typename At::V;
-  const typename At::Real* e;  // like the gradient, from the first column on that begins a cache line of the gradient
+  using V = typename Layout::V;
+  const typename Layout::Real*
+      e;  // like the gradient, from the first column on that begins a cache line of the gradient
   T* gradient;
   size_t end;  // columns that fill whole lines, a multiple of kLanes
   size_t pivot;
@@ -27,11 +28,11 @@ struct LastGradient {
     if constexpr (N == 1) {
       store(gradient + c, element(c));
     } else {
-      const bool streams = pivot - c >= N * At::kColumns;
-      for (size_t i = c; i < c + N * At::kColumns; i += 2 * At::kColumns) {
-        if (N * At::kColumns > kLanes && i >= end) return;
+      const bool streams = pivot - c >= N * Layout::kColumns;
+      for (size_t i = c; i < c + N * Layout::kColumns; i += 2 * Layout::kColumns) {
+        if (N * Layout::kColumns > kLanes && i >= end) return;
         const V first = element(i);
-        const V second = element(i + At::kColumns);
+        const V second = element(i + Layout::kColumns);
         if (streams) {
           streamPair(gradient + i, first, second);
         } else {
@@ -46,11 +47,11 @@ struct LastGradient {
 };
 
 // The tile whose gradients are still to be written, by the kernel's write(strip, first, end) and writePivots(strip).
-template <typename At, typename T>
+template <typename Layout, typename T>
 class StreamedGradients {
-  using V = typename At::V;
-  using Real = typename At::Real;
-  using Strip = SoftmaxStrip<At>;
+  using V = typename Layout::V;
+  using Real = typename Layout::Real;
+  using Strip = SoftmaxStrip<Layout>;
   static constexpr size_t kStepwiseClasses = 8192;  // rows of so many and more go step by step
 
   const Batch& batch_;
@@ -92,16 +93,16 @@ class StreamedGradients {
   template <typename Kernel>
   void writeTo(size_t end, Kernel& kernel) {
     if (!last_ || stepwise_) return;
-    end += At::toLine(static_cast<const T*>(last_->gradient));
+    end += Layout::toLine(static_cast<const T*>(last_->gradient));
     if (end > batch_.classes) end = batch_.classes;
     kernel.write(*last_, written_, end);
     written_ = end;
   }
   // The steps from the column `first` on.
-  LastGradient<At, T> stepsFrom(size_t first) const {
+  LastGradient<Layout, T> stepsFrom(size_t first) const {
     T* const gradient = static_cast<T*>(last_->gradient);
     const SoftmaxRow& row = last_->rows[0];
-    const size_t begin = At::toLine(gradient);
+    const size_t begin = Layout::toLine(gradient);
     const size_t end = (batch_.classes - begin) / kLanes * kLanes;
     return {last_->exps + begin + first, gradient + begin + first,           end > first ? end - first : 0,
             row.pivot - begin - first,   set1(toReal<Real>(row.multiplier)), set1(toReal<Real>(row.offset))};
@@ -124,11 +125,11 @@ class StreamedGradients {
  private:
   // Writes the columns before and after the steps, fewer than a line and kLanes.
   void writeEnds() {
-    const LastGradient<At, T> lines = stepsFrom(0);
+    const LastGradient<Layout, T> lines = stepsFrom(0);
     T* const gradient = static_cast<T*>(last_->gradient);
     const size_t begin = static_cast<size_t>(lines.gradient - gradient);
     const auto write = [&](size_t first, size_t end) {
-      for (size_t c = first; c < end; c += At::kColumns) {
+      for (size_t c = first; c < end; c += Layout::kColumns) {
         storeFirst(gradient + c, fma(load(As<V>(), last_->exps + c), lines.scale, lines.offset), end - c);
       }
     };

@@ -26,12 +26,12 @@ struct ClassTarget {
   double own;
   double ownSecond;
   double mass;
-  double others;   // Σ of v over the classes but y and second
-  double entropy;  // Σ w_k t'_k ln t'_k, if asked for
+  double otherFactors;  // Σ of v over the classes but y and second
+  double entropy;       // Σ w_k t'_k ln t'_k, if asked for
 
   ClassTarget() = default;
   SMOOTHLOSS_INLINE explicit ClassTarget(size_t first)
-      : y(first), second(kNone), lambda(1.0), own(0.0), ownSecond(0.0), mass(0.0), others(0.0), entropy(0.0) {}
+      : y(first), second(kNone), lambda(1.0), own(0.0), ownSecond(0.0), mass(0.0), otherFactors(0.0), entropy(0.0) {}
 
   // The target of a row with that first class, in a batch of that arithmetic.
   template <typename Real>
@@ -50,7 +50,7 @@ struct ClassTarget {
       const double prior = numberOf<Real>(batch.prior, y, 1.0);
       const double factor = numberOf<Real>(batch.smoothing, y, 1.0);
       mass = epsilon / (batch.others ? without(batch.priorTotal, y, prior) : batch.priorTotal.sum);
-      others = without(batch.smoothingTotal, y, factor);
+      otherFactors = without(batch.smoothingTotal, y, factor);
       if (!batch.others) {
         own += mass * factor;
         share += mass * prior;
@@ -77,10 +77,10 @@ struct ClassTarget {
       mass = masses[0] + masses[1];
       shares[0] += (batch.others ? masses[1] : mass) * priors[0];
       shares[1] += (batch.others ? masses[0] : mass) * priors[1];
-      others = static_cast<double>(second) == batch.smoothingTotal.top
-                   ? batch.smoothingTotal.rest - factors[0]
-                   : without(batch.smoothingTotal, y, factors[0]) - factors[1];
-      if (others < 0.0 || batch.classes == 2) others = 0.0;
+      otherFactors = static_cast<double>(second) == batch.smoothingTotal.top
+                         ? batch.smoothingTotal.rest - factors[0]
+                         : without(batch.smoothingTotal, y, factors[0]) - factors[1];
+      if (otherFactors < 0.0 || batch.classes == 2) otherFactors = 0.0;
     }
     own = weights[0] * shares[0];
     ownSecond = weights[1] * shares[1];
@@ -97,7 +97,7 @@ struct ClassTarget {
       logs -= classLog<Real>(batch, y);
       if (second != kNone) logs -= classLog<Real>(batch, second);
     }
-    return mass * logs + others * timesLog(mass);
+    return mass * logs + otherFactors * timesLog(mass);
   }
   template <typename Real>
   SMOOTHLOSS_INLINE static double classLog(const Batch& batch, size_t k) {
