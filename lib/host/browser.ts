@@ -1,4 +1,4 @@
-// Browsers and edge runtimes: the JavaScript backend. `#host` leads here under the conditions `browser` and `workerd`.
+// Browsers and edge runtimes have no addon. `#host` leads here under the conditions browser, workerd and edge-light.
 
 import type { FoundAddon } from '../native.js';
 
@@ -14,7 +14,7 @@ export function environment(_name: string): string | undefined {
 
 export function warn(_message: string, _code: string): void {}
 
-/** A message's turn, where there are messages: timers wait for 4 ms. */
+/** Resolves in the turn of a message, if the runtime has messages: timers wait 4 ms. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof MessageChannel === 'undefined') {

@@ -1,6 +1,6 @@
-// The addon where the package stands as it was installed: Node, Bun, Deno, Electron. `#host` of package.json leads here.
+// Finds the addon of a package that stands as it was installed: in Node, Bun, Deno, Electron. `#host` leads here.
 
-// Tracers and bundlers (nft, ncc, webpack, Turbopack) know the call below by this name, so required.
+// Tracers and bundlers (nft, ncc, webpack, Turbopack) follow the call below only if `path` is required so.
 import path = require('node:path');
 
 import type { FoundAddon } from '../native.js';
@@ -25,19 +25,19 @@ function findAddon(): FoundAddon {
   try {
     return accept(require('node-gyp-build')(path.join(__dirname, '../..')));
   } catch (error) {
-    // A bundler has made ES modules of this, or another machine has bundled it (Bun).
+    // A bundler has made ES modules of this file, or has put the name of a folder on its own machine here (Bun).
     if (typeof __dirname === 'undefined' || isGone(__dirname)) return loadFrom(besideProgram());
     const root = path.join(__dirname, '../..');
     const file = fileIn(root);
     if (file !== undefined) return broken(file, error);
-    // Permissions may deny what node-gyp-build looks at, though not the binary.
+    // Permissions may deny the files that node-gyp-build looks at, and allow the binary.
     const searched = error instanceof Error && error.message.startsWith('No native build was found');
     const own = searched ? [] : [path.join(root, 'build/Release'), prebuiltIn(root)];
     return loadFrom([...own, prebuiltIn(__dirname)]);
   }
 }
 
-/** Where node-gyp-build finds the binary. */
+/** The binary that node-gyp-build finds. */
 function fileIn(root: string): string | undefined {
   return permitted(() => path.resolve(require('node-gyp-build').path(root)), undefined);
 }

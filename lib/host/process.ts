@@ -15,7 +15,7 @@ const BUILD = 'npx node-gyp rebuild -C node_modules/smoothloss/native builds one
 const BUNDLE =
   'bundlers: leave smoothloss external, or copy its folder prebuilds beside the bundle; in a clone: npm run build';
 
-/** The result of `probe`, or `otherwise` where it throws: what a runtime lacks or forbids is no reason not to load. */
+/** The result of `probe`, or `otherwise` if it throws: the package loads even where a runtime lacks or forbids something. */
 export function permitted<T>(probe: () => T, otherwise: T): T {
   try {
     return probe();
@@ -33,7 +33,7 @@ export function warn(message: string, code: string): void {
   process.emitWarning(message, { code });
 }
 
-/** Resolves after other work of the event loop has had its turn. */
+/** Resolves after other work of the event loop had its turn. */
 export function nextTurn(): Promise<void> {
   return setImmediate();
 }
@@ -41,7 +41,7 @@ export function nextTurn(): Promise<void> {
 /** The text of a file; '' if there is none. */
 const read = (file: string) => permitted(() => readFileSync(file, 'utf8').trim(), '');
 
-/** The CPU time that Linux's control groups allow, in CPUs: containers may have less of it than CPUs. */
+/** The CPU time that Linux's control groups allow, in CPUs: a container may have less of it than there are CPUs. */
 function cgroupLimit(): number {
   if (process.platform !== 'linux') return Infinity;
   let limit = Infinity;
@@ -64,13 +64,13 @@ export function processors(): number {
   return Math.max(1, Math.min(available, Math.ceil(cgroupLimit())));
 }
 
-/** What there is instead of an addon while a snapshot is built, which aborts the process if it is to hold one. */
+/** The reason for no addon while a snapshot is built: Node aborts if a snapshot is to hold one. */
 export function inSnapshot(): FoundAddon | undefined {
   const builds = permitted(() => v8.startupSnapshot.isBuildingSnapshot(), false);
   return builds ? { reason: 'a startup snapshot can hold no native addon' } : undefined;
 }
 
-/** What a binary exports, if it is ours. */
+/** The exports of a binary as our addon. Throws if they are another's. */
 export function accept(exports: Partial<Addon>): FoundAddon {
   if (!Array.isArray(exports.backends) || typeof exports.compute !== 'function') {
     throw new Error('it is not the addon of smoothloss');
@@ -90,7 +90,10 @@ export function broken(file: string, error: unknown): FoundAddon {
   };
 }
 
-/** Whether the C library is musl's, which does not run what was built for glibc. Some systems have both; a report takes 20 ms. */
+/**
+ * Whether the C library is musl, which does not run binaries for glibc. Some systems have both, so a report decides; it
+ * takes 20 ms.
+ */
 function isMusl(): boolean {
   return permitted(() => {
     if (!readdirSync('/lib').some((name) => name.startsWith('ld-musl-'))) return false;
@@ -99,7 +102,7 @@ function isMusl(): boolean {
   }, false);
 }
 
-/** There is no binary. Somebody should know if the package has one for the platform. */
+/** There is no binary. It warns only if the package has one for the platform. */
 function missing(): FoundAddon {
   const musl = isMusl();
   const shipped = SHIPPED.includes(platform) && !musl;
@@ -108,7 +111,7 @@ function missing(): FoundAddon {
   return shipped ? { reason, warning: 'SMOOTHLOSS_NATIVE_MISSING' } : { reason };
 }
 
-/** There may be a binary where nothing may be read. */
+/** A folder that may hold a binary cannot be read. */
 function unreadable(folder: string, error: Error): FoundAddon {
   return {
     reason: `${folder}, where the native binary should be, cannot be read: ${error.message}`,
@@ -116,18 +119,18 @@ function unreadable(folder: string, error: Error): FoundAddon {
   };
 }
 
-/** Where a copy of the package's folder `prebuilds` in this directory has the binary. */
+/** The folder of the binary in a copy of the package's `prebuilds` in this directory. */
 export function prebuiltIn(directory: string): string {
   return path.join(directory, 'prebuilds', platform);
 }
 
-/** Where a copy of `prebuilds` beside the program has the binary. A program from the command line has no place. */
+/** The same beside the program. A program from the command line (`node -e`) has no place. */
 export function besideProgram(): string[] {
   const [, program = ''] = process.argv;
   return path.isAbsolute(program) ? [prebuiltIn(path.dirname(program))] : [];
 }
 
-/** Whether a directory is of the machine that bundled the program: bundlers put its name for `__dirname`. */
+/** Whether a directory does not exist here: bundlers may write the build machine's `__dirname`. */
 export function isGone(directory: string): boolean {
   try {
     statSync(directory);
@@ -156,7 +159,7 @@ export function loadFrom(folders: readonly string[]): FoundAddon {
     for (const name of files) {
       const file = path.join(folder, name);
       try {
-        // Not by `require`, which bundlers replace and single executables have for Node's own modules alone.
+        // Not `require`: bundlers replace it, and in single executables it knows Node's own modules alone.
         const module = { exports: {} };
         process.dlopen(module, file);
         return accept(module.exports);

@@ -16,7 +16,7 @@ unsigned char* Buffer::reserve(size_t bytes) {
   return data_.get();
 }
 
-// The memory that malloc gave is noted before the aligned one.
+// The address from malloc stands just before the aligned memory.
 void* Scratch::operator new(size_t bytes, const std::nothrow_t&) noexcept {
   auto* const given = static_cast<unsigned char*>(std::malloc(bytes + alignof(Scratch)));
   if (given == nullptr) return nullptr;
@@ -63,7 +63,7 @@ Sums runRows(const Loss& loss, const Batch& batch, size_t begin, size_t end, Scr
 
 BatchTask::BatchTask(const Loss& loss, const Batch& batch, size_t threads, Buffer& buffer, Scratch& scratch)
     : loss_(loss), batch_(batch), chunk_(rowChunk(batch)) {
-  // With few chunks some threads would have nothing to do at the end.
+  // With few chunks some threads would be idle at the end.
   const size_t chunks = chunksOf(batch_.rows, chunk_);
   splits_ = threads > 1 && segmentsOf(batch) > 1 && chunks < 4 * threads;
   if (splits_) take(Split::kMeasure, scratch);

@@ -1,4 +1,5 @@
-// A batch as a task of the pool: chunks of rows, or for few long rows the segments of one strip after the other.
+// A batch as a task of the pool. Its pieces are chunks of rows; or, for few long rows, the segments of one strip after
+// the other.
 
 #ifndef SMOOTHLOSS_THREADS_BATCH_TASK_H_
 #define SMOOTHLOSS_THREADS_BATCH_TASK_H_
@@ -14,7 +15,7 @@ namespace smoothloss {
 // Memory that only grows.
 class Buffer {
  public:
-  // At least so many bytes, aligned for anything; null if there are none.
+  // Returns at least so many bytes, aligned for any type; null if there is no memory.
   unsigned char* reserve(size_t bytes);
 
  private:
@@ -24,12 +25,12 @@ class Buffer {
 
 void add(Sums& total, const Sums& sums);
 
-// The sums of the rows [begin, end), which begin where a chunk does, chunk by chunk on this thread.
+// Computes the rows [begin, end) chunk by chunk on this thread. `begin` is where a chunk begins.
 Sums runRows(const Loss& loss, const Batch& batch, size_t begin, size_t end, Scratch& scratch);
 
 class BatchTask : public Task {
  public:
-  // For as many threads; `buffer` outlives the task. Not sound if it cannot have the memory it needs.
+  // `threads` may share it; `buffer` outlives the task. Without the memory it needs the task is not sound.
   BatchTask(const Loss& loss, const Batch& batch, size_t threads, Buffer& buffer, Scratch& scratch);
 
   bool sound() const { return memory_ != nullptr; }

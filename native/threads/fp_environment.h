@@ -1,6 +1,5 @@
-// The floating-point mode that the promise of equal bits needs: round to nearest, subnormals kept. Libraries built with
-// -ffast-math switch a whole thread to flushing subnormals when they are loaded; a call into the kernels must not see
-// it.
+// The floating-point mode that equal bits need: round to nearest, keep subnormals. A library built with -ffast-math
+// makes the thread that loads it flush subnormals; a kernel must not see that.
 
 #ifndef SMOOTHLOSS_THREADS_FP_ENVIRONMENT_H_
 #define SMOOTHLOSS_THREADS_FP_ENVIRONMENT_H_
@@ -15,7 +14,7 @@
 
 namespace smoothloss {
 
-// Sets the mode for its own lifetime. Writing the control register is slow, so only if it differs.
+// Sets the mode for its own lifetime. It writes the control register only if the mode differs, since writing is slow.
 class DefaultFpEnvironment {
  public:
   DefaultFpEnvironment() : saved_(read()) {

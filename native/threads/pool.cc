@@ -18,7 +18,7 @@ size_t processors() {
   return count;
 }
 
-// For those who spin.
+// Tells threads that spin.
 void announce(std::atomic<uint32_t>& news) { news.fetch_add(1, std::memory_order_release); }
 
 }  // namespace
@@ -95,7 +95,7 @@ void Pool::grow(size_t threads) {
   }
 }
 
-// Many tasks of few threads each keep all processors busy, too.
+// Many tasks of few threads each shall keep all processors busy too.
 void Pool::growForTasks() {
   size_t tasks = 1;
   for (const Task* task = first_; task && tasks < processors(); task = task->after_) ++tasks;
@@ -120,7 +120,7 @@ Task* Pool::choose() const {
   return task;
 }
 
-// As many members as can help with the task.
+// Wakes as many members as can help with the task.
 void Pool::wake(const Task& task) {
   size_t wanted = task.left_ < task.threads_ ? task.left_ : task.threads_;
   if (!task.started_) --wanted;
@@ -129,13 +129,13 @@ void Pool::wake(const Task& task) {
   for (size_t i = spinning_; i < wanted && i < spinning_ + idle_; ++i) work_.wakeOne();
 }
 
-// For threads in run().
+// Tells threads in run().
 void Pool::change() {
   announce(changes_);
   changed_.wakeAll();
 }
 
-// Looks out for news for a while, without the mutex; false if there were none.
+// Waits for news without the mutex, for a while. Returns whether there were any.
 bool Pool::spin(const std::atomic<uint32_t>& news) {
   const uint32_t seen = news.load(std::memory_order_relaxed);
   mutex_.unlock();
@@ -152,7 +152,7 @@ bool Pool::spin(const std::atomic<uint32_t>& news) {
   return news.load(std::memory_order_relaxed) != seen;
 }
 
-// The same for members, but for those that would keep a processor from a thread that works.
+// The same for a member, unless it would keep a processor from a thread that works.
 bool Pool::memberSpins() {
   if (spinning_ + 1 >= processors()) return false;
   ++spinning_;
@@ -161,7 +161,7 @@ bool Pool::memberSpins() {
   return any;
 }
 
-// A range for each thread that may come.
+// Gives each thread that may come a range.
 void Pool::share(Task& task, size_t pieces) {
   size_t count = task.threads_ < pieces ? task.threads_ : pieces;
   if (count > Task::kMostRanges) count = Task::kMostRanges;
@@ -170,7 +170,7 @@ void Pool::share(Task& task, size_t pieces) {
   task.left_ = pieces;
 }
 
-// Many pieces while there are many left, so that threads seldom meet at the mutex: from the front of a thread's own
+// Takes many pieces while many are left, so that threads seldom meet at the mutex: from the front of the thread's own
 // range, or from the end of another's.
 Task::Range Pool::take(Task& task, size_t seat) {
   Task::Range* range = &task.ranges_[seat % task.rangeCount_];
@@ -190,7 +190,7 @@ Task::Range Pool::take(Task& task, size_t seat) {
   return {range->end, range->end + count};
 }
 
-// Takes some of the task's pieces and runs them.
+// Takes some pieces of the task and runs them.
 void Pool::work(Task& task, size_t seat, Scratch& scratch) {
   const Task::Range taken = take(task, seat);
   ++task.running_;
@@ -212,7 +212,7 @@ void Pool::work(Task& task, size_t seat, Scratch& scratch) {
   }
 }
 
-// To the task's next stage, or its end.
+// Brings the task to its next stage, or to its end.
 void Pool::advance(Task& task, Scratch& scratch) {
   size_t pieces = 0;
   if (!task.aborted()) {

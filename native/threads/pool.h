@@ -1,12 +1,12 @@
 // The process's threads, and how they share work.
 //
-// A task is a number of pieces, any of which any thread may run, in stages: when all pieces of a stage have run, the
-// task says how many the next one has. Threads take the pieces of all tasks in turn, some at a time, so that no task
-// waits for another to end; which thread runs a piece must not show in the result. A thread that calls run() works on
-// its own task only, until no piece is left to take, and so never waits for a thread that waits itself.
+// A task has stages, and a stage has pieces. Any thread may run any piece; the result does not depend on which. When
+// all pieces of a stage have run, the task says how many the next stage has. Threads take the pieces of all tasks in
+// turn, some at a time, so that no task waits for the end of another. A thread that calls run() works on its own task
+// only, until no piece is left to take: so it never waits for a thread that waits itself.
 //
-// Each thread has a range of the pieces to begin with, the same from call to call, since their data may still be in its
-// processor's cache; when it is done, it helps the one that has most left.
+// Each thread begins with a range of pieces, the same from call to call, since their data may still be in its
+// processor's cache. Then it helps the thread that has most left.
 
 #ifndef SMOOTHLOSS_THREADS_POOL_H_
 #define SMOOTHLOSS_THREADS_POOL_H_
@@ -25,13 +25,13 @@ class Task {
  public:
   // Runs the pieces [first, end).
   virtual void run(size_t first, size_t end, Scratch& scratch) = 0;
-  // How many pieces the next stage has, first of all the first; 0: there is none. Called by one thread at a time, when
-  // no piece runs.
+  // Begins the next stage, at first the first one, and returns its number of pieces; 0: there is no further stage. One
+  // thread at a time calls it, while no piece runs.
   virtual size_t next(Scratch& scratch) = 0;
-  // Called last, of a task that was started: the pool no longer knows it, and it may delete itself.
+  // The pool's last call to a task that was started. The pool has forgotten the task, which may delete itself.
   virtual void finished() {}
 
-  // No further pieces are begun than those at hand, kMostRun a thread at most, and finished() follows.
+  // Each thread ends the pieces at hand, at most kMostRun, and begins no others. finished() follows.
   void abort() { aborted_.store(true, std::memory_order_relaxed); }
   bool aborted() const { return aborted_.load(std::memory_order_relaxed); }
 
@@ -43,7 +43,7 @@ class Task {
   friend class Pool;
 
   std::atomic<bool> aborted_{false};
-  // Of the pool, and under its mutex.
+  // For the pool, under its mutex.
   bool started_ = false;  // not run()
   bool done_ = false;
   size_t threads_ = 1;  // that may work on it at once
@@ -61,7 +61,7 @@ class Task {
   Task* after_ = nullptr;
 };
 
-// That one task may have, and the pool; MOST_THREADS in lib/threads.ts.
+// The most threads of a task, and of the pool; MOST_THREADS in lib/threads.ts.
 constexpr size_t kMostThreads = 1024;
 
 class Pool {
@@ -70,25 +70,25 @@ class Pool {
 
   // Runs a task on this thread and up to `threads` − 1 others.
   void run(Task& task, size_t threads, Scratch& scratch);
-  // Has a task run whose first stage has that many pieces, at least one, on up to `threads` others. False, and nothing
-  // done, if there are none to be had.
+  // Starts a task on up to `threads` other threads; its first stage has `pieces` pieces, at least one. Returns false,
+  // and does nothing, if there are no threads.
   bool start(Task& task, size_t pieces, size_t threads);
 
-  // An environment that uses the pool begins and ends. With the last one all threads end, since the addon may be
-  // unloaded then.
+  // An environment begins or ends to use the pool. With the last environment all threads end: the addon may be unloaded
+  // then.
   void enter();
   void leave();
 
  private:
-  // Pieces that a thread takes at a time at most, some 32,768 elements each, and how many of them it runs before it
-  // looks whether the task has been aborted.
+  // The most pieces that a thread takes at a time, some 32,768 elements each; and how many it runs before it looks
+  // whether the task was aborted.
   static constexpr size_t kMostTaken = 32;
   static constexpr size_t kMostRun = 16;
-  // How long a thread without work looks out for some before it sleeps. To wake takes some 40 µs on a virtual machine:
-  // without this two threads were no faster than one at 128 × 1,000, and with it almost twice as fast.
+  // A thread without work looks for some this long before it sleeps. Waking takes some 40 µs on a virtual machine: two
+  // threads that slept at once were no faster than one at 128 × 1,000; with this wait they are almost twice as fast.
   static constexpr int kSpinMicroseconds = 100;
 
-  // For what follows the thread holds the mutex.
+  // All below needs the mutex.
   void grow(size_t threads);
   void growForTasks();
   void append(Task& task);
@@ -115,7 +115,7 @@ class Pool {
   Mutex mutex_;
   Condition work_;     // for members: there may be pieces to take
   Condition changed_;  // for others: likewise, or a task is done, or all threads have ended
-  // Counts what work_ and changed_ are about, for those who spin.
+  // They count the events of work_ and changed_, for threads that spin.
   std::atomic<uint32_t> workNews_{0};
   std::atomic<uint32_t> changes_{0};
   size_t spinning_ = 0;

@@ -1,5 +1,5 @@
-// Threads, a mutex and a condition, of the operating system. Not the standard library's: std::thread throws where there
-// is no thread to be had, and newer systems' std::condition_variable does not load on older ones.
+// Threads, a mutex and a condition of the operating system. The standard library's would not do: std::thread throws if
+// there is no thread, and std::condition_variable of newer systems does not load on older ones.
 
 #ifndef SMOOTHLOSS_THREADS_THREADS_H_
 #define SMOOTHLOSS_THREADS_THREADS_H_
@@ -26,8 +26,8 @@
 #elif defined(__GLIBC__) && defined(__aarch64__)
 #define SMOOTHLOSS_OLDEST_GLIBC "GLIBC_2.17"
 #endif
-// These moved from one of glibc's libraries to another, and got a new version there. The old one is still to be had,
-// and with it the binary loads wherever Node does.
+// These moved from one of glibc's libraries to another and got a new version there. The old version is still in glibc;
+// with it the binary loads wherever Node does.
 #if defined(SMOOTHLOSS_OLDEST_GLIBC)
 __asm__(".symver pthread_create,pthread_create@" SMOOTHLOSS_OLDEST_GLIBC);
 __asm__(".symver pthread_mutex_trylock,pthread_mutex_trylock@" SMOOTHLOSS_OLDEST_GLIBC);
@@ -37,7 +37,7 @@ __asm__(".symver pthread_sigmask,pthread_sigmask@" SMOOTHLOSS_OLDEST_GLIBC);
 
 namespace smoothloss {
 
-// Leaves the processor's resources to others for a moment.
+// Leaves the processor to its other hardware thread for a moment.
 inline void pauseProcessor() {
 #if defined(SMOOTHLOSS_X64)
   _mm_pause();
@@ -70,7 +70,7 @@ class Condition {
 
 class Thread {
  public:
-  // False if there is no thread to be had.
+  // Returns false if there is no thread.
   bool start(void (*function)(void*), void* argument) {
     call_ = {function, argument};
     handle_ = _beginthreadex(
@@ -100,7 +100,7 @@ class Thread {
 
 class Mutex {
  public:
-  // What is done under a mutex here takes less time than to sleep and be woken.
+  // Work under a mutex takes less time here than sleeping and waking.
   void lock() {
     for (int i = 0; i < 200; ++i) {
       if (pthread_mutex_trylock(&mutex_) == 0) return;
@@ -127,7 +127,7 @@ class Condition {
 
 class Thread {
  public:
-  // False if there is no thread to be had. The process's signals are for other threads.
+  // Returns false if there is no thread. Signals of the process go to other threads.
   bool start(void (*function)(void*), void* argument) {
     call_ = {function, argument};
     sigset_t all, before;
