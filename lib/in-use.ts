@@ -3,6 +3,7 @@
 
 import type { Batch } from './batch.js';
 import { coded } from './errors.js';
+import { Ranges } from './ranges.js';
 import {
   bufferOf,
   byteLengthOf,
@@ -12,10 +13,10 @@ import {
   type TypedArray,
 } from './typed-arrays.js';
 
-interface Use {
-  start: number;
-  end: number;
-  written: boolean;
+/** What calls under way read and write of a buffer. */
+interface Uses {
+  read: Ranges;
+  written: Ranges;
 }
 
 /** An array of the caller's, and its name in messages. */
@@ -26,7 +27,7 @@ interface Named {
   written: boolean;
 }
 
-const uses = new Map<ArrayBufferLike, Set<Use>>();
+const uses = new Map<ArrayBufferLike, Uses>();
 
 function callersArrays(batch: Batch): Named[] {
   const arrays: Named[] = [];
@@ -53,17 +54,15 @@ function rejectUsed({ name, array, written }: Named): void {
   if (others === undefined) return;
   const start = byteOffsetOf(array);
   const end = start + byteLengthOf(array);
-  for (const other of others) {
-    if ((written || other.written) && start < other.end && other.start < end) {
-      const what = other.written ? 'the gradient' : 'an array';
-      throw coded(
-        new RangeError(
-          `${name} overlaps ${what} of a promise that is pending: must be apart from it, or wait for it`,
-        ),
-        'ERR_OVERLAP',
-      );
-    }
-  }
+  const writes = others.written.overlap(start, end);
+  if (!writes && !(written && others.read.overlap(start, end))) return;
+  const what = writes ? 'the gradient' : 'an array';
+  throw coded(
+    new RangeError(
+      `${name} overlaps ${what} of a promise that is pending: must be apart from it, or wait for it`,
+    ),
+    'ERR_OVERLAP',
+  );
 }
 
 /** Rejects a call that would read or write what a pending call writes, or write what a pending call reads. */
@@ -79,17 +78,7 @@ export class InUse {
   constructor(batch: Batch) {
     rejectInUse(batch);
     this.arrays = callersArrays(batch);
-    this.released = this.arrays.map(({ array, written }) => {
-      const buffer = bufferOf(array);
-      const start = byteOffsetOf(array);
-      const use = { start, end: start + byteLengthOf(array), written };
-      const all = uses.get(buffer) ?? new Set();
-      uses.set(buffer, all.add(use));
-      return () => {
-        all.delete(use);
-        if (all.size === 0) uses.delete(buffer);
-      };
-    });
+    this.released = this.arrays.map(use);
   }
 
   /** Whether an array's memory could shrink before the call ends. */
@@ -99,17 +88,33 @@ export class InUse {
 
   /** Throws if an array has been detached or resized since. */
   check(): void {
-    for (const { name, array, length } of this.arrays) {
-      if (lengthOf(array) !== length) {
-        throw coded(
-          new TypeError(`${name} was detached or resized while the call computed: must stay as it is`),
-          'ERR_INVALID_ARG_TYPE',
-        );
-      }
-    }
+    this.arrays.forEach(({ name, array, length }) => {
+      if (lengthOf(array) === length) return;
+      throw coded(
+        new TypeError(`${name} was detached or resized while the call computed: must stay as it is`),
+        'ERR_INVALID_ARG_TYPE',
+      );
+    });
   }
 
   release(): void {
-    for (const release of this.released) release();
+    this.released.forEach((release) => {
+      release();
+    });
   }
+}
+
+/** Notes that an array is in use; the returned function ends that. */
+function use({ array, written }: Named): () => void {
+  const buffer = bufferOf(array);
+  const start = byteOffsetOf(array);
+  const end = start + byteLengthOf(array);
+  const all = uses.get(buffer) ?? { read: new Ranges(), written: new Ranges() };
+  uses.set(buffer, all);
+  const ranges = written ? all.written : all.read;
+  ranges.add(start, end);
+  return () => {
+    ranges.remove(start, end);
+    if (all.read.isEmpty && all.written.isEmpty) uses.delete(buffer);
+  };
 }

@@ -150,6 +150,35 @@ describe.each(both)('with $name', ({ name, now, later }) => {
       await later.crossEntropy(logits, targets, { classes, gradient: logits });
     });
 
+    it('of thousands each ends its own call, in any order', async () => {
+      const count = name === 'js' ? 400 : 4000;
+      const logits = Float32Array.from({ length: count }, (_, i) => Math.sin(i));
+      const gradient = new Float32Array(2 * count);
+      const controllers = Array.from({ length: count }, () => new AbortController());
+      const promised = controllers.map(({ signal }, i) =>
+        later.crossEntropy(logits.subarray(i >> 1, (i >> 1) + 2), Int32Array.of(1), {
+          classes: 2,
+          gradient: gradient.subarray(2 * i, 2 * i + 2),
+          signal,
+        }),
+      );
+      const random = new Random(3);
+      const order = controllers.map((_, i) => ({ i, at: random.uniform() })).sort((a, b) => a.at - b.at);
+      const aborted = new Set(order.slice(count / 2).map(({ i }) => i));
+      for (const i of aborted) controllers[i].abort();
+      const results = await Promise.allSettled(promised);
+      results.forEach((result, i) => {
+        if (aborted.has(i)) {
+          expect(result).toMatchObject({ status: 'rejected', reason: { code: 'ABORT_ERR' } });
+        } else {
+          const row = logits.subarray(i >> 1, (i >> 1) + 2);
+          const { loss } = now.crossEntropy(row, Int32Array.of(1), { classes: 2 });
+          expect(result).toMatchObject({ status: 'fulfilled', value: { loss } });
+        }
+      });
+      await later.crossEntropy(gradient, new Int32Array(count), { classes: 2, gradient });
+    });
+
     it('that never fires leaves nothing behind', async () => {
       const { signal } = new AbortController();
       const call = () => later.crossEntropy(new Float32Array(3), Int32Array.of(0), { classes: 3, signal });

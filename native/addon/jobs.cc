@@ -3,6 +3,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "threads/fp_environment.h"
 #include "addon/hold.h"
@@ -48,14 +49,17 @@ class Job final : private Belongings, public BatchTask {
 
   Jobs& jobs_;
   double id = 0.0;
+  size_t slot = 0;
   napi_ref callback = nullptr;
-  Job* before = nullptr;
-  Job* after = nullptr;
 };
+
+// A job's number is slot + 1 + kMostJobs · (how many jobs were started before), an integer that a double holds.
+constexpr size_t kMostJobs = size_t{1} << 24;
+constexpr double kMostStarted = 0x1p29;
 
 double Jobs::start(napi_env env, const Call& call, const napi_value* arrays, size_t count, napi_value callback,
                    Scratch& scratch) {
-  if (queue_ == nullptr && !open(env)) return 0.0;
+  if ((queue_ == nullptr && !open(env)) || !makeRoom()) return 0.0;
   const DefaultFpEnvironment scope;
   Belongings belongings;
   Batch batch = call.batch;
@@ -72,7 +76,8 @@ double Jobs::start(napi_env env, const Call& call, const napi_value* arrays, siz
     const Lock lock(mutex_);
     ++running_;
   }
-  job->id = lastId_ + 1.0;
+  job->slot = free_[pending_];
+  job->id = static_cast<double>(job->slot + 1) + started_ * static_cast<double>(kMostJobs);
   if (pieces == 0) {
     job->finished();
   } else if (!Pool::get().start(*job, pieces, call.threads)) {
@@ -82,17 +87,31 @@ double Jobs::start(napi_env env, const Call& call, const napi_value* arrays, siz
     return 0.0;
   }
   if (pending_++ == 0) napi_ref_threadsafe_function(env, queue_);
-  Job* const started = job.release();
-  started->after = first_;
-  if (first_) first_->before = started;
-  first_ = started;
-  return lastId_ = started->id;
+  started_ = started_ + 1.0 < kMostStarted ? started_ + 1.0 : 0.0;
+  slots_[job->slot] = job.get();
+  return job.release()->id;
 }
 
 void Jobs::abort(double id) {
-  for (Job* job = first_; job; job = job->after) {
-    if (job->id == id) job->abort();
-  }
+  if (!(id >= 1.0 && id <= static_cast<double>(kMostJobs) * kMostStarted)) return;
+  const size_t slot = static_cast<size_t>(id - 1.0) % kMostJobs;
+  if (slot < capacity_ && slots_[slot] && slots_[slot]->id == id) slots_[slot]->abort();
+}
+
+// Returns whether there is a free slot; if not, there is no memory for one.
+bool Jobs::makeRoom() {
+  if (pending_ < capacity_) return true;
+  const size_t capacity = capacity_ == 0 ? 64 : 2 * capacity_;
+  if (capacity > kMostJobs) return false;
+  std::unique_ptr<Job*[]> slots(new (std::nothrow) Job*[capacity]());
+  std::unique_ptr<size_t[]> free(new (std::nothrow) size_t[capacity]);
+  if (slots == nullptr || free == nullptr) return false;
+  for (size_t i = 0; i < capacity_; ++i) slots[i] = slots_[i];
+  for (size_t i = capacity_; i < capacity; ++i) free[i] = i;
+  slots_ = std::move(slots);
+  free_ = std::move(free);
+  capacity_ = capacity;
+  return true;
 }
 
 // Called with the first job, so that the hook runs before the queue's own.
@@ -109,9 +128,9 @@ bool Jobs::open(napi_env env) {
   return true;
 }
 
-void Jobs::remove(Job& job) {
-  (job.before ? job.before->after : first_) = job.after;
-  if (job.after) job.after->before = job.before;
+void Jobs::remove(const Job& job) {
+  slots_[job.slot] = nullptr;
+  free_[--pending_] = job.slot;
 }
 
 void Jobs::deliver(napi_env env, napi_value, void* context, void* data) {
@@ -121,7 +140,7 @@ void Jobs::deliver(napi_env env, napi_value, void* context, void* data) {
   jobs.mutex_.lock();  // after finished()
   jobs.mutex_.unlock();
   jobs.remove(*job);
-  if (--jobs.pending_ == 0) napi_unref_threadsafe_function(env, jobs.queue_);
+  if (jobs.pending_ == 0) napi_unref_threadsafe_function(env, jobs.queue_);
   napi_value callback, self;
   napi_value results[5];
   const Sums& total = job->total();
@@ -136,16 +155,15 @@ void Jobs::deliver(napi_env env, napi_value, void* context, void* data) {
 // The environment ends: no thread may touch its memory any more.
 void Jobs::end(void* data) {
   auto& jobs = *static_cast<Jobs*>(data);
-  for (Job* job = jobs.first_; job; job = job->after) job->abort();
+  for (size_t i = 0; i < jobs.capacity_; ++i) {
+    if (jobs.slots_[i]) jobs.slots_[i]->abort();
+  }
   {
     const Lock lock(jobs.mutex_);
     while (jobs.running_ > 0) jobs.quiet_.wait(jobs.mutex_);
   }
   napi_release_threadsafe_function(jobs.queue_, napi_tsfn_abort);
-  while (Job* const job = jobs.first_) {
-    jobs.first_ = job->after;
-    delete job;
-  }
+  for (size_t i = 0; i < jobs.capacity_; ++i) delete jobs.slots_[i];
 }
 
 }  // namespace smoothloss

@@ -6,6 +6,7 @@
 #include <node_api.h>
 
 #include <cstddef>
+#include <memory>
 
 #include "threads/batch_task.h"
 #include "addon/call.h"
@@ -35,12 +36,17 @@ class Jobs {
   static void end(void* jobs);
   static void deliver(napi_env env, napi_value, void* jobs, void* job);
   bool open(napi_env env);
-  void remove(Job& job);
+  bool makeRoom();
+  void remove(const Job& job);
 
   napi_threadsafe_function queue_ = nullptr;
-  Job* first_ = nullptr;
-  size_t pending_ = 0;  // not delivered
-  double lastId_ = 0.0;
+  // Jobs that are not delivered stand in slots; those after `pending_` of `free_` are free. A job's number has its
+  // slot, so that abort finds it at once: walking a list took 13 s to abort 30,000 jobs.
+  std::unique_ptr<Job*[]> slots_;
+  std::unique_ptr<size_t[]> free_;
+  size_t capacity_ = 0;
+  size_t pending_ = 0;
+  double started_ = 0.0;
 
   Mutex mutex_;
   Condition quiet_;
