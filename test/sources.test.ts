@@ -162,6 +162,7 @@ describe('C++ and TypeScript', () => {
     const sums = captured(bridge, /(\w+): slots\[\d\]/g);
     expect(captured(bridge, /\w+: slots\[(\d)\]/g).map(Number)).toEqual(sums.map((_, i) => i));
     expect(numberIn(read('lib/arena.ts'), /FIRST_SLOT = (\d+)/)).toBe(sums.length);
+    expect(numberIn(bridge, /let i = (\d+);/)).toBe(sums.length);
     expect(sums).toEqual(fields(nativeCode('batch.h'), /struct Sums/));
     expect(sums).toEqual(fields(withoutComments(read('lib/batch.ts')), /interface Sums/));
   });
