@@ -55,6 +55,10 @@ beforeAll(() => {
   // Deno takes .js for CommonJS only if package.json says so.
   writeFileSync(path.join(project, 'package.json'), '{ "private": true, "type": "commonjs" }\n');
   cpSync(path.join(root, 'build', 'test'), path.join(project, 'build', 'test'), { recursive: true });
+  // The tables read the list of the arena's slots.
+  cpSync(path.join(project, 'node_modules', 'smoothloss', 'dist'), path.join(project, 'dist'), {
+    recursive: true,
+  });
   for (const data of ['conformance/hashes.json', 'vectors']) {
     mkdirSync(path.join(project, 'test', 'conformance'), { recursive: true });
     cpSync(path.join(root, 'test', data), path.join(project, 'test', data), { recursive: true });
