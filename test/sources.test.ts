@@ -116,6 +116,19 @@ describe('kernels', () => {
   });
 });
 
+describe('the folders of native/', () => {
+  it('include what stands below them, never what stands above', () => {
+    const folders = ['addon', 'threads', 'kernels', 'simd'];
+    for (const file of nativePaths.values()) {
+      const own = folders.indexOf(file.split('/')[1]);
+      expect(own, file).toBeGreaterThanOrEqual(0);
+      for (const [, folder] of read(file).matchAll(/#include "(\w+)\//g)) {
+        expect(folders.indexOf(folder), `${file} includes ${folder}/`).toBeGreaterThanOrEqual(own);
+      }
+    }
+  });
+});
+
 describe('C++ and TypeScript', () => {
   const addon = nativeCode('call.cc');
   const bridge = read('lib/native.ts');
