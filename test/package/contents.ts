@@ -29,6 +29,7 @@ describe('the tarball', () => {
       ...filesBelow('native').map((file) => `native/${file}`),
       ...commonJs.map((file) => `dist/${file.replace(/ts$/, 'js')}`),
       ...commonJs.map((file) => `dist/${file.replace(/(m?ts)$/, 'd.$1')}`),
+      ...['index', 'promises'].flatMap((face) => [`dist/${face}.mjs`, `dist/${face}.d.mts`]),
       ...esModules.map((file) => `dist/esm/${file}.mjs`),
       ...binaries.map((file) => `prebuilds/${file}`),
     ];
