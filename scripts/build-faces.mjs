@@ -1,4 +1,4 @@
-// npm run build:faces: writes dist/index.mjs and dist/promises.mjs, by which `import` reaches the CommonJS modules, and
+// `npm run build:faces` writes dist/index.mjs and dist/promises.mjs, by which `import` reaches the CommonJS modules, and
 // their declarations. They list each name, since bundlers do not follow a star export from CommonJS.
 
 import { writeFileSync } from 'node:fs';
