@@ -24,7 +24,7 @@ class Jobs {
   Jobs& operator=(const Jobs&) = delete;
 
   // Starts a call; `arrays` are those of the call. `callback` gets the fields of Sums when it is done, nothing when it
-  // was aborted. The job's number; 0 if it could not be started; −1 with an exception.
+  // was aborted. Returns the job's number; 0 if it could not be started.
   double start(napi_env env, const Call& call, const napi_value* arrays, size_t count, napi_value callback,
                Scratch& scratch);
   // If the job is under way, no further piece of it is begun.
