@@ -206,7 +206,7 @@ export interface Sums {
 export const KERNELS = [
   'crossEntropy',
   'bceWithLogits',
-  'linear', // losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient of it
+  'logProb', // nllLoss, klDiv, and smoothLabels as −gradient of it
 ] as const;
 export type Kernels = Record<(typeof KERNELS)[number], Kernel>;
 

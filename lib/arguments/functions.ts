@@ -140,7 +140,7 @@ export const FUNCTIONS: Readonly<Record<FunctionName, Rules>> = {
   },
   klDiv: {
     of: 'elements',
-    kernel: 'linear',
+    kernel: 'logProb',
     options: known<KlDivOptions>(
       'classes',
       'dtype',
@@ -171,7 +171,7 @@ export const FUNCTIONS: Readonly<Record<FunctionName, Rules>> = {
   },
   nllLoss: {
     of: 'rows',
-    kernel: 'linear',
+    kernel: 'logProb',
     options: known<NllLossOptions>(
       'classes',
       'dtype',
@@ -220,7 +220,7 @@ export const FUNCTIONS: Readonly<Record<FunctionName, Rules>> = {
   },
   smoothLabels: {
     of: 'labels',
-    kernel: 'linear',
+    kernel: 'logProb',
     options: known<SmoothLabelsOptions>('classes', 'labelSmoothing', 'ignoreIndex', 'mask', 'threads'),
     logits: 'targets',
     targets: ANY_TARGETS,

@@ -43,5 +43,5 @@ function kernelOf(loss: Loss): Kernel {
 export const kernels: Kernels = {
   crossEntropy: kernelOf(CrossEntropy),
   bceWithLogits: kernelOf(BceWithLogits),
-  linear: kernelOf(LogProb),
+  logProb: kernelOf(LogProb),
 };

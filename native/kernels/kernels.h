@@ -68,7 +68,7 @@ struct Kernels {
   const char* name;  // 'avx512', 'avx2', 'neon' or 'scalar'
   Loss crossEntropy;
   Loss bceWithLogits;
-  Loss linear;  // losses that are linear in log-probabilities: nllLoss, klDiv, and smoothLabels as −gradient of it
+  Loss logProb;  // nllLoss, klDiv, and smoothLabels as −gradient of it
 };
 
 // Which arrays a loss may be given; addon/call.cc refuses others.
@@ -85,7 +85,7 @@ struct Operation {
 constexpr Operation kOperations[] = {
     {&Kernels::crossEntropy, false, false, false, false, false},
     {&Kernels::bceWithLogits, true, true, true, true, false},
-    {&Kernels::linear, false, false, false, true, true},
+    {&Kernels::logProb, false, false, false, true, true},
 };
 
 // The tables that this build holds and this CPU runs, the fastest first, ended by null.
