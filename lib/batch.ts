@@ -53,6 +53,29 @@ export function writeNumbers(batch: Batch, slots: Float64Array, i: number): void
 }
 
 /**
+ * The output layer of linearCrossEntropy: the batch has no logits, they are input · linearWeightᵀ + linearBias. Layer in
+ * native/kernels/batch.h is the same, field by field. Its arrays are of the batch's type, its gradients of the arithmetic's.
+ */
+export interface Layer {
+  /** D: the numbers of a row of `input` and of `linearWeight`. */
+  features: number;
+  /** How many rows take part. */
+  rows: number;
+  /** R·D. */
+  input: Elements;
+  /** C·D. */
+  linearWeight: Elements;
+  /** Per class; null: zeros. */
+  linearBias: Elements | null;
+  /** As `input`, `linearWeight` and `linearBias`; null: not asked for. */
+  inputGradient: Floats | null;
+  linearWeightGradient: Floats | null;
+  linearBiasGradient: Floats | null;
+  /** The gradients of linearWeight and linearBias are added to what their arrays hold. */
+  accumulate: boolean;
+}
+
+/**
  * One checked call of any of the losses; Batch in native/kernels/batch.h is the same, field by field. A dense array has
  * one number per row and class. Its rows have a stride of their own; or, where `inner` is not 1, it is laid out as the
  * logits. Floats are of the arithmetic's type; but dense targets may be of either, and so may a dense weight in double.
@@ -66,7 +89,7 @@ export interface Batch extends Record<(typeof NUMBERS)[number], number> {
   inner: number;
   /** FLOAT32 … BFLOAT16: of logits and gradient. Arithmetic is double for FLOAT64, else float. */
   type: number;
-  /** Logits or log-probabilities; null for smoothLabels. */
+  /** Logits or log-probabilities; null for smoothLabels and linearCrossEntropy. */
   logits: Elements | null;
   /** Laid out as the logits, may be the logits. */
   gradient: Elements | null;
@@ -122,6 +145,9 @@ export interface Batch extends Record<(typeof NUMBERS)[number], number> {
   rowLse: Floats | null;
   rowEntropy: Floats | null;
   prediction: Int32Array | null;
+
+  /** linearCrossEntropy; null: `logits` are given. */
+  layer: Layer | null;
 }
 
 const NO_TOTAL: Total = { sum: 0, rest: 0, top: -1 };
@@ -179,6 +205,7 @@ function makeBatch(
     rowLse: null,
     rowEntropy: null,
     prediction: null,
+    layer: null,
   };
 }
 
@@ -207,12 +234,13 @@ export const KERNELS = [
   'crossEntropy',
   'bceWithLogits',
   'logProb', // nllLoss, klDiv, and smoothLabels as −gradient of it
+  'linearCrossEntropy',
 ] as const;
 export type Kernels = Record<(typeof KERNELS)[number], Kernel>;
 
 /**
- * Computes the rows [begin, end), by default all, which begin and end where chunks do (`rowChunk`): adds up chunk by
- * chunk, and writes gradient, losses and row results where asked for. `threads` is how many may share the call; `arena`
+ * Computes the rows [begin, end), by default all (`rowsOf`), which begin and end where chunks do (`rowChunk`): adds up
+ * chunk by chunk, and writes gradient, losses and row results where asked for. `threads` is how many may share the call; `arena`
  * is where the targets are, by default the last arena.
  */
 export interface Kernel {
@@ -231,9 +259,22 @@ export const SEGMENT = 64 * 512;
 const MOST_CHUNKS = 8192;
 
 /**
+ * Rows of a chunk of linearCrossEntropy, whose logits are in memory together; kLayerRows and kManyLogits in
+ * native/kernels/batch.h.
+ */
+const LAYER_ROWS = 512;
+const MANY_LOGITS = 65536;
+
+/** The rows that a kernel computes: of linearCrossEntropy those that take part, counted without the others. */
+export function rowsOf({ rows, layer }: Batch): number {
+  return layer === null ? rows : layer.rows;
+}
+
+/**
  * Rows are summed in chunks of this many, and chunks in order; rowChunk in native/kernels/batch.h explains how many.
  */
-export function rowChunk({ rows, classes, inner }: Batch): number {
+export function rowChunk({ rows, classes, inner, layer }: Batch): number {
+  if (layer !== null) return classes > MANY_LOGITS ? LAYER_ROWS / 2 : LAYER_ROWS;
   const chunk = Math.max(1, Math.floor(SEGMENT / classes), Math.ceil(rows / MOST_CHUNKS));
   return inner === 1 ? chunk : Math.ceil(chunk / 32) * 32;
 }

@@ -43,6 +43,20 @@ struct BatchNumbers {
   double zLoss;          // ≥ 0
 };
 
+// The output layer of linearCrossEntropy: the batch has no logits, they are input · linearWeightᵀ + linearBias. Its
+// arrays are of the batch's type, its gradients are Real.
+struct Layer {
+  size_t features;           // D ≥ 1
+  size_t rows;               // that take part
+  const void* input;         // [rows, D]; null: no layer
+  const void* linearWeight;  // [C, D]
+  const void* linearBias;    // [C]; null: zeros
+  void* inputGradient;       // as input, linearWeight and linearBias; null: not asked for
+  void* linearWeightGradient;
+  void* linearBiasGradient;
+  bool accumulate;  // the gradients of linearWeight and linearBias are added to what their arrays hold
+};
+
 // One checked call of any of the losses. lib/batch.ts is the same in TypeScript, field by field.
 //
 // A dense array has one number per row and class. Its rows have a stride of their own; or, where `inner` is not 1, it
@@ -53,7 +67,7 @@ struct Batch : BatchNumbers {
   size_t rowStride;    // elements from one row to the next, ≥ C
   size_t inner;        // not 1: element (row, class) is at (⌊row / inner⌋ · C + class) · inner + row mod inner
   Type type;           // of logits and gradient
-  const void* logits;  // or log-probabilities; null: smoothLabels
+  const void* logits;  // or log-probabilities; null: smoothLabels, or a layer
   void* gradient;      // as logits, may be the logits themselves; null: not asked for
   void* losses;        // Real [rows], or for losses of elements laid out as the logits; null: not asked for
 
@@ -90,6 +104,8 @@ struct Batch : BatchNumbers {
   void* rowLse;
   void* rowEntropy;
   int32_t* prediction;  // [rows]; null: not asked for
+
+  Layer layer;  // linearCrossEntropy
 };
 
 // The sums over rows, in row order. All but the numerator are for metrics.
@@ -108,8 +124,15 @@ inline size_t segmentsOf(const Batch& batch) { return (batch.classes - 1) / kSeg
 // Rows are summed in chunks of this many, and chunks in order, so that the sum does not depend on which thread computes
 // which chunk. A chunk has about as many elements as a segment; there are at most kMostChunks; and where `inner` is not
 // 1, a chunk is whole vectors of rows.
+//
+// A layer's logits are computed and kept a chunk at a time: of rows that take part, since its products leave the others
+// out. Its size is a whole number of kProductBlock rows, so that it does not show in the gradients; it is half as large
+// where the logits take much memory.
 constexpr size_t kMostChunks = 8192;
+constexpr size_t kLayerRows = 512;
+constexpr size_t kManyLogits = 65536;  // classes
 inline size_t rowChunk(const Batch& batch) {
+  if (batch.layer.input) return batch.classes > kManyLogits ? kLayerRows / 2 : kLayerRows;
   const size_t bySize = kSegment / batch.classes;
   const size_t byCount = batch.rows / kMostChunks + (batch.rows % kMostChunks != 0 ? 1 : 0);
   const size_t larger = bySize > byCount ? bySize : byCount;
