@@ -27,6 +27,8 @@ export const SLOTS = [
   'others',
   'kl',
   'metrics',
+  'features',
+  'accumulate',
   'priorSum',
   'priorRest',
   'priorTop',

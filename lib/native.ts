@@ -1,10 +1,19 @@
 // The native backends: each hands batches to the addon.
 
 import { type Arena, lastArena } from './arena.js';
-import { type Batch, KERNELS, type Kernel, type Kernels, type Sums, writeNumbers } from './batch.js';
+import {
+  type Batch,
+  KERNELS,
+  type Kernel,
+  type Kernels,
+  type Layer,
+  rowsOf,
+  type Sums,
+  writeNumbers,
+} from './batch.js';
 import { fromNames } from './objects.js';
 
-type Arrays = readonly (ArrayBufferView | null)[];
+type Arrays = readonly (ArrayBufferView | null | undefined)[];
 
 /** What native/addon/addon.cc exports. */
 export interface Addon {
@@ -46,7 +55,7 @@ const RARE = ~0b1111;
 export function nativeKernels(addon: Addon, name: NativeBackend): Kernels {
   const backend = addon.backends.indexOf(name);
   const kernelOf = (operation: number): Kernel => {
-    const kernel: Kernel = (batch, threads, begin = 0, end = batch.rows, arena = lastArena()) =>
+    const kernel: Kernel = (batch, threads, begin = 0, end = rowsOf(batch), arena = lastArena()) =>
       compute(addon, backend, operation, batch, threads, begin, end, arena);
     if (addon.holds)
       kernel.start = (batch, threads, done) => start(addon, backend, operation, batch, threads, done);
@@ -68,6 +77,7 @@ function compute(
   if ((fillArena(slots, backend, operation, batch, threads, begin, end) & RARE) === 0) {
     addon.compute(buffer, batch.logits, batch.gradient, batch.losses, batch.weight);
   } else {
+    const { layer } = batch;
     addon.compute(
       buffer,
       batch.logits,
@@ -88,6 +98,12 @@ function compute(
       batch.rowLse,
       batch.rowEntropy,
       batch.prediction,
+      layer?.input,
+      layer?.linearWeight,
+      layer?.linearBias,
+      layer?.inputGradient,
+      layer?.linearWeightGradient,
+      layer?.linearBiasGradient,
     );
   }
   return { numerator: slots[0], nll: slots[1], correct: slots[2], entropy: slots[3], zLoss: slots[4] };
@@ -102,7 +118,8 @@ function start(
   done: (sums: Sums | undefined) => void,
 ): (() => void) | undefined {
   const { buffer, slots } = lastArena();
-  fillArena(slots, backend, operation, batch, threads, 0, batch.rows);
+  fillArena(slots, backend, operation, batch, threads, 0, rowsOf(batch));
+  const { layer } = batch;
   const job = addon.start(
     (numerator?: number, nll?: number, correct?: number, entropy?: number, zLoss?: number) => {
       if (numerator === undefined) done(undefined);
@@ -127,8 +144,26 @@ function start(
     batch.rowLse,
     batch.rowEntropy,
     batch.prediction,
+    layer?.input,
+    layer?.linearWeight,
+    layer?.linearBias,
+    layer?.inputGradient,
+    layer?.linearWeightGradient,
+    layer?.linearBiasGradient,
   );
   return job === 0 ? undefined : () => addon.abort(job);
+}
+
+/** The bits of a layer's arrays. */
+function layerArrays(layer: Layer): number {
+  return (
+    (1 << 18) |
+    (1 << 19) |
+    (layer.linearBias === null ? 0 : 1 << 20) |
+    (layer.inputGradient === null ? 0 : 1 << 21) |
+    (layer.linearWeightGradient === null ? 0 : 1 << 22) |
+    (layer.linearBiasGradient === null ? 0 : 1 << 23)
+  );
 }
 
 /** Writes the numbers of a call to the arena, in the order of SLOTS. Returns which arrays there are, one bit each. */
@@ -141,7 +176,7 @@ function fillArena(
   begin: number,
   end: number,
 ): number {
-  const { logits, gradient, losses, weight, priorTotal, smoothingTotal } = batch;
+  const { logits, gradient, losses, weight, priorTotal, smoothingTotal, layer } = batch;
   const arrays =
     (logits === null ? 0 : 1 << 0) |
     (gradient === null ? 0 : 1 << 1) |
@@ -160,7 +195,8 @@ function fillArena(
     (batch.rowNll === null ? 0 : 1 << 14) |
     (batch.rowLse === null ? 0 : 1 << 15) |
     (batch.rowEntropy === null ? 0 : 1 << 16) |
-    (batch.prediction === null ? 0 : 1 << 17);
+    (batch.prediction === null ? 0 : 1 << 17) |
+    (layer === null ? 0 : layerArrays(layer));
   // FIRST_SLOT as a literal: all indices are then known when this is compiled, which saves 2 % of a call of one row.
   let i = 5;
   slots[i++] = backend;
@@ -182,6 +218,8 @@ function fillArena(
   slots[i++] = batch.others ? 1 : 0;
   slots[i++] = batch.kl ? 1 : 0;
   slots[i++] = batch.metrics ? 1 : 0;
+  slots[i++] = layer === null ? 0 : layer.features;
+  slots[i++] = layer?.accumulate ? 1 : 0;
   slots[i++] = priorTotal.sum;
   slots[i++] = priorTotal.rest;
   slots[i++] = priorTotal.top;

@@ -11,6 +11,7 @@
       "kernels/kernels_neon.cc",
       "kernels/kernels_scalar.cc",
       "threads/batch_task.cc",
+      "threads/layer_stages.cc",
       "threads/pool.cc"
     ],
     "smoothloss_defines": [

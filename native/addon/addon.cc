@@ -70,13 +70,18 @@ napi_value compute(napi_env env, napi_callback_info info) {
   if (!readCall(env, arguments, count, &call)) return nullptr;
   if (!hasScratch(*instance)) return noMemory(env);
   const bool all = call.begin == 0 && call.end == call.batch.rows;
-  if (call.threads == 1 || !all) {
+  const bool alone = call.threads == 1 || !all;
+  if (alone && call.loss.layer == nullptr) {
     writeSums(call, runRows(call.loss, call.batch, call.begin, call.end, *instance->scratch));
     return nullptr;
   }
-  BatchTask task(call.loss, call.batch, call.threads, instance->buffer, *instance->scratch);
+  BatchTask task(call.loss, call.batch, call.begin, call.end, call.threads, instance->buffer, *instance->scratch);
   if (!task.sound()) return noMemory(env);
-  Pool::get().run(task, call.threads, *instance->scratch);
+  if (call.threads == 1) {
+    runAlone(task, *instance->scratch);
+  } else {
+    Pool::get().run(task, call.threads, *instance->scratch);
+  }
   writeSums(call, task.total());
   return nullptr;
 }

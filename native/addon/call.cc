@@ -37,6 +37,8 @@ enum Slot : size_t {
   kOthers,
   kKl,
   kMetrics,
+  kFeatures,
+  kAccumulate,
   kPriorSum,
   kPriorRest,
   kPriorTop,
@@ -69,6 +71,12 @@ enum Argument : size_t {
   kRowLse,
   kRowEntropy,
   kPrediction,
+  kInput,
+  kLinearWeight,
+  kLinearBias,
+  kInputGradient,
+  kLinearWeightGradient,
+  kLinearBiasGradient,
   kArguments
 };
 
@@ -158,6 +166,29 @@ class Arrays {
   bool sound_ = true;
 };
 
+// Reads the layer of a batch that has its targets and no logits. Returns false if it cannot be one.
+bool readLayer(const double (&slots)[kSlots], Arrays& arrays, napi_typedarray_type element, napi_typedarray_type real,
+               Batch* batch) {
+  Layer& layer = batch->layer;
+  const size_t features = layer.features = toSize(slots[kFeatures]);
+  if (features == 0 || features > SIZE_MAX / 64 / batch->classes ||
+      (batch->rows > 0 && features > SIZE_MAX / 64 / batch->rows) || batch->inner != 1 || batch->logits ||
+      batch->gradient || !arrays.has(kInput) || !arrays.has(kLinearWeight)) {
+    return false;
+  }
+  layer.accumulate = slots[kAccumulate] != 0.0;
+  layer.input = arrays.get<void>(kInput, element, batch->rows * features);
+  layer.linearWeight = arrays.get<void>(kLinearWeight, element, batch->classes * features);
+  layer.linearBias = arrays.get<void>(kLinearBias, element, batch->classes);
+  layer.inputGradient = arrays.get<void>(kInputGradient, real, batch->rows * features);
+  layer.linearWeightGradient = arrays.get<void>(kLinearWeightGradient, real, batch->classes * features);
+  layer.linearBiasGradient = arrays.get<void>(kLinearBiasGradient, real, batch->classes);
+  for (size_t row = 0; row < batch->rows; ++row) {
+    layer.rows += static_cast<uint32_t>(batch->targets[row]) < batch->classes ? 1 : 0;
+  }
+  return true;
+}
+
 const Kernels* kernelsAt(size_t backend) {
   const Kernels* const* available = availableKernels();
   for (; backend > 0 && *available != nullptr; --backend) ++available;
@@ -224,11 +255,6 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   if (batch.inner != 1 && (batch.inner == 0 || rows % batch.inner != 0 || batch.rowStride != classes)) {
     return reject("inner is out of range");
   }
-  const size_t chunk = rowChunk(batch);
-  if (call->begin > call->end || call->end > rows || call->begin % chunk != 0 ||
-      (call->end % chunk != 0 && call->end != rows)) {
-    return reject("rows are out of range");
-  }
   batch.targets = reinterpret_cast<const int32_t*>(arena + kTargetsOffset);
   if (mixed) {
     batch.seconds = batch.targets + rows;
@@ -282,13 +308,20 @@ bool readCall(napi_env env, const napi_value* arguments, size_t count, Call* cal
   batch.rowLse = arrays.get<void>(kRowLse, real, rows);
   batch.rowEntropy = arrays.get<void>(kRowEntropy, real, rows);
   batch.prediction = arrays.get<int32_t>(kPrediction, napi_int32_array, rows);
+  if (call->loss.layer && !readLayer(slots, arrays, element, real, &batch)) return reject("the layer is out of range");
   if (!arrays.sound()) return reject("an array is not of the type and length it must have");
   if ((batch.prior && !batch.smoothing) || (batch.dense && batch.seconds))
     return reject("arrays contradict each other");
   if (batch.logits == nullptr) {
     const bool reads = batch.metrics || batch.losses || batch.rowLoss || batch.rowNll || batch.rowLse ||
                        batch.rowEntropy || batch.prediction;
-    if (!operation.withoutLogits || reads) return reject("there are no logits");
+    if (!operation.withoutLogits || (reads && call->loss.layer == nullptr)) return reject("there are no logits");
+  }
+  const size_t chunk = rowChunk(batch);
+  const size_t all = rowsOf(batch);
+  if (call->begin > call->end || call->end > all || call->begin % chunk != 0 ||
+      (call->end % chunk != 0 && call->end != all)) {
+    return reject("rows are out of range");
   }
   return true;
 }

@@ -12,7 +12,7 @@
 namespace smoothloss {
 
 // The arena and the arrays.
-constexpr size_t kCallArguments = 19;
+constexpr size_t kCallArguments = 25;
 
 struct Call {
   Batch batch;

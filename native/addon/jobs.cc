@@ -37,7 +37,9 @@ bool copyTargets(Batch& batch, Buffer& buffer) {
 class Job final : private Belongings, public BatchTask {
  public:
   Job(Jobs& jobs, Belongings&& belongings, const Call& call, const Batch& batch, Scratch& scratch)
-      : Belongings(std::move(belongings)), BatchTask(call.loss, batch, call.threads, buffer, scratch), jobs_(jobs) {}
+      : Belongings(std::move(belongings)),
+        BatchTask(call.loss, batch, 0, rowsOf(batch), call.threads, buffer, scratch),
+        jobs_(jobs) {}
 
   // Runs in the thread that finished last; then the job belongs to the environment.
   void finished() override {

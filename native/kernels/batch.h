@@ -116,6 +116,16 @@ struct Sums {
   double entropy;
   double zLoss;
 };
+inline void add(Sums& total, const Sums& sums) {
+  total.numerator += sums.numerator;
+  total.nll += sums.nll;
+  total.correct += sums.correct;
+  total.entropy += sums.entropy;
+  total.zLoss += sums.zLoss;
+}
+
+// The rows that a kernel computes: of a layer those that take part, counted without the others.
+inline size_t rowsOf(const Batch& batch) { return batch.layer.input ? batch.layer.rows : batch.rows; }
 
 // A row's classes are summed in segments of this many columns, and segments in order, so that threads can share a row.
 constexpr size_t kSegment = size_t{64} * 512;

@@ -60,15 +60,50 @@ struct Split {
 // Takes one step. One of the stages adds the rows to the sums when it closes.
 using SplitKernel = void (*)(const Batch& batch, Split& split, Scratch& scratch, Sums& sums);
 
+// The products of a layer are sums over blocks of this many numbers: see products-inl.h.
+constexpr size_t kProductBlock = 256;
+
+// What a chunk of a layer's rows needs beside the batch.
+struct LayerChunk {
+  const size_t* rows;  // the indices of its rows, in order
+  size_t count;
+  bool first;    // of the batch: later chunks are added to the gradients of linearWeight and linearBias
+  void* logits;  // Real [count, stride]; then their gradient
+  size_t stride;
+  void* input;         // Real [count, inputStride]: the rows of the input; then their panels
+  size_t inputStride;  // ≥ D
+};
+
+// The steps of a chunk, in order; between kLogits and kInputGradient the loss turns the logits into their gradient.
+// Parts of a step can be computed at the same time.
+enum class LayerStep : uint32_t {  // rows and columns of a part
+  kCopyInput,                      // rows of the chunk
+  kLogits,                         // rows of the chunk, classes
+  kInputGradient,                  // rows of the chunk, features
+  kPackInput,                      // features, from a multiple of kPartColumns on
+  kWeightGradient                  // classes, features from a multiple of kPartColumns on
+};
+struct LayerPart {
+  size_t row;
+  size_t endRow;
+  size_t column;
+  size_t endColumn;
+};
+constexpr size_t kPartColumns = 32;
+using LayerKernel = void (*)(const Batch& batch, const LayerChunk& chunk, LayerStep step, const LayerPart& part,
+                             Scratch& scratch);
+
 struct Loss {
   Kernel kernel;
   SplitKernel split;
+  LayerKernel layer;  // null: the loss takes logits
 };
 struct Kernels {
   const char* name;  // 'avx512', 'avx2', 'neon' or 'scalar'
   Loss crossEntropy;
   Loss bceWithLogits;
   Loss logProb;  // nllLoss, klDiv, and smoothLabels as −gradient of it
+  Loss linearCrossEntropy;
 };
 
 // Which arrays a loss may be given; addon/call.cc refuses others.
@@ -86,6 +121,7 @@ constexpr Operation kOperations[] = {
     {&Kernels::crossEntropy, false, false, false, false, false},
     {&Kernels::bceWithLogits, true, true, true, true, false},
     {&Kernels::logProb, false, false, false, true, true},
+    {&Kernels::linearCrossEntropy, false, false, false, false, true},
 };
 
 // The tables that this build holds and this CPU runs, the fastest first, ended by null.

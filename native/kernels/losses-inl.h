@@ -43,6 +43,8 @@
 
 #include "kernels/bce_with_logits-inl.h"
 
+#include "kernels/products-inl.h"
+
 // Vectors of one number need no Along: they are the same as Across.
 constexpr bool kHasAlong = Vec::kWidth > 1;
 
@@ -113,9 +115,15 @@ void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch
   addRows<GeneralCrossEntropy>(batch, begin, end, scratch, sums);
 }
 
+void layer(const Batch& batch, const LayerChunk& chunk, LayerStep step, const LayerPart& part, Scratch& scratch) {
+  forType<LayerProducts>(batch.type,
+                         [&](auto as) { typename decltype(as)::Type(batch, chunk, scratch).run(step, part); });
+}
+
 constexpr Kernels kernelsOf(const char* name) {
   return {name,
-          {crossEntropy, splitRows<GeneralCrossEntropy>},
-          {addRows<BceWithLogitsKernel>, splitRows<BceWithLogitsKernel>},
-          {addRows<LogProbKernel>, splitRows<LogProbKernel>}};
+          {crossEntropy, splitRows<GeneralCrossEntropy>, nullptr},
+          {addRows<BceWithLogitsKernel>, splitRows<BceWithLogitsKernel>, nullptr},
+          {addRows<LogProbKernel>, splitRows<LogProbKernel>, nullptr},
+          {crossEntropy, nullptr, layer}};
 }

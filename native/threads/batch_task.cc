@@ -8,14 +8,6 @@
 
 namespace smoothloss {
 
-unsigned char* Buffer::reserve(size_t bytes) {
-  if (bytes > bytes_ || data_ == nullptr) {
-    data_.reset(new (std::nothrow) unsigned char[bytes]);
-    bytes_ = data_ ? bytes : 0;
-  }
-  return data_.get();
-}
-
 // The address from malloc stands just before the aligned memory.
 void* Scratch::operator new(size_t bytes, const std::nothrow_t&) noexcept {
   auto* const given = static_cast<unsigned char*>(std::malloc(bytes + alignof(Scratch)));
@@ -29,14 +21,6 @@ void Scratch::operator delete(void* memory) noexcept {
   void* given;
   std::memcpy(&given, static_cast<unsigned char*>(memory) - sizeof given, sizeof given);
   std::free(given);
-}
-
-void add(Sums& total, const Sums& sums) {
-  total.numerator += sums.numerator;
-  total.nll += sums.nll;
-  total.correct += sums.correct;
-  total.entropy += sums.entropy;
-  total.zLoss += sums.zLoss;
 }
 
 namespace {
@@ -61,16 +45,29 @@ Sums runRows(const Loss& loss, const Batch& batch, size_t begin, size_t end, Scr
   return total;
 }
 
-BatchTask::BatchTask(const Loss& loss, const Batch& batch, size_t threads, Buffer& buffer, Scratch& scratch)
+void runAlone(Task& task, Scratch& scratch) {
+  const DefaultFpEnvironment scope;
+  while (const size_t pieces = task.next(scratch)) task.run(0, pieces, scratch);
+}
+
+BatchTask::BatchTask(const Loss& loss, const Batch& batch, size_t begin, size_t end, size_t threads, Buffer& buffer,
+                     Scratch& scratch)
     : loss_(loss), batch_(batch), chunk_(rowChunk(batch)) {
+  if (loss.layer) {
+    layer_.reset(new (std::nothrow) LayerStages(loss, batch, begin, end, threads));
+    sound_ = layer_ && layer_->reserve(buffer);
+    return;
+  }
   // With few chunks some threads would be idle at the end.
   const size_t chunks = chunksOf(batch_.rows, chunk_);
   splits_ = threads > 1 && segmentsOf(batch) > 1 && chunks < 4 * threads;
   if (splits_) take(Split::kMeasure, scratch);
   split_.memory = memory_ = buffer.reserve(splits_ ? split_.bytes : chunks * sizeof(Sums));
+  sound_ = memory_ != nullptr;
 }
 
 void BatchTask::run(size_t first, size_t end, Scratch& scratch) {
+  if (layer_) return layer_->run(first, end, scratch);
   if (splits_) {
     Split part = split_;
     part.step = Split::kSegment;
@@ -86,6 +83,7 @@ void BatchTask::run(size_t first, size_t end, Scratch& scratch) {
 }
 
 size_t BatchTask::next(Scratch& scratch) {
+  if (layer_) return layer_->next(total_);
   const bool begins = !begun_;
   begun_ = true;
   if (splits_) return nextSegments(begins, scratch);

@@ -222,6 +222,7 @@ void Pool::advance(Task& task, Scratch& scratch) {
   }
   share(task, pieces);
   if (pieces > 0) {
+    grow((pieces < task.threads_ ? pieces : task.threads_) - (task.started_ ? 0 : 1));
     wake(task);
     if (!task.started_) change();
     return;
