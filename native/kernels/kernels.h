@@ -67,29 +67,30 @@ constexpr size_t kProductBlock = 256;
 struct LayerChunk {
   const size_t* rows;  // the indices of its rows, in order
   size_t count;
-  bool first;    // of the batch: later chunks are added to the gradients of linearWeight and linearBias
-  void* logits;  // Real [count, stride]; then their gradient
-  size_t stride;
-  void* input;         // Real [count, inputStride]: the rows of the input; then their panels
-  size_t inputStride;  // ≥ D
+  bool first;     // of the batch: later chunks are added to the gradients of linearWeight and linearBias
+  void* logits;   // Real [count, stride]; then their gradient
+  size_t stride;  // ≥ C
+  void* input;    // the input, packed: for at most roundUp(count, kPartRows) · roundUp(D, kPartColumns) Reals and a vector
 };
 
-// The steps of a chunk, in order; between kLogits and kInputGradient the loss turns the logits into their gradient.
-// Parts of a step can be computed at the same time.
+// The steps of a chunk, in order; between kLogits and kInputGradient the loss turns the logits into their gradient. Parts
+// of a step can be computed at the same time. They begin at multiples of kPartRows and kPartColumns, which are whole
+// strips and panels of all backends.
 enum class LayerStep : uint32_t {  // rows and columns of a part
-  kCopyInput,                      // rows of the chunk
+  kPackInputRows,                  // rows of the chunk
   kLogits,                         // rows of the chunk, classes
   kInputGradient,                  // rows of the chunk, features
-  kPackInput,                      // features, from a multiple of kPartColumns on
-  kWeightGradient                  // classes, features from a multiple of kPartColumns on
+  kPackInputColumns,               // features
+  kWeightGradient                  // classes, features
 };
+constexpr size_t kPartRows = 12;
+constexpr size_t kPartColumns = 32;
 struct LayerPart {
   size_t row;
   size_t endRow;
   size_t column;
   size_t endColumn;
 };
-constexpr size_t kPartColumns = 32;
 using LayerKernel = void (*)(const Batch& batch, const LayerChunk& chunk, LayerStep step, const LayerPart& part,
                              Scratch& scratch);
 

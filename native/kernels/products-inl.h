@@ -6,89 +6,93 @@
 // for that of the weight the row, counted over the rows that take part. Nothing else shows in the bits: vectors run
 // across columns, never along k, and no sum is split between threads.
 //
-// A product is computed in tiles that fit the registers, from two blocks of numbers. One, `a`, has its rows along k:
-// logits' gradients are such rows in place. The other, `b`, is packed into panels: kPanel columns wide, one row of a
-// panel after the other, so that a tile reads it from the first-level cache in one stream. (After Goto and van de
-// Geijn, Anatomy of High-Performance Matrix Multiplication, 2008.)
+// A product is computed in tiles that fit the registers, from two factors that are packed: `a` into strips of kTileRows
+// rows, `b` into panels of kPanel columns; in both, what a tile needs for one k lies together, and k after k. A tile then
+// reads two streams, a panel from the first-level cache and strips from the second. (After Goto and van de Geijn, Anatomy
+// of High-Performance Matrix Multiplication, 2008.)
 
 template <typename V>
 constexpr size_t kPanel = kTileVectors * V::kWidth;
 
-// Panels of a product's columns stand in Scratch::row, for as many columns as a piece may have; rows of `a` that are
-// packed in Scratch::blocks. The stride of those rows is no power of two, so that they do not share sets of the cache.
+// Rows of `a` that are packed at a time, in Scratch::blocks, and columns of `b`, in Scratch::row.
+template <typename Real>
+constexpr size_t kMostRows = 768 / sizeof(Real);
 template <typename Real>
 constexpr size_t kMostColumns = Scratch::kRowBytes / (kProductBlock * sizeof(Real));
-constexpr size_t kPackedStride = kProductBlock + 16;
-template <typename Real>
-constexpr size_t kPackedRows = Scratch::kBlocks * Scratch::kBlockBytes / (kPackedStride * sizeof(Real)) / 24 * 24;
+static_assert(kMostRows<float> % kTileRows == 0 && kMostRows<double> % kTileRows == 0, "");
 
-// Rows of `a` that stay in the second-level cache while one panel after the other passes.
-constexpr size_t kCachedRows = 192;
-
-// Copies n numbers and converts them.
-template <typename V, typename T>
-SMOOTHLOSS_INLINE void copyRow(const T* from, size_t n, typename V::Real* to) {
-  size_t i = 0;
-  for (; i + V::kWidth <= n; i += V::kWidth) store(to + i, load(As<V>(), from + i));
-  if (i < n) storeFirst(to + i, loadFirst(As<V>(), from + i, n - i), n - i);
-}
-
-// to[i · stride + j] ← row(j)[i] for n rows of k numbers.
-template <typename V, typename Row>
-SMOOTHLOSS_INLINE void packTransposed(const Row& row, size_t n, size_t k, size_t stride, typename V::Real* to) {
-  constexpr size_t kWidth = V::kWidth;
+// Packs k rows of n numbers into groups of kWidth columns, one row of a group after the other. Columns beyond the last
+// are 0. Vectors may be stored beyond a row of a group: its next row is stored later, and there is room for a vector
+// beyond the last.
+template <size_t kWidth, typename V, typename Row>
+SMOOTHLOSS_INLINE void packRows(const Row& row, size_t n, size_t k, typename V::Real* to) {
   for (size_t j = 0; j < n; j += kWidth) {
-    for (size_t i = 0; i < k; i += kWidth) {
-      V v[kWidth];
-      if (j + kWidth <= n && i + kWidth <= k) {
-        for (size_t r = 0; r < kWidth; ++r) v[r] = load(As<V>(), row(j + r) + i);
-      } else {
-        for (size_t r = 0; r < kWidth; ++r) {
-          v[r] = j + r < n ? loadFirst(As<V>(), row(j + r) + i, k - i) : set1(typename V::Real(0));
-        }
-      }
-      transpose(v);
-      for (size_t r = 0; r < kWidth && i + r < k; ++r) store(to + (i + r) * stride + j, v[r]);
-    }
-  }
-}
-
-// Packs k rows of n numbers into panels. Columns beyond the last are 0.
-template <typename V, typename Row>
-SMOOTHLOSS_INLINE void packPanels(const Row& row, size_t n, size_t k, typename V::Real* to) {
-  constexpr size_t kWidth = V::kWidth;
-  for (size_t i = 0; i < k; ++i) {
-    const auto* const from = row(i);
-    for (size_t j = 0; j < n; j += kPanel<V>) {
-      typename V::Real* const panel = to + j * k + i * kPanel<V>;
-      for (size_t v = 0; v < kPanel<V>; v += kWidth) {
-        if (j + v + kWidth <= n) {
-          store(panel + v, load(As<V>(), from + j + v));
-        } else {
-          const size_t left = j + v < n ? n - j - v : 0;
-          const V zero = set1(typename V::Real(0));
-          store(panel + v, left > 0 ? keepFirst(loadFirst(As<V>(), from + j + v, left), left, 0) : zero);
-        }
+    typename V::Real* group = to + j * k;
+    for (size_t i = 0; i < k; ++i, group += kWidth) {
+      const auto* const from = row(i) + j;
+      for (size_t v = 0; v < kWidth; v += V::kWidth) {
+        const size_t left = n - j > v ? n - j - v : 0;
+        const V zero = set1(typename V::Real(0));
+        store(group + v, left >= V::kWidth ? load(As<V>(), from + v)
+                         : left > 0        ? keepFirst(loadFirst(As<V>(), from + v, left), left, 0)
+                                           : zero);
       }
     }
   }
 }
 
-// One tile: the sums over a block of k, for kTileRows rows of `a` and a panel of columns. The last rows may be the
-// same.
+// The same for the transpose: n rows of k numbers.
+template <size_t kWidth, typename V, typename Row>
+SMOOTHLOSS_INLINE void packTransposed(const Row& row, size_t n, size_t k, typename V::Real* to) {
+  constexpr size_t kVectors = (kWidth + V::kWidth - 1) / V::kWidth;
+  const V zero = set1(typename V::Real(0));
+  for (size_t j = 0; j < n; j += kWidth) {
+    typename V::Real* const group = to + j * k;
+    for (size_t i = 0; i < k; i += V::kWidth) {
+      const bool whole = i + V::kWidth <= k;
+      V v[kVectors][V::kWidth];
+      for (size_t g = 0; g < kVectors; ++g) {
+        for (size_t r = 0; r < V::kWidth; ++r) {
+          const size_t at = g * V::kWidth + r;
+          if (at >= kWidth || j + at >= n) {
+            v[g][r] = zero;
+          } else if (whole) {
+            v[g][r] = load(As<V>(), row(j + at) + i);
+          } else {
+            v[g][r] = loadFirst(As<V>(), row(j + at) + i, k - i);
+          }
+        }
+        transpose(v[g]);
+      }
+      const size_t count = whole ? V::kWidth : k - i;
+      for (size_t r = 0; r < count; ++r) {
+        for (size_t g = 0; g < kVectors; ++g) {
+          typename V::Real* const p = group + (i + r) * kWidth + g * V::kWidth;
+          if (i + r + 1 < k) {
+            store(p, v[g][r]);
+          } else {
+            storeFirst(p, v[g][r], kWidth - g * V::kWidth);
+          }
+        }
+      }
+    }
+  }
+}
+
+// One tile: the sums over a block of k of a strip and a panel.
 template <typename V>
-SMOOTHLOSS_INLINE void sumTile(const typename V::Real* const (&a)[kTileRows], const typename V::Real* panel, size_t k,
+SMOOTHLOSS_INLINE void sumTile(const typename V::Real* strip, const typename V::Real* panel, size_t k,
                                V (&sums)[kTileRows][kTileVectors]) {
   V tile[kTileRows][kTileVectors];
   for (auto& row : tile) {
     for (V& sum : row) sum = set1(typename V::Real(0));
   }
-  for (size_t i = 0; i < k; ++i, panel += kPanel<V>) {
+  for (; k > 0; --k, strip += kTileRows, panel += kPanel<V>) {
     V b[kTileVectors];
     for (size_t j = 0; j < kTileVectors; ++j) b[j] = load(As<V>(), panel + j * V::kWidth);
     for (size_t r = 0; r < kTileRows; ++r) {
-      const V ai = set1(a[r][i]);
-      for (size_t j = 0; j < kTileVectors; ++j) tile[r][j] = fma(ai, b[j], tile[r][j]);
+      const V a = set1(strip[r]);
+      for (size_t j = 0; j < kTileVectors; ++j) tile[r][j] = fma(a, b[j], tile[r][j]);
     }
   }
   for (size_t r = 0; r < kTileRows; ++r) {
@@ -119,25 +123,30 @@ SMOOTHLOSS_INLINE void putSums(V sum, typename V::Real* out, size_t column, size
   storeFirst(out, sum, n);
 }
 
-// A block of k of a product: out(row)[column] for all rows of `a` and `columns` columns of panels.
+// A block of k of a product: out(row)[column] for `rows` rows of strips and `columns` columns of panels.
 template <typename V, typename Out>
-SMOOTHLOSS_INLINE void multiply(const typename V::Real* a, size_t stride, size_t rows, const typename V::Real* panels,
+SMOOTHLOSS_INLINE void multiply(const typename V::Real* strips, size_t rows, const typename V::Real* panels,
                                 size_t columns, size_t k, const Out& out, const Destination<typename V::Real>& to) {
-  for (size_t first = 0; first < rows; first += kCachedRows) {
-    const size_t end = rows - first < kCachedRows ? rows : first + kCachedRows;
-    for (size_t column = 0; column < columns; column += kPanel<V>) {
-      const size_t left = columns - column;
-      for (size_t row = first; row < end; row += kTileRows) {
-        const size_t count = end - row < kTileRows ? end - row : kTileRows;
-        const typename V::Real* rowsOfA[kTileRows];
-        for (size_t r = 0; r < kTileRows; ++r) rowsOfA[r] = a + (row + (r < count ? r : count - 1)) * stride;
-        V sums[kTileRows][kTileVectors];
-        sumTile(rowsOfA, panels + column * k, k, sums);
-        for (size_t r = 0; r < count; ++r) {
-          typename V::Real* const p = out(row + r) + column;
-          for (size_t j = 0; j < kTileVectors && j * V::kWidth < left; ++j) {
-            putSums(sums[r][j], p + j * V::kWidth, column + j * V::kWidth, left - j * V::kWidth, to);
+  for (size_t column = 0; column < columns; column += kPanel<V>) {
+    const size_t left = columns - column;
+    for (size_t row = 0; row < rows; row += kTileRows) {
+      const size_t count = rows - row < kTileRows ? rows - row : kTileRows;
+      typename V::Real* p[kTileRows];
+      for (size_t r = 0; r < kTileRows; ++r) p[r] = out(row + (r < count ? r : count - 1)) + column;
+      for (size_t r = 0; r < kTileRows; ++r) prefetchLine(p[r]);
+      V sums[kTileRows][kTileVectors];
+      sumTile(strips + row * k, panels + column * k, k, sums);
+      if (count == kTileRows && left >= kPanel<V>) {
+        for (size_t r = 0; r < kTileRows; ++r) {
+          for (size_t j = 0; j < kTileVectors; ++j) {
+            putSums(sums[r][j], p[r] + j * V::kWidth, column + j * V::kWidth, V::kWidth, to);
           }
+        }
+        continue;
+      }
+      for (size_t r = 0; r < count; ++r) {
+        for (size_t j = 0; j < kTileVectors && j * V::kWidth < left; ++j) {
+          putSums(sums[r][j], p[r] + j * V::kWidth, column + j * V::kWidth, left - j * V::kWidth, to);
         }
       }
     }
@@ -173,14 +182,14 @@ class LayerProducts {
 
   void run(LayerStep step, const LayerPart& part) const {
     switch (step) {
-      case LayerStep::kCopyInput:
-        return copyInput(part);
+      case LayerStep::kPackInputRows:
+        return packInputRows(part);
       case LayerStep::kLogits:
         return logitsOf(part);
       case LayerStep::kInputGradient:
         return addInputGradient(part);
-      case LayerStep::kPackInput:
-        return packInput(part);
+      case LayerStep::kPackInputColumns:
+        return packInputColumns(part);
       case LayerStep::kWeightGradient:
         return addWeightGradient(part);
     }
@@ -193,60 +202,61 @@ class LayerProducts {
   const T* weightRow(size_t c) const { return static_cast<const T*>(layer_.linearWeight) + c * layer_.features; }
   Real* logitsAt(size_t row) const { return static_cast<Real*>(chunk_.logits) + row * chunk_.stride; }
   Real* input() const { return static_cast<Real*>(chunk_.input); }
-  // The panels of all features, for rows of the chunk from `row` on.
-  Real* inputPanels(size_t row) const {
-    return input() + row * ((layer_.features + kPanel<V> - 1) / kPanel<V> * kPanel<V>);
+  // Strips of the chunk's rows, or panels of the features, for a block of k after the other.
+  Real* inputStrips(size_t row, size_t first, size_t k) const {
+    return input() + first * roundUp<kTileRows>(chunk_.count) + row * k;
+  }
+  Real* inputPanels(size_t d, size_t first, size_t k) const {
+    return input() + first * roundUp<kPanel<V>>(layer_.features) + d * k;
+  }
+  template <size_t kTo>
+  static size_t roundUp(size_t n) {
+    return (n + kTo - 1) / kTo * kTo;
   }
 
-  // Copies the rows that take part to where no stride and no number type matters.
-  void copyInput(const LayerPart& part) const {
-    for (size_t row = part.row; row < part.endRow; ++row) {
-      copyRow<V>(inputRow(row), layer_.features, input() + row * chunk_.inputStride);
-    }
+  // Packs the rows that take part into strips, for logitsOf.
+  void packInputRows(const LayerPart& part) const {
+    forBlocks(layer_.features, [&](size_t first, size_t k) {
+      packTransposed<kTileRows, V>([&](size_t i) { return inputRow(part.row + i) + first; }, part.endRow - part.row, k,
+                                   inputStrips(part.row, first, k));
+    });
   }
 
   // z = input · linearWeightᵀ + linearBias, for rows and classes.
   void logitsOf(const LayerPart& part) const {
     const size_t rows = part.endRow - part.row;
-    for (size_t c = part.column; c < part.endColumn; c += kMostColumns<Real>) {
-      const size_t n = part.endColumn - c < kMostColumns<Real> ? part.endColumn - c : kMostColumns<Real>;
+    forColumns(part, [&](size_t c, size_t n) {
       Real* const bias = layer_.linearBias ? packed_ : nullptr;
-      if (bias) {
-        copyRow<V>(static_cast<const T*>(layer_.linearBias) + c, n, bias);
-        for (size_t i = n; i % kPanel<V> != 0; ++i) bias[i] = Real(0);
-      }
+      if (bias) packRows<kPanel<V>, V>([&](size_t) { return static_cast<const T*>(layer_.linearBias) + c; }, n, 1, bias);
       forBlocks(layer_.features, [&](size_t first, size_t k) {
-        for (size_t j = 0; j < n; j += kPanel<V>) {
-          const auto row = [&](size_t i) { return weightRow(c + j + i) + first; };
-          const size_t some = n - j < kPanel<V> ? n - j : kPanel<V>;
-          if (some < kPanel<V>) clear(panels_ + j * k, kPanel<V> * k);
-          packTransposed<V>(row, some, k, kPanel<V>, panels_ + j * k);
-        }
-        multiply<V>(input() + part.row * chunk_.inputStride + first, chunk_.inputStride, rows, panels_, n, k,
+        packTransposed<kPanel<V>, V>([&](size_t i) { return weightRow(c + i) + first; }, n, k, panels_);
+        multiply<V>(inputStrips(part.row, first, k), rows, panels_, n, k,
                     [&](size_t row) { return logitsAt(part.row + row) + c; }, {bias, first > 0, false});
       });
-    }
+    });
   }
 
   // ∂loss/∂input = ∂loss/∂z · linearWeight, for rows and features.
   void addInputGradient(const LayerPart& part) const {
-    const size_t rows = part.endRow - part.row;
     auto* const gradient = static_cast<Real*>(layer_.inputGradient);
-    for (size_t d = part.column; d < part.endColumn; d += kMostColumns<Real>) {
-      const size_t n = part.endColumn - d < kMostColumns<Real> ? part.endColumn - d : kMostColumns<Real>;
+    forColumns(part, [&](size_t d, size_t n) {
       forBlocks(batch_.classes, [&](size_t first, size_t k) {
-        packPanels<V>([&](size_t i) { return weightRow(first + i) + d; }, n, k, panels_);
-        const auto out = [&](size_t row) { return gradient + chunk_.rows[part.row + row] * layer_.features + d; };
-        multiply<V>(logitsAt(part.row) + first, chunk_.stride, rows, panels_, n, k, out, {nullptr, first > 0, true});
+        packRows<kPanel<V>, V>([&](size_t i) { return weightRow(first + i) + d; }, n, k, panels_);
+        forRows(part, [&](size_t row, size_t rows) {
+          packTransposed<kTileRows, V>([&](size_t i) { return logitsAt(row + i) + first; }, rows, k, packed_);
+          multiply<V>(packed_, rows, panels_, n, k,
+                      [&](size_t i) { return gradient + chunk_.rows[row + i] * layer_.features + d; },
+                      {nullptr, first > 0, first + k == batch_.classes});
+        });
       });
-    }
+    });
   }
 
-  // Packs the input's columns, for addWeightGradient.
-  void packInput(const LayerPart& part) const {
+  // Packs the input's columns into panels, for addWeightGradient.
+  void packInputColumns(const LayerPart& part) const {
     forBlocks(chunk_.count, [&](size_t first, size_t k) {
-      packPanels<V>([&](size_t i) { return inputRow(first + i) + part.column; }, part.endColumn - part.column, k,
-                    inputPanels(first) + part.column * k);
+      packRows<kPanel<V>, V>([&](size_t i) { return inputRow(first + i) + part.column; }, part.endColumn - part.column,
+                             k, inputPanels(part.column, first, k));
     });
   }
 
@@ -254,17 +264,16 @@ class LayerProducts {
   void addWeightGradient(const LayerPart& part) const {
     auto* const gradient = static_cast<Real*>(layer_.linearWeightGradient);
     const bool adds = !chunk_.first || layer_.accumulate;
-    for (size_t c = part.row; c < part.endRow; c += kPackedRows<Real>) {
-      const size_t n = part.endRow - c < kPackedRows<Real> ? part.endRow - c : kPackedRows<Real>;
+    forRows(part, [&](size_t c, size_t n) {
       if (layer_.linearBiasGradient && part.column == 0) addBiasGradient(c, n, adds);
-      if (gradient == nullptr) continue;
+      if (gradient == nullptr) return;
       forBlocks(chunk_.count, [&](size_t first, size_t k) {
-        packTransposed<V>([&](size_t i) { return logitsAt(first + i) + c; }, k, n, kPackedStride, packed_);
-        multiply<V>(packed_, kPackedStride, n, inputPanels(first) + part.column * k, part.endColumn - part.column, k,
-                    [&](size_t row) { return gradient + (c + row) * layer_.features + part.column; },
-                    {nullptr, adds || first > 0, true});
+        packRows<kTileRows, V>([&](size_t i) { return logitsAt(first + i) + c; }, n, k, packed_);
+        multiply<V>(packed_, n, inputPanels(part.column, first, k), part.endColumn - part.column, k,
+                    [&](size_t i) { return gradient + (c + i) * layer_.features + part.column; },
+                    {nullptr, adds || first > 0, first + k == chunk_.count});
       });
-    }
+    });
   }
 
   void addBiasGradient(size_t c, size_t n, bool adds) const {
@@ -281,5 +290,16 @@ class LayerProducts {
     });
   }
 
-  static void clear(Real* p, size_t n) { std::memset(p, 0, n * sizeof(Real)); }
+  template <typename Action>
+  static void forRows(const LayerPart& part, const Action& action) {
+    for (size_t row = part.row; row < part.endRow; row += kMostRows<Real>) {
+      action(row, part.endRow - row < kMostRows<Real> ? part.endRow - row : kMostRows<Real>);
+    }
+  }
+  template <typename Action>
+  static void forColumns(const LayerPart& part, const Action& action) {
+    for (size_t c = part.column; c < part.endColumn; c += kMostColumns<Real>) {
+      action(c, part.endColumn - c < kMostColumns<Real> ? part.endColumn - c : kMostColumns<Real>);
+    }
+  }
 };

@@ -246,6 +246,7 @@ SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) {
   return {_mm256_sub_pd(_mm256_castsi256_pd(shifted), _mm256_set1_pd(0x1p52 + 1023.0))};
 }
 
+SMOOTHLOSS_INLINE void prefetchLine(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 template <typename T>
 SMOOTHLOSS_INLINE void prefetch(const T* p, size_t ahead) {
   const char* line = reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + ahead);

@@ -188,6 +188,7 @@ SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) {
   return {_mm512_cvtepi64_pd(_mm512_sub_epi64(biased, _mm512_set1_epi64(1023)))};
 }
 
+SMOOTHLOSS_INLINE void prefetchLine(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 template <typename T>
 SMOOTHLOSS_INLINE void prefetch(const T* p, size_t ahead) {
   const char* line = reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + ahead);

@@ -143,6 +143,9 @@ SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) { return {s
 template <typename T>
 SMOOTHLOSS_INLINE void prefetch(const T*, size_t) {}
 
+// Prefetches a line that will be written.
+SMOOTHLOSS_INLINE void prefetchLine(const void*) {}
+
 // Interleaves the lanes, a0 b0 a1 b1 …: a becomes the first half of them, b the second.
 SMOOTHLOSS_INLINE void zip(Vec&, Vec&) {}
 SMOOTHLOSS_INLINE void zip(DoubleVec&, DoubleVec&) {}

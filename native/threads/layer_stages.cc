@@ -101,8 +101,8 @@ size_t LayerStages::next(Sums& total) {
 }
 
 void LayerStages::run(size_t first, size_t end, Scratch& scratch) {
-  static constexpr LayerStep kSteps[] = {LayerStep::kCopyInput,     LayerStep::kLogits,    LayerStep::kLogits,
-                                         LayerStep::kInputGradient, LayerStep::kPackInput, LayerStep::kWeightGradient};
+  static constexpr LayerStep kSteps[] = {LayerStep::kPackInputRows,     LayerStep::kLogits,    LayerStep::kLogits,
+                                         LayerStep::kInputGradient, LayerStep::kPackInputColumns, LayerStep::kWeightGradient};
   for (size_t piece = first; piece < end; ++piece) {
     if (stage_ == kLoss) {
       runLoss(piece, scratch);
