@@ -251,6 +251,11 @@ export interface Kernel {
    * and returns undefined.
    */
   start?(batch: Batch, threads: number, done: (sums: Sums | undefined) => void): (() => void) | undefined;
+  /**
+   * The same as the call, for all rows, in steps of a few milliseconds at most; for kernels whose chunks take longer.
+   * Between steps other calls may run.
+   */
+  steps?(batch: Batch): Generator<void, Sums>;
 }
 
 /** A row's classes are summed in segments of this many, and segments in order; kSegment in native/kernels/batch.h. */
@@ -277,6 +282,11 @@ export function rowChunk({ rows, classes, inner, layer }: Batch): number {
   if (layer !== null) return classes > MANY_LOGITS ? LAYER_ROWS / 2 : LAYER_ROWS;
   const chunk = Math.max(1, Math.floor(SEGMENT / classes), Math.ceil(rows / MOST_CHUNKS));
   return inner === 1 ? chunk : Math.ceil(chunk / 32) * 32;
+}
+
+/** The sums of no rows. */
+export function noSums(): Sums {
+  return { numerator: 0, nll: 0, correct: 0, entropy: 0, zLoss: 0 };
 }
 
 export function addSums(total: Sums, sums: Sums): void {

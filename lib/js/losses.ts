@@ -8,8 +8,8 @@ import {
   type Floats,
   type Kernel,
   type Kernels,
+  noSums,
   rowChunk,
-  type Sums,
 } from '../batch.js';
 import type { Arithmetic } from './arithmetic.js';
 import { BceWithLogits } from './bce-with-logits.js';
@@ -21,17 +21,13 @@ import { LogProb } from './log-prob-losses.js';
 
 type Loss = new <A extends Floats>(batch: Batch, arithmetic: Arithmetic<A>) => Rows<A>;
 
-function nothing(): Sums {
-  return { numerator: 0, nll: 0, correct: 0, entropy: 0, zLoss: 0 };
-}
-
 function kernelOf(loss: Loss): Kernel {
   return (batch, _threads, begin = 0, end = batch.rows) => {
     const rows = batch.type === FLOAT64 ? new loss(batch, float64) : new loss(batch, float32);
     const chunk = rowChunk(batch);
-    const total = nothing();
+    const total = noSums();
     for (let first = begin; first < end; first += chunk) {
-      const sums = nothing();
+      const sums = noSums();
       for (let row = first; row < Math.min(first + chunk, end); row++) rows.add(row, sums);
       addSums(total, sums);
     }
