@@ -44,18 +44,18 @@ export abstract class Rows<A extends Floats> {
     return scratchRow(this.arithmetic, block, this.classes);
   }
 
-  /** The index of the row's first element in an array with that stride. */
-  private offsetOf(stride: number): number {
+  /** The index of a row's first element in an array with that stride. */
+  private offsetOf(row: number, stride: number): number {
     const { inner } = this.batch;
-    if (inner === 1) return this.row * stride;
-    const image = Math.floor(this.row / inner);
-    return image * this.classes * inner + (this.row - image * inner);
+    if (inner === 1) return row * stride;
+    const image = Math.floor(row / inner);
+    return image * this.classes * inner + (row - image * inner);
   }
 
-  /** Turns to a row. */
-  protected open(row: number): void {
+  /** Turns to a row, whose logits and gradient are in that place among those of the batch. */
+  protected open(row: number, place = row): void {
     this.row = row;
-    this.start = this.offsetOf(this.batch.rowStride);
+    this.start = this.offsetOf(place, this.batch.rowStride);
     if (this.direct) this.outAt = this.start;
   }
 
@@ -76,7 +76,7 @@ export abstract class Rows<A extends Floats> {
 
   /** Reads the row of a dense array. */
   protected denseBlock<T extends Floats | Uint8Array>(dense: Floats | Uint8Array, stride: number, to: T): T {
-    copy(dense, this.offsetOf(stride), this.batch.inner, this.classes, to);
+    copy(dense, this.offsetOf(this.row, stride), this.batch.inner, this.classes, to);
     return to;
   }
 

@@ -34,8 +34,8 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
     this.exps = this.scratch(ScratchBlock.Exps);
   }
 
-  override add(row: number, sums: Sums): void {
-    if (!this.load(row)) {
+  override add(row: number, sums: Sums, place = row): void {
+    if (!this.load(row, place)) {
       this.fillRow(0);
       if (this.batch.prediction !== null) this.batch.prediction[row] = -1;
       return;
@@ -47,8 +47,8 @@ export class CrossEntropy<A extends Floats> extends Rows<A> {
   }
 
   // Turns to a row; returns false if it is ignored.
-  private load(row: number): boolean {
-    this.open(row);
+  private load(row: number, place: number): boolean {
+    this.open(row, place);
     if (!this.softmax.target.take(this.batch, row)) return false;
     this.termBlock(false);
     this.over.clear();

@@ -17,6 +17,7 @@ import type { Rows } from './blocks.js';
 import { CrossEntropy } from './cross-entropy.js';
 import { float32 } from './float32.js';
 import { float64 } from './float64.js';
+import { linearCrossEntropy } from './linear-cross-entropy.js';
 import { LogProb } from './log-prob-losses.js';
 
 type Loss = new <A extends Floats>(batch: Batch, arithmetic: Arithmetic<A>) => Rows<A>;
@@ -40,4 +41,5 @@ export const kernels: Kernels = {
   crossEntropy: kernelOf(CrossEntropy),
   bceWithLogits: kernelOf(BceWithLogits),
   logProb: kernelOf(LogProb),
+  linearCrossEntropy,
 };
