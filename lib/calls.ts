@@ -3,6 +3,7 @@
 
 import { prepareElements } from './arguments/element-losses.js';
 import { FUNCTIONS, type FunctionName, type Rules } from './arguments/functions.js';
+import { prepareLayer } from './arguments/linear-losses.js';
 import type { Prepared } from './arguments/prepare.js';
 import { prepareRows } from './arguments/row-losses.js';
 import { type PreparedLabels, prepareSmoothLabels } from './arguments/smooth-labels.js';
@@ -13,7 +14,7 @@ import { fromNames } from './objects.js';
 export type Checked = Prepared | PreparedLabels;
 /** Computes a checked call, and returns what the function returns. */
 export type Run = (rules: Rules, call: Checked) => unknown;
-type Bound = (first: unknown, second: unknown, third: unknown) => unknown;
+type Bound = (first: unknown, second: unknown, third: unknown, fourth: unknown) => unknown;
 
 interface AnyResult {
   loss?: number;
@@ -67,6 +68,11 @@ function bound(name: string, rules: Rules, run: Run): Bound {
       return {
         [name]: (logits: unknown, targets: unknown, options: unknown) =>
           run(rules, prepareRows(rules, logits, targets, options)),
+      }[name];
+    case 'layer':
+      return {
+        [name]: (input: unknown, linearWeight: unknown, targets: unknown, options: unknown) =>
+          run(rules, prepareLayer(rules, input, linearWeight, targets, options)),
       }[name];
     case 'elements':
       return {

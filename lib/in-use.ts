@@ -36,6 +36,15 @@ function callersArrays(batch: Batch): Named[] {
   };
   take('gradient', batch.gradient, true);
   if (batch.logits !== batch.gradient) take('logits', batch.logits);
+  const { layer } = batch;
+  if (layer !== null) {
+    take('gradient.input', layer.inputGradient, true);
+    take('gradient.linearWeight', layer.linearWeightGradient, true);
+    take('gradient.linearBias', layer.linearBiasGradient, true);
+    take('input', layer.input);
+    take('linearWeight', layer.linearWeight);
+    take('linearBias', layer.linearBias);
+  }
   take('targets', batch.dense);
   take('targets.lambda', batch.lambdas);
   take('weight', batch.weight);

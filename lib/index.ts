@@ -55,6 +55,41 @@ export const backend: Backend = functions.backend;
 export const crossEntropy = functions.crossEntropy;
 
 /**
+ * Softmax cross entropy of the logits that an output layer makes, and its gradient by the layer's input, weight and bias.
+ *
+ * The logits of a row are x = linearWeight · input + linearBias; loss, options and results are those of
+ * {@link crossEntropy} with them, and ∂loss/∂input = g · linearWeight, ∂loss/∂linearWeight = gᵀ · input,
+ * ∂loss/∂linearBias = the sum of g over the rows, where g = ∂loss/∂x. The R·C logits never exist as a whole: rows that take
+ * part are computed 512 at a time (256 from 65,537 classes on), and need memory for 512·C + 512·D numbers, whatever R.
+ * Ignored rows are left out of all three products. Without `gradient` it scores: loss, perplexity, `perRow`.
+ *
+ * Defaults and results are those of PyTorch's `torch.nn.functional.linear_cross_entropy` (2.13); others call it fused or
+ * cut cross entropy (Liger Kernel, arXiv:2410.10989; "Cut Your Losses", arXiv:2411.09009). Every backend returns the same
+ * bits, for any number of threads. Sums of products are in float32, of float64 arrays in double.
+ *
+ * A NaN in a row of `input` makes NaN of that row's loss and gradients, and so of the gradient of `linearWeight`; one in an
+ * ignored row does nothing. See {@link crossEntropy} for infinite logits.
+ *
+ * @param input R·D features, row after row: what goes into the layer; half floats too (see `dtype`).
+ * @param linearWeight C·D numbers, one row of D for each class, as PyTorch's `Linear.weight`; of the type of `input`.
+ * D is `linearWeight.length / classes`.
+ * @param targets R class indices in [0, C) or `ignoreIndex`; R·C probabilities; or `{ a, b, lambda }`: two classes per
+ * row, mixed.
+ * @param options At least `classes`; see {@link LinearCrossEntropyOptions}.
+ * @returns `loss` (or `losses`), `numerator`, `denominator`, `rows`, and `gradient`, `metrics` and `perRow` if asked for;
+ * `gradient` holds `input`, `linearWeight` and `linearBias`, or those of them that were asked for.
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument or option of the wrong type, an unknown option, a detached buffer,
+ * `gradient.linearBias` without `linearBias`, `accumulate` without arrays to add to.
+ * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_LENGTH_MISMATCH, ERR_OVERLAP (a gradient on another array), ERR_EMPTY
+ * (`whenEmpty: 'error'`), ERR_MEMORY_ALLOCATION_FAILED (too long a result). Errors are thrown before anything is
+ * written.
+ * @example
+ * const { loss, gradient } = linearCrossEntropy(hidden, weight, tokens, { classes: 32_000, linearBias, gradient: true });
+ * // gradient.input (R·D), gradient.linearWeight (C·D), gradient.linearBias (C)
+ */
+export const linearCrossEntropy = functions.linearCrossEntropy;
+
+/**
  * Binary cross entropy of a batch, each of its R·C elements for itself, and its gradient by the logits.
  *
  * With z the logits (scaled and capped, if asked for), t' = (1 − ε)·t + ε·toward the smoothed target, p the class's

@@ -100,7 +100,7 @@ function bind({ backend, kernels }: Loaded): Functions<'promise'> {
   // An error of the checks rejects the promise.
   const rejecting = fromNames(Object.keys(functions), (name) => {
     const check = functions[name];
-    return { [name]: async (a: unknown, b: unknown, c: unknown) => check(a, b, c) }[name];
+    return { [name]: async (a: unknown, b: unknown, c: unknown, d?: unknown) => check(a, b, c, d) }[name];
   });
   return { backend, ...rejecting } as unknown as Functions<'promise'>;
 }
@@ -134,6 +134,12 @@ export const backend: Backend = functions.backend;
  * const { loss, gradient } = await crossEntropy(logits, targets, { classes: 1000, gradient: true, signal });
  */
 export const crossEntropy = functions.crossEntropy;
+
+/**
+ * `linearCrossEntropy` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. `input`,
+ * `linearWeight`, `linearBias` and the gradients are in use until the promise settles, those with `accumulate` too.
+ */
+export const linearCrossEntropy = functions.linearCrossEntropy;
 
 /** `bceWithLogits` of `smoothloss`, computed while the event loop goes on: see {@link crossEntropy}. */
 export const bceWithLogits = functions.bceWithLogits;

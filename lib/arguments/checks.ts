@@ -198,8 +198,9 @@ export function factors(
   return array;
 }
 
-/** Rejects an array that shares memory with the gradient, which is on `buffer`. */
+/** Rejects an array that shares memory with a gradient, which is on `buffer` and called `own`. */
 export function rejectOverlap(
+  own: string,
   gradient: TypedArray,
   buffer: ArrayBufferLike,
   name: string,
@@ -214,7 +215,7 @@ export function rejectOverlap(
   if (bytes === 0 || otherBytes === 0 || start >= otherStart + otherBytes || otherStart >= start + bytes)
     return;
   throw coded(
-    new RangeError(`gradient overlaps ${name} in memory: must be apart from it${exception}`),
+    new RangeError(`${own} overlaps ${name} in memory: must be apart from it${exception}`),
     'ERR_OVERLAP',
   );
 }

@@ -19,8 +19,10 @@ import {
   startOf,
   strideOf,
   takeDense,
+  takeGradient,
   takeGradientScale,
   takeLogits,
+  takeMean,
 } from './prepare.js';
 import { readElementSmoothing } from './smoothing.js';
 import { fillClasses, fillRows, rejectIgnoreIndex, rejectLabels, targetArrays } from './target-arrays.js';
@@ -70,7 +72,9 @@ export function prepareElements(rules: Rules, logits: unknown, targets: unknown,
   const elements = batch.mask === null ? rows * classes : countElements(batch, batch.mask);
   const weighed = normalizer === 'weight' ? weighElements(batch) : 0;
   const denominator = denominatorOf(normalizer, weighed, rows, elements, total * classes);
-  return finish(batch, common, given, x, gradient, denominator, rows, elements, lengthOf(x));
+  takeMean(batch, common, denominator, rows);
+  const written = takeGradient(batch, given.gradient, x, gradient);
+  return finish(batch, common, written, denominator, rows, elements, lengthOf(x));
 }
 
 function rejectNormalizer(given: unknown): never {

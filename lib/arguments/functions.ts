@@ -7,8 +7,10 @@ import { INDEX_ARRAY } from '../typed-arrays.js';
 import type {
   BceWithLogitsOptions,
   CrossEntropyOptions,
+  CrossEntropyPerRow,
   Functions,
   KlDivOptions,
+  LinearCrossEntropyOptions,
   NllLossOptions,
   PromiseOptions,
   SmoothLabelsOptions,
@@ -17,7 +19,12 @@ import { number } from './checks.js';
 
 export type FunctionName = Exclude<keyof Functions, 'backend'>;
 type OptionName =
-  | keyof (CrossEntropyOptions & BceWithLogitsOptions & KlDivOptions & NllLossOptions & SmoothLabelsOptions)
+  | keyof (CrossEntropyOptions &
+      LinearCrossEntropyOptions &
+      BceWithLogitsOptions &
+      KlDivOptions &
+      NllLossOptions &
+      SmoothLabelsOptions)
   | keyof PromiseOptions;
 
 /** Every option of any function, as given; undefined where the function at hand has none of that name. */
@@ -49,6 +56,8 @@ export function noOptions(): RawOptions {
     logitScale: undefined,
     softcap: undefined,
     zLoss: undefined,
+    linearBias: undefined,
+    accumulate: undefined,
     signal: undefined,
   };
 }
@@ -59,8 +68,8 @@ type MetricName = 'nll' | 'accuracy' | 'entropy' | 'zLoss';
 
 /** What sets the functions apart. Of several choices the first is the default. */
 export interface Rules {
-  /** What a loss is of: whole rows, or single elements; smoothLabels is no loss. */
-  of: 'rows' | 'elements' | 'labels';
+  /** What a loss is of: whole rows, rows that a layer makes, or single elements; smoothLabels is no loss. */
+  of: 'rows' | 'layer' | 'elements' | 'labels';
   kernel: keyof Kernels;
   options: ReadonlySet<string>;
   /** What the argument is called that decides the arithmetic. */
@@ -98,6 +107,10 @@ const SOFT: readonly string[] = ['Float32Array', 'Float64Array'];
 const ANY_TARGETS = `${INDEX_ARRAY} of classes, a Float32Array or Float64Array of probabilities, or { a, b, lambda }`;
 const REDUCTIONS: readonly Reduction[] = ['mean', 'sum', 'none'];
 const ROW_NORMALIZERS: readonly NormalizerName[] = ['weight', 'rows', 'all'];
+/** Of crossEntropy and linearCrossEntropy. */
+const NOT_OF_SOFTMAX = ['logTarget', 'posWeight', SIGNAL] as const;
+const SOFTMAX_PER_ROW: readonly CrossEntropyPerRow[] = ['loss', 'nll', 'lse', 'entropy', 'prediction'];
+const SOFTMAX_METRICS: readonly MetricName[] = ['nll', 'accuracy', 'entropy', 'zLoss'];
 const ELEMENT_NORMALIZERS: readonly NormalizerName[] = ['elements', 'rows', 'weight', 'all'];
 
 export const FUNCTIONS: Readonly<Record<FunctionName, Rules>> = {
@@ -206,7 +219,7 @@ export const FUNCTIONS: Readonly<Record<FunctionName, Rules>> = {
   crossEntropy: {
     of: 'rows',
     kernel: 'crossEntropy',
-    options: known<CrossEntropyOptions>(...allBut('logTarget', 'posWeight', SIGNAL)),
+    options: known<CrossEntropyOptions>(...allBut(...NOT_OF_SOFTMAX, 'linearBias', 'accumulate')),
     logits: 'logits',
     targets: ANY_TARGETS,
     dense: SOFT,
@@ -215,8 +228,23 @@ export const FUNCTIONS: Readonly<Record<FunctionName, Rules>> = {
     perElement: false,
     reductions: REDUCTIONS,
     normalizers: ROW_NORMALIZERS,
-    perRow: ['loss', 'nll', 'lse', 'entropy', 'prediction'],
-    metrics: ['nll', 'accuracy', 'entropy', 'zLoss'],
+    perRow: SOFTMAX_PER_ROW,
+    metrics: SOFTMAX_METRICS,
+  },
+  linearCrossEntropy: {
+    of: 'layer',
+    kernel: 'linearCrossEntropy',
+    options: known<LinearCrossEntropyOptions>(...allBut(...NOT_OF_SOFTMAX, 'rowStride', 'inner')),
+    logits: 'input',
+    targets: ANY_TARGETS,
+    dense: SOFT,
+    classTargets: true,
+    typicalTargets: 'Int32Array',
+    perElement: false,
+    reductions: REDUCTIONS,
+    normalizers: ROW_NORMALIZERS,
+    perRow: SOFTMAX_PER_ROW,
+    metrics: SOFTMAX_METRICS,
   },
   smoothLabels: {
     of: 'labels',

@@ -14,8 +14,11 @@ const MOST_CHARACTERS = 40;
 
 // Arrays ----------------------------------------------------------------------------------------------------------------
 
-/** The use of an array: for numbers, logits among them, for classes, or for flags that are 0 or not. */
-export type Purpose = 'numbers' | 'doubles' | 'logits' | 'classes' | 'flags';
+/**
+ * The use of an array: for numbers, logits among them ('doubles' may be of either precision, 'float64' must be), for classes, or
+ * for flags that are 0 or not.
+ */
+export type Purpose = 'numbers' | 'doubles' | 'float64' | 'logits' | 'classes' | 'flags';
 
 /** The content of a list of numbers, or of lists of them. */
 interface Content {
@@ -103,6 +106,10 @@ function flattened(name: string, { depth, views }: Content): string {
   return `${depth === 2 ? name : `${name}.flat(Infinity)`}.flatMap((row) => Array.from(row))`;
 }
 
+function floatsFor(purpose: Purpose): string {
+  return purpose === 'doubles' || purpose === 'float64' ? 'Float64Array' : 'Float32Array';
+}
+
 /** An expression that makes an array for the purpose of a list with that content; undefined if there is none. */
 function fromContent(name: string, content: Content, purpose: Purpose): string | undefined {
   const flat = flattened(name, content);
@@ -111,10 +118,7 @@ function fromContent(name: string, content: Content, purpose: Purpose): string |
     const plain = content.whole && content.low >= 0 && content.high <= 1 && !content.bigints;
     return plain ? `Uint8Array.from(${flat})` : `Uint8Array.from(${flat}, Boolean)`;
   }
-  if (purpose !== 'classes') {
-    const type = purpose === 'doubles' ? 'Float64Array' : 'Float32Array';
-    return `${type}.from(${flat}${content.bigints ? ', Number' : ''})`;
-  }
+  if (purpose !== 'classes') return `${floatsFor(purpose)}.from(${flat}${content.bigints ? ', Number' : ''})`;
   if (!content.whole) return undefined;
   const { low, high } = content;
   // An Int32Array would turn larger numbers into other classes.
@@ -128,6 +132,7 @@ function fromContent(name: string, content: Content, purpose: Purpose): string |
 const FITTING: Record<Purpose, readonly string[]> = {
   numbers: ['Float32Array'],
   doubles: ['Float32Array', 'Float64Array'],
+  float64: ['Float64Array'],
   logits: ['Float32Array', 'Float64Array', 'Float16Array'],
   classes: INDEX_TYPES,
   flags: [...INDEX_TYPES, 'Uint8ClampedArray'],
@@ -173,9 +178,7 @@ function conversion(name: string, value: unknown, purpose: Purpose): string | un
     if (FITTING[purpose].includes(tensor.type ?? '')) return tensor.name;
     if (tensor.data !== undefined) return conversion(tensor.name, tensor.data, purpose);
     if (purpose === 'flags') return `Uint8Array.from(${tensor.name}, Boolean)`;
-    const type =
-      purpose === 'classes' ? 'Int32Array' : purpose === 'doubles' ? 'Float64Array' : 'Float32Array';
-    return `${type}.from(${tensor.name})`;
+    return `${purpose === 'classes' ? 'Int32Array' : floatsFor(purpose)}.from(${tensor.name})`;
   }
   return laterOf(name, value) ?? bytesOf(name, value, purpose);
 }
@@ -206,6 +209,33 @@ export function arrayHint(name: string, value: unknown, purpose: Purpose): strin
   // Such as a Buffer with the content of a file.
   const isWhole = lengthOf(value) > 0 && lengthOf(value) % 4 === 0;
   return isWhole ? ` (of the bytes of one, new Float32Array(Uint8Array.from(${name}).buffer) makes one)` : '';
+}
+
+/** The end of a message on what should be an array of the layer, of the type that `input` is. */
+export function layerHint(name: string, value: unknown, type: string): string {
+  const given = typeOf(value) ?? '';
+  if (given === 'Uint16Array') return ''; // half floats, whose bits are no numbers
+  const isTargets = INDEX_TYPES.includes(given) || isMixed(value);
+  if (isTargets && name === 'linearWeight') return ' (targets come third)';
+  if (type === 'Float32Array') return arrayHint(name, value, 'numbers');
+  return type === 'Float64Array' ? arrayHint(name, value, 'float64') : '';
+}
+
+/** The end of a message on arrays whose lengths do not fit, but would if the first two were swapped. */
+export function swapHint(
+  name: string,
+  input: TypedArray,
+  linearWeight: TypedArray,
+  targets: TypedArray | null,
+  classes: number,
+): string {
+  const features = lengthOf(input) / classes;
+  const fits =
+    targets !== null &&
+    features > 0 &&
+    Number.isInteger(features) &&
+    lengthOf(linearWeight) === lengthOf(targets) * features;
+  return fits ? ` (did you mean linearCrossEntropy(linearWeight, ${name}, …)?)` : '';
 }
 
 /** How a function reads targets. */
@@ -267,11 +297,15 @@ function isPerClass(content: Content, rules: TargetHints, { rows, classes, lengt
 
 /** For `{ a, b, lambda }` where the function takes none: the probabilities that it stands for. */
 function mixedFrom(name: string, value: unknown, rules: TargetHints): string | undefined {
-  const isMixed = attempt(() => {
+  return isMixed(value) && rules.dense.length > 0 ? `smoothLabels(${name}, { classes })` : undefined;
+}
+
+function isMixed(value: unknown): boolean {
+  const found = attempt(() => {
     const { a, b } = value as { a?: unknown; b?: unknown };
     return INDEX_TYPES.includes(typeOf(a) ?? '') && INDEX_TYPES.includes(typeOf(b) ?? '');
   });
-  return isMixed === true && rules.dense.length > 0 ? `smoothLabels(${name}, { classes })` : undefined;
+  return found === true;
 }
 
 /** The end of a message on dense targets with one number per row, which look like classes. */
@@ -346,6 +380,10 @@ const SYNONYMS: Record<string, Record<string, string>> = {
     exampleweights: 'rowWeight',
     tokenweights: 'rowWeight',
     positiveweight: 'posWeight',
+    ceweight: 'weight',
+    bias: 'linearBias',
+    accumulategradient: 'accumulate',
+    accumulategradients: 'accumulate',
     ignore: 'ignoreIndex',
     ignoreclass: 'ignoreIndex',
     ignoreid: 'ignoreIndex',
@@ -404,6 +442,14 @@ const SYNONYMS: Record<string, Record<string, string>> = {
     unigram: 'prior',
     target: 'toward',
     towards: 'toward',
+  },
+  gradient: {
+    x: 'input',
+    hidden: 'input',
+    weight: 'linearWeight',
+    w: 'linearWeight',
+    bias: 'linearBias',
+    b: 'linearBias',
   },
   targets: { lam: 'lambda', lamb: 'lambda', ya: 'a', yb: 'b', targetsa: 'a', targetsb: 'b' },
   reduction: { avg: 'mean', average: 'mean', batchmean: "mean and normalizer 'rows'", noreduction: 'none' },
@@ -467,7 +513,11 @@ const ADVICE: Record<string, string> = {
   axis: 'the classes of a row follow each other; inner is for logits laid out [N, C, H, W]',
   dim: 'the classes of a row follow each other; inner is for logits laid out [N, C, H, W]',
   fromlogits: 'crossEntropy and bceWithLogits take logits, klDiv and nllLoss log-probabilities',
+  hiddenstates: 'linearCrossEntropy takes it as its first argument, input',
+  input: 'linearCrossEntropy takes it as its first argument',
   keypaddingmask: 'mask says it the other way round, what is 0 there takes no part',
+  linearweight: 'linearCrossEntropy takes it as its second argument',
+  linweight: 'linearCrossEntropy takes it as its second argument, linearWeight',
   paddingmask: 'mask says it the other way round, what is 0 there takes no part',
   reduce: "reduction 'mean', 'sum' or 'none' says it",
   sizeaverage: "reduction 'mean' or 'sum' says it",

@@ -22,6 +22,7 @@ import {
   type TypedArray,
   typeOf,
 } from '../typed-arrays.js';
+import type { LayerGradients } from '../types/index.js';
 import {
   checkLength,
   checkRange,
@@ -32,7 +33,7 @@ import {
   wrongArray,
   wrongLength,
 } from './checks.js';
-import type { NormalizerName, RawOptions } from './functions.js';
+import type { NormalizerName } from './functions.js';
 import { classesHint } from './hints.js';
 import type { Common, Execution } from './options.js';
 import { widenFactors } from './smoothing.js';
@@ -49,8 +50,8 @@ export interface Prepared {
   parts: number;
   /** The mean where the denominator is 0. */
   empty: number;
-  /** The gradient array that the caller gets. */
-  gradient: TypedArray | null;
+  /** The gradient that the caller gets: of linearCrossEntropy an object of arrays. */
+  gradient: TypedArray | Partial<LayerGradients<Floats>> | null;
   perRow: PerRowArrays | null;
 }
 
@@ -88,7 +89,7 @@ export function elementType(name: string, logits: unknown, dtype: unknown): numb
 }
 
 /** The array that kernels take: half floats as bits. */
-function elementsOf(array: TypedArray): Elements {
+export function elementsOf(array: TypedArray): Elements {
   return typeOf(array) === 'Float16Array'
     ? new Uint16Array(bufferOf(array), byteOffsetOf(array), lengthOf(array))
     : (array as Elements);
@@ -258,7 +259,7 @@ export function gradientArray(
   name: string,
   logits: TypedArray,
   batch: Batch,
-  { name: a, a: classes, b, lambdas }: TargetArrays,
+  targets: TargetArrays,
   mask: TypedArray | null,
   prior: Floats | null,
 ): TypedArray | null {
@@ -274,20 +275,33 @@ export function gradientArray(
     !(bufferOf(logits) === buffer && byteOffsetOf(logits) === byteOffsetOf(gradient))
   ) {
     const exception = ' (to work in place, pass the very same elements)';
-    rejectOverlap(gradient, buffer, name, logits, exception);
+    rejectOverlap('gradient', gradient, buffer, name, logits, exception);
   }
-  rejectOverlap(gradient, buffer, a, classes);
-  rejectOverlap(gradient, buffer, 'targets.b', b);
-  rejectOverlap(gradient, buffer, 'targets.lambda', lambdas);
-  rejectOverlap(gradient, buffer, 'targets', batch.dense);
-  rejectOverlap(gradient, buffer, 'weight', batch.weight);
-  rejectOverlap(gradient, buffer, 'posWeight', batch.posWeight);
-  rejectOverlap(gradient, buffer, 'rowWeight', batch.rowWeight);
-  rejectOverlap(gradient, buffer, 'mask', mask);
-  rejectOverlap(gradient, buffer, 'labelSmoothing.epsilon', batch.epsilons);
-  rejectOverlap(gradient, buffer, 'labelSmoothing.prior', prior);
-  rejectOverlap(gradient, buffer, 'gradientScale', batch.gradientScales);
+  rejectOverlaps('gradient', gradient, buffer, batch, targets, mask, prior);
   return gradient;
+}
+
+/** Rejects arrays of the batch that share memory with a gradient, which is on `buffer` and called `own`. */
+export function rejectOverlaps(
+  own: string,
+  gradient: TypedArray,
+  buffer: ArrayBufferLike,
+  batch: Batch,
+  { name: a, a: classes, b, lambdas }: TargetArrays,
+  mask: TypedArray | null,
+  prior: Floats | null,
+): void {
+  rejectOverlap(own, gradient, buffer, a, classes);
+  rejectOverlap(own, gradient, buffer, 'targets.b', b);
+  rejectOverlap(own, gradient, buffer, 'targets.lambda', lambdas);
+  rejectOverlap(own, gradient, buffer, 'targets', batch.dense);
+  rejectOverlap(own, gradient, buffer, 'weight', batch.weight);
+  rejectOverlap(own, gradient, buffer, 'posWeight', batch.posWeight);
+  rejectOverlap(own, gradient, buffer, 'rowWeight', batch.rowWeight);
+  rejectOverlap(own, gradient, buffer, 'mask', mask);
+  rejectOverlap(own, gradient, buffer, 'labelSmoothing.epsilon', batch.epsilons);
+  rejectOverlap(own, gradient, buffer, 'labelSmoothing.prior', prior);
+  rejectOverlap(own, gradient, buffer, 'gradientScale', batch.gradientScales);
 }
 
 /** The denominator of the mean that a normalizer names. */
@@ -312,13 +326,40 @@ export function denominatorOf(
   }
 }
 
-/** Adds the new arrays and the mean to the batch. An empty mean and a lack of memory are the last errors of a call. */
+/** Adds the mean to the batch. An empty mean and a lack of memory are the last errors of a call. */
+export function takeMean(batch: Batch, common: Common, denominator: number, rows: number): void {
+  const { reduction, whenEmpty } = common;
+  if (reduction !== 'mean' && reduction !== 'batchmean') return;
+  if (denominator === 0 && whenEmpty === 'error') {
+    throw coded(
+      new RangeError(
+        `the mean is empty: of ${batch.rows} rows, ${rows} take part, and their weights sum to 0`,
+      ),
+      'ERR_EMPTY',
+    );
+  }
+  // Finite, so that a row with weight 0 has gradient 0; no gradient needs a larger number.
+  batch.gradientScale =
+    denominator === 0 ? 0 : Math.max(-1e300, Math.min(1e300, batch.gradientScale / denominator));
+}
+
+/** The gradient by the logits: the caller's array, or if it was asked for a new one; null: neither. */
+export function takeGradient(
+  batch: Batch,
+  asked: unknown,
+  logits: TypedArray,
+  gradient: TypedArray | null,
+): TypedArray | null {
+  const written = asked === true ? newLike(logits, 'the gradient') : gradient;
+  if (written !== null) batch.gradient = elementsOf(written);
+  return written;
+}
+
+/** Adds the other new arrays to the batch, which has its mean and `gradient` already. */
 export function finish(
   batch: Batch,
   common: Common,
-  given: RawOptions,
-  logits: TypedArray,
-  gradient: TypedArray | null,
+  gradient: Prepared['gradient'],
   denominator: number,
   rows: number,
   parts: number,
@@ -326,33 +367,17 @@ export function finish(
 ): Prepared {
   const { reduction, whenEmpty, perRow } = common;
   widenFactors(batch);
-  const mean = reduction === 'mean' || reduction === 'batchmean';
-  if (mean) {
-    if (denominator === 0 && whenEmpty === 'error') {
-      throw coded(
-        new RangeError(
-          `the mean is empty: of ${batch.rows} rows, ${rows} take part, and their weights sum to 0`,
-        ),
-        'ERR_EMPTY',
-      );
-    }
-    // Finite, so that a row with weight 0 has gradient 0; no gradient needs a larger number.
-    batch.gradientScale =
-      denominator === 0 ? 0 : Math.max(-1e300, Math.min(1e300, batch.gradientScale / denominator));
-  }
-  const written = given.gradient === true ? newLike(logits, 'the gradient') : gradient;
-  if (written !== null) batch.gradient = elementsOf(written);
   if (reduction === 'none') batch.losses = newFloats(batch.type, lossLength, 'the losses');
   batch.metrics = common.metrics;
   return {
     batch,
     execution: common.execution,
-    reduction: mean ? 'mean' : reduction,
+    reduction: reduction === 'batchmean' ? 'mean' : reduction,
     denominator,
     rows,
     parts,
     empty: whenEmpty === 'zero' ? 0 : NaN,
-    gradient: written,
+    gradient,
     perRow: perRow === null ? null : takePerRow(batch, perRow),
   };
 }

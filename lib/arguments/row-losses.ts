@@ -1,10 +1,11 @@
-// crossEntropy and nllLoss: losses of whole rows, whose targets are distributions over the classes.
+// crossEntropy and nllLoss: losses of whole rows, whose targets are distributions over the classes. linear-losses.ts takes the
+// same steps for a batch without logits.
 
-import { type Batch, FLOAT64, newBatch } from '../batch.js';
+import { type Batch, FLOAT64, type Floats, newBatch } from '../batch.js';
 import { lengthOf, type TypedArray } from '../typed-arrays.js';
 import { factors, oneOf } from './checks.js';
-import { type Rules, readNumbers, roundNumbers } from './functions.js';
-import { readCommon, readIgnored, readNormalizer, readOptions } from './options.js';
+import { type NormalizerName, type RawOptions, type Rules, readNumbers, roundNumbers } from './functions.js';
+import { type Common, readCommon, readIgnored, readNormalizer, readOptions } from './options.js';
 import {
   denominatorOf,
   elementType,
@@ -16,24 +17,69 @@ import {
   rowsOf,
   startOf,
   takeDense,
+  takeGradient,
   takeGradientScale,
   takeLogits,
+  takeMean,
 } from './prepare.js';
-import { fillSmoothing, readSmoothing } from './smoothing.js';
+import { fillSmoothing, readSmoothing, type Smoothing } from './smoothing.js';
 import {
   fillClasses,
   fillRows,
+  type GivenMixed,
   readMixed,
   rejectIgnoreIndex,
   rejectLabels,
   rejectOthers,
+  type TargetArrays,
   targetArrays,
 } from './target-arrays.js';
 
 const FORMS: readonly ('crossEntropy' | 'kl')[] = ['crossEntropy', 'kl'];
 
+/** A call of a loss of rows. */
+export interface RowCall {
+  batch: Batch;
+  given: RawOptions;
+  common: Common;
+  normalizer: NormalizerName | number;
+  ignored: readonly number[];
+  smoothing: Smoothing;
+  mixed: GivenMixed | null;
+  prior: Floats | null;
+  mask: TypedArray | null;
+}
+
+/** How many rows take part, and what the mean divides by. */
+export interface Weighed {
+  rows: number;
+  denominator: number;
+}
+
 /** Checks a call and fills in its defaults. */
 export function prepareRows(rules: Rules, logits: unknown, targets: unknown, options: unknown): Prepared {
+  const call = readRows(rules, targets, options);
+  // No code of the caller's runs from here on.
+  const { batch, common } = call;
+  const { gradient: asked } = call.given;
+  const { logits: name } = rules;
+  batch.type = elementType(name, logits, call.given.dtype);
+  const x = logits as TypedArray;
+  const y = targetArrays(targets, call.mixed, rules, x, batch);
+  const of = rowsName(y);
+  const total = y.a === null ? rowsOf(name, x, batch) : lengthOf(y.a);
+  if (y.a !== null && lengthOf(x) === total) rejectLabels(name, x, y.a, batch, rules.dense);
+  takeLogits(batch, name, x, total, of);
+  takeRows(call, rules, y, of);
+  const gradient = gradientArray(asked, name, x, batch, y, call.mask, call.prior);
+  const { rows, denominator } = weighRows(call, y);
+  takeMean(batch, common, denominator, rows);
+  const written = takeGradient(batch, asked, x, gradient);
+  return finish(batch, common, written, denominator, rows, rows, total);
+}
+
+/** Reads all that may run code of the caller's. */
+export function readRows(rules: Rules, targets: unknown, options: unknown): RowCall {
   const given = readOptions(options, rules.options);
   const common = readCommon(given, rules);
   const { classes } = common;
@@ -42,50 +88,54 @@ export function prepareRows(rules: Rules, logits: unknown, targets: unknown, opt
   const smoothing = readSmoothing(given.labelSmoothing, classes);
   const form = oneOf('form', given.form, FORMS);
   const batch = newBatch(classes, common.rowStride, common.inner);
+  batch.kl = form === 'kl';
   readNumbers(given, batch);
   const mixed = readMixed(targets);
+  return { batch, given, common, normalizer, ignored, smoothing, mixed, prior: null, mask: null };
+}
 
-  // No code of the caller's runs from here on.
+/** What messages call the number of rows. */
+export function rowsName({ dense, b }: TargetArrays): string {
+  return dense !== null ? 'rows' : b === null ? 'targets.length' : 'targets.a.length';
+}
+
+/** Checks what there is per row or class. The batch has its type and its rows, a number that messages call `of`. */
+export function takeRows(call: RowCall, rules: Rules, y: TargetArrays, of: string): void {
+  const { batch, given, smoothing } = call;
+  const { classes, rows: total } = batch;
   const { logits: name } = rules;
-  batch.type = elementType(name, logits, given.dtype);
   const double = batch.type === FLOAT64;
-  const x = logits as TypedArray;
-  const y = targetArrays(targets, mixed, rules, x, batch);
-  const soft = y.dense !== null;
-  const of = soft ? 'rows' : mixed === null ? 'targets.length' : 'targets.a.length';
-  const total = y.a === null ? rowsOf(name, x, batch) : lengthOf(y.a);
-  if (y.a !== null && lengthOf(x) === total) rejectLabels(name, x, y.a, batch, rules.dense);
-  takeLogits(batch, name, x, total, of);
   if (y.dense !== null) {
     takeDense(batch, y.dense, of, name, true);
     rejectIgnoreIndex(given.ignoreIndex);
     rejectOthers(smoothing.others);
   }
-  batch.kl = form === 'kl';
   roundNumbers(batch, double);
   batch.weight = factors('weight', given.weight, classes, 'classes', double, name);
   batch.rowWeight = factors('rowWeight', given.rowWeight, total, of, double, name);
-  const prior = factors('labelSmoothing.prior', smoothing.prior, classes, 'classes', double, name);
-  const mask = rowMask(given.mask, total, of);
-  takeGradientScale(batch, common.gradientScale, of, name);
-  fillSmoothing(batch, smoothing, prior, of, name);
-  const gradient = gradientArray(given.gradient, name, x, batch, y, mask, prior);
-  const taking = mask === null ? null : maskBytes(mask);
+  call.prior = factors('labelSmoothing.prior', smoothing.prior, classes, 'classes', double, name);
+  call.mask = rowMask(given.mask, total, of);
+  takeGradientScale(batch, call.common.gradientScale, of, name);
+  fillSmoothing(batch, smoothing, call.prior, of, name);
+}
 
+/** Finds the rows that take part. */
+export function weighRows(call: RowCall, y: TargetArrays): Weighed {
+  const { batch, normalizer, given, mask } = call;
+  const taking = mask === null ? null : maskBytes(mask);
   let rows: number;
   let weighed = 0;
   let divisor = normalizer;
-  if (soft) {
+  if (y.dense !== null) {
     rows = fillRows(batch, taking);
     if (given.normalizer === undefined) divisor = 'rows';
     else if (normalizer === 'weight') weighed = weighDense(batch);
   } else {
-    const count = fillClasses(batch, y, ignored, taking);
+    const count = fillClasses(batch, y, call.ignored, taking);
     rows = count.rows;
     weighed = count.weighed;
   }
-  const denominator = denominatorOf(divisor, weighed, rows, rows, total);
-  return finish(batch, common, given, x, gradient, denominator, rows, rows, total);
+  return { rows, denominator: denominatorOf(divisor, weighed, rows, rows, batch.rows) };
 }
 
 /** Σ over the rows that take part of rowWeight · Σ_k weight_k · target_k. */

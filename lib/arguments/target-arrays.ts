@@ -133,13 +133,18 @@ export function rejectLabels(
   { classes }: Batch,
   dense: readonly string[],
 ): void {
-  const length = lengthOf(targets);
-  if (classes === 1 || length === 0 || dense.length === 0) return;
+  const hint = labelsHint(targets, classes, dense);
+  if (hint === '') return;
+  throw wrongLength(name, logits, `targets.length · classes = ${lengthOf(targets) * classes}${hint}`);
+}
+
+/** The end of a message on targets that may be labels per class, in an array type that holds classes. */
+export function labelsHint(targets: TypedArray, classes: number, dense: readonly string[]): string {
+  if (classes === 1 || lengthOf(targets) === 0 || dense.length === 0) return '';
   const type = typeOf(targets) as string;
   const arrays = dense.length > 2 ? 'a Uint8Array or Float32Array' : 'a Float32Array';
   const floats = `Float32Array.from(targets${type.startsWith('Big') ? ', Number' : ''})`;
-  const hint = `targets of type ${type} are classes; labels for each class go in ${arrays} (${floats} makes one)`;
-  throw wrongLength(name, logits, `targets.length · classes = ${length * classes}: ${hint}`);
+  return `: targets of type ${type} are classes; labels for each class go in ${arrays} (${floats} makes one)`;
 }
 
 // BigInt elements are read as low and high words, since making BigInts is slow.

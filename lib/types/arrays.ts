@@ -84,6 +84,9 @@ export type NewArrayOf<L extends Logits> = L extends Float32Array
       ? NewUint16Array
       : NewFloat16ArrayIfKnown;
 
+/** The array of a gradient of `linearCrossEntropy`, whatever memory it is on. */
+export type GradientArrayOf<L extends Logits> = L extends Float64Array ? Float64Array : Float32Array;
+
 /** The new array of losses: Float64Array for Float64Array logits, Float32Array for all others. */
 export type FloatsOf<L extends Logits> = L extends Float64Array ? NewFloat64Array : NewFloat32Array;
 

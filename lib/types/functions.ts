@@ -1,17 +1,20 @@
 // The functions: the options of each, its signature, and all of them together.
 
 import type {
+  ArrayOf,
   BceTargets,
+  DType,
   Factors,
   IndexArray,
   Logits,
   Mask,
   MixedTargets,
   NewArrayOf,
+  OtherType,
   SoftTargets,
   Targets,
 } from './arrays.js';
-import type { Fitting, Result } from './inference.js';
+import type { Fitting, FittingLayer, LayerResult, Result } from './inference.js';
 import type {
   BatchOptions,
   BceLabelSmoothing,
@@ -71,6 +74,57 @@ export type CrossEntropy<A extends Mode = 'now'> = LossFunction<
   CrossEntropyOptions,
   CrossEntropyMetrics
 >;
+
+/** Which gradients of `linearCrossEntropy` are asked for, each in a new array (`true`) or in one that is given. */
+export interface LinearCrossEntropyGradients {
+  /** ∂loss/∂input: length R·D. */
+  input?: boolean | Float32Array | Float64Array | undefined;
+  /** ∂loss/∂linearWeight: length C·D. */
+  linearWeight?: boolean | Float32Array | Float64Array | undefined;
+  /** ∂loss/∂linearBias: length C. Only with option `linearBias`. */
+  linearBias?: boolean | Float32Array | Float64Array | undefined;
+}
+
+/** Options of {@link LinearCrossEntropy}. R is the number of rows, C of classes, D of features. */
+export interface LinearCrossEntropyOptions
+  extends Omit<CrossEntropyOptions, 'dtype' | 'gradient' | 'rowStride' | 'inner'> {
+  /**
+   * The number type of `input`, `linearWeight` and `linearBias`. Uint16Arrays need it: their bits are IEEE 754 half
+   * precision numbers (`'float16'`) or the upper halves of float32 numbers (`'bfloat16'`), and are converted exactly.
+   * Other arrays tell theirs, and it may be said: `'float32'`, `'float64'`, or `'float16'` of Float16Arrays. What
+   * contradicts the arrays is refused.
+   */
+  dtype?: DType | OtherType | undefined;
+  /** Length C, of the type of `input`: added to the logits of every row, class by class. Zeros by default. */
+  linearBias?: Logits | undefined;
+  /**
+   * `true`: the result's `gradient` holds `input`, `linearWeight` and, if option `linearBias` is given, `linearBias`: the
+   * gradient of the loss by each, in new arrays of the same lengths. An object `{ input, linearWeight, linearBias }` asks
+   * for some of them: `true` is a new array, an array is written to. They are Float32Arrays, also where the input is of
+   * half floats; Float64Arrays for a Float64Array. None may share memory with another array of the call: nothing is
+   * computed in place. What is not asked for is not computed, and saves a third of the work (`input`, `linearWeight`). In
+   * a training loop give arrays: pages of large new ones cost time. With reduction `'none'` each row has the gradient of
+   * its own loss, and `linearWeight` and `linearBias` that of their sum.
+   */
+  gradient?: boolean | LinearCrossEntropyGradients | undefined;
+  /**
+   * `true`: the gradients of `linearWeight` and `linearBias` are added to what their arrays hold, for gradients of several
+   * micro-batches, or of an embedding that shares its weight with this layer. Needs an array for one of them at least, and
+   * for each that is asked for. The gradient of `input` is always written. false by default.
+   */
+  accumulate?: boolean | undefined;
+}
+
+/**
+ * The signature of `linearCrossEntropy`; the result's type follows from the input and from `reduction`, `gradient`,
+ * `linearBias`, `metrics` and `perRow`.
+ */
+export type LinearCrossEntropy<A extends Mode = 'now'> = <L extends Logits, const O>(
+  input: L,
+  linearWeight: ArrayOf<L>,
+  targets: Targets,
+  options: FittingLayer<L, O, LinearCrossEntropyOptions & OptionsOf<A>>,
+) => Answer<A, LayerResult<L, O, LinearCrossEntropyOptions, CrossEntropyMetrics>>;
 
 /** What `perRow` of `bceWithLogits` may name: sums over the row's elements, see {@link PerRow}. */
 export type BceWithLogitsPerRow = 'loss' | 'nll' | 'entropy';
@@ -212,6 +266,7 @@ export interface Backend {
 export interface Functions<A extends Mode = 'now'> {
   readonly backend: Backend;
   readonly crossEntropy: CrossEntropy<A>;
+  readonly linearCrossEntropy: LinearCrossEntropy<A>;
   readonly bceWithLogits: BceWithLogits<A>;
   readonly klDiv: KlDiv<A>;
   readonly nllLoss: NllLoss<A>;

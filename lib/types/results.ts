@@ -41,8 +41,21 @@ export interface Losses<A = NewArrayOf<Float32Array>> {
 
 /** When a gradient was asked for. */
 export interface Gradient<A = NewArrayOf<Float32Array>> {
-  /** ∂loss/∂logits, laid out as the logits: a new array, or the one that was passed as `gradient`. */
+  /**
+   * ∂loss/∂logits, laid out as the logits: a new array, or the one that was passed as `gradient`. In `linearCrossEntropy`
+   * an object with those that were asked for.
+   */
   gradient: A;
+}
+
+/** The gradients of `linearCrossEntropy`: new arrays, or those that were passed. */
+export interface LayerGradients<I = NewArrayOf<Float32Array>, W = I, B = I> {
+  /** ∂loss/∂input, length R·D; 0 for ignored rows. */
+  input: I;
+  /** ∂loss/∂linearWeight, length C·D; with `accumulate` added to what the array held. */
+  linearWeight: W;
+  /** ∂loss/∂linearBias, length C; with `accumulate` added to what the array held. */
+  linearBias: B;
 }
 
 /** Of `nllLoss`: means over the rows that take part, weighted with nothing; NaN if there are none. */
