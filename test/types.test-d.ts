@@ -11,7 +11,9 @@ import {
   type Functions,
   type KlDivOptions,
   klDiv,
+  type LinearCrossEntropyOptions,
   type Logits,
+  linearCrossEntropy,
   loadBackend,
   type NllLossOptions,
   nllLoss,
@@ -218,6 +220,85 @@ export function wrap<O extends CrossEntropyOptions>(more: O) {
 }
 exactly<Losses & Gradient>()(wrap({ classes, reduction: 'none' as const, gradient: true as const }));
 
+// linearCrossEntropy: of the gradients those that were asked for.
+type Layer = { input: Floats; linearWeight: Floats };
+type Whole = Layer & { linearBias: Floats };
+declare const layerOptions: LinearCrossEntropyOptions;
+exactly<Loss>()(linearCrossEntropy(x, x, y, { classes }));
+exactly<Loss>()(linearCrossEntropy(x, x, y, { classes, linearBias: x, gradient: false }));
+exactly<Layer>()(linearCrossEntropy(x, x, y, { classes, gradient: true }).gradient);
+exactly<Whole>()(linearCrossEntropy(x, x, y, { classes, linearBias: x, gradient: true }).gradient);
+exactly<Loss & { gradient: { linearWeight: Floats } }>()(
+  linearCrossEntropy(x, x, y, { classes, gradient: { linearWeight: true } }),
+);
+exactly<{ input: Floats }>()(
+  linearCrossEntropy(x, x, y, { classes, gradient: { input: true, linearWeight: false } }).gradient,
+);
+// biome-ignore lint/complexity/noBannedTypes: an object without properties is what is meant
+exactly<{}>()(linearCrossEntropy(x, x, y, { classes, gradient: {} }).gradient);
+exactly<{ input: Tensor; linearWeight: Float32Array<SharedArrayBuffer>; linearBias: Floats }>()(
+  linearCrossEntropy(x, x, y, {
+    classes,
+    linearBias: x,
+    gradient: { input: tensor, linearWeight: shared, linearBias: true },
+    accumulate: false,
+  }).gradient,
+);
+exactly<{ input?: Floats; linearWeight: Floats }>()(
+  linearCrossEntropy(x, x, y, { classes, gradient: { input: flag, linearWeight: true } }).gradient,
+);
+exactly<{ input: Doubles; linearWeight: Doubles }>()(
+  linearCrossEntropy(d, d, y, { classes, gradient: true }).gradient,
+);
+exactly<Layer>()(linearCrossEntropy(h, h, y, { classes, dtype: 'bfloat16', gradient: true }).gradient);
+exactly<{ linearWeight: Float32Array }>()(
+  linearCrossEntropy(h, h, y, { classes, dtype: 'float16', gradient: { linearWeight: x }, accumulate: true })
+    .gradient,
+);
+exactly<Loss & { gradient?: Layer }>()(linearCrossEntropy(x, x, y, { classes, gradient: flag }));
+exactly<Losses & RowMetrics & { perRow: { lse: Floats } }>()(
+  linearCrossEntropy(x, x, x, { classes, reduction: 'none', metrics: true, perRow: ['lse'] }),
+);
+type AnyLayer = { input?: Float32Array; linearWeight?: Float32Array; linearBias?: Float32Array };
+exactly<(Layer & { linearBias?: Floats }) | AnyLayer | undefined>()(
+  linearCrossEntropy(x, x, y, layerOptions).gradient,
+);
+exactly<(Layer & { linearBias?: Floats }) | undefined>()(
+  linearCrossEntropy(x, x, y, { classes, linearBias: flag ? x : undefined, gradient: flag }).gradient,
+);
+linearCrossEntropy(anyLogits, anyLogits as never, y, layerOptions);
+linearCrossEntropy(any, any, any, any).rows.toFixed();
+// @ts-expect-error another type than the input
+linearCrossEntropy(x, d, y, { classes });
+// @ts-expect-error another type than the input
+linearCrossEntropy(x, x, y, { classes, linearBias: d });
+// @ts-expect-error gradients of floats are Float32Arrays
+linearCrossEntropy(x, x, y, { classes, gradient: { input: d } });
+// @ts-expect-error gradients of half floats too
+linearCrossEntropy(h, h, y, { classes, dtype: 'float16', gradient: { input: h } });
+// @ts-expect-error gradients of doubles are Float64Arrays
+linearCrossEntropy(d, d, y, { classes, gradient: { linearBias: x }, linearBias: d });
+// @ts-expect-error an object of arrays
+linearCrossEntropy(x, x, y, { classes, gradient: x });
+// @ts-expect-error an unknown gradient
+linearCrossEntropy(x, x, y, { classes, gradient: { weight: true } });
+// @ts-expect-error half floats of a kind that is not said
+linearCrossEntropy(h, h, y, { classes });
+// @ts-expect-error rows follow each other
+linearCrossEntropy(x, x, y, { classes, rowStride: 4 });
+// @ts-expect-error rows follow each other
+linearCrossEntropy(x, x, y, { classes, inner: 4 });
+// @ts-expect-error an option of another function
+linearCrossEntropy(x, x, y, { classes, posWeight: x });
+// @ts-expect-error linearBias
+linearCrossEntropy(x, x, y, { classes, bias: x });
+// @ts-expect-error the third argument are the targets
+linearCrossEntropy(x, y, x, { classes });
+// @ts-expect-error not asked for
+linearCrossEntropy(x, x, y, { classes, gradient: { input: true } }).gradient.linearWeight;
+// @ts-expect-error there is no linearBias
+linearCrossEntropy(x, x, y, { classes, gradient: true }).gradient.linearBias;
+
 // The other functions.
 type BceMetrics = { nll: number; accuracy: number; entropy: number };
 exactly<Loss>()(bceWithLogits(x, d, { classes }));
@@ -334,6 +415,29 @@ crossEntropy(x, y, {
   metrics: undefined,
   perRow: undefined,
 });
+linearCrossEntropy(new Float32Array(new SharedArrayBuffer(12)), x, y, {
+  classes,
+  dtype: 'float32',
+  linearBias: x,
+  labelSmoothing: { epsilon: x, over: 'others', exclude: [1, 2] as const, prior: x },
+  weight: x,
+  rowWeight: x,
+  ignoreIndex: [-100, -1] as const,
+  mask: new Uint8Array(1),
+  form: 'kl',
+  logitScale: 2,
+  softcap: 30,
+  zLoss: 1e-4,
+  reduction: 'none',
+  normalizer: 'rows',
+  whenEmpty: 'zero',
+  gradient: { input: x, linearWeight: x, linearBias: undefined },
+  accumulate: true,
+  gradientScale: x,
+  metrics: true,
+  perRow: ['loss', 'nll', 'lse', 'entropy', 'prediction'] as const,
+  threads: 2,
+});
 bceWithLogits(h, x, {
   classes,
   dtype: 'bfloat16',
@@ -400,6 +504,7 @@ crossEntropy(
     gradientScale: d,
   },
 );
+linearCrossEntropy(d, d, y, { classes, weight: d, rowWeight: d, labelSmoothing: { epsilon: d, prior: d } });
 bceWithLogits(d, x, { classes, weight: d, posWeight: d, rowWeight: d });
 smoothLabels(d, { classes, labelSmoothing: { epsilon: d, prior: d } });
 
@@ -449,6 +554,9 @@ eventually<Loss & { perRow: { loss: Floats } }>()(
 );
 eventually<Loss & Given>()(promises.bceWithLogits(x, x, { classes, gradient: x, signal }));
 eventually<Losses>()(promises.nllLoss(x, y, { classes, reduction: 'none', signal }));
+eventually<Loss & { gradient: Layer }>()(
+  promises.linearCrossEntropy(x, x, y, { classes, gradient: true, signal }),
+);
 eventually<Doubles>()(promises.smoothLabels(d, { classes, signal }));
 eventually<Losses & { gradient: Tensor } & { perRow: { lse: Floats } }>()(
   promises.crossEntropy(x, y, { ...both, gradient: tensor }),
@@ -530,6 +638,7 @@ exactly<BackendName[]>()(availableBackends());
 const { backend, ...functions }: Functions = loadBackend('js');
 export const bound: {
   crossEntropy: typeof crossEntropy;
+  linearCrossEntropy: typeof linearCrossEntropy;
   bceWithLogits: typeof bceWithLogits;
   klDiv: typeof klDiv;
   nllLoss: typeof nllLoss;

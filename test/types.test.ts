@@ -21,7 +21,7 @@ const compilerOptions = {
 };
 
 const declarations = `
-import { bceWithLogits, crossEntropy, klDiv, loadBackend, nllLoss, smoothLabels } from 'smoothloss';
+import { bceWithLogits, crossEntropy, klDiv, linearCrossEntropy, loadBackend, nllLoss, smoothLabels } from 'smoothloss';
 import * as promises from 'smoothloss/promises';
 declare const x: Float32Array, d: Float64Array, h: Uint16Array, y: Int32Array;
 declare const classes: number;
@@ -43,6 +43,14 @@ postMessage(made, [gradient.buffer, losses.buffer, lse.buffer, prediction.buffer
 const given: Float32Array<SharedArrayBuffer> = crossEntropy(x, y, { classes, gradient: shared }).gradient;
 // @ts-expect-error shared memory cannot be transferred
 postMessage(given, [given.buffer]);
+
+const layer = linearCrossEntropy(f, sharedHalf, y, { classes, linearBias: f, gradient: { input: true, linearWeight: shared } });
+postMessage(layer, [layer.gradient.input.buffer]);
+const givenWeights: Float32Array<SharedArrayBuffer> = layer.gradient.linearWeight;
+// @ts-expect-error of another type than the input
+linearCrossEntropy(f, x, y, { classes });
+// @ts-expect-error gradients of halves are Float32Arrays
+linearCrossEntropy(f, f, y, { classes, gradient: { input: f } });
 
 const halves: Float16Array<ArrayBuffer> = klDiv(f, x, { classes, gradient: true }).gradient;
 const givenHalves: Float16Array<SharedArrayBuffer> = nllLoss(f, y, { classes, gradient: sharedHalf }).gradient;
@@ -69,6 +77,27 @@ const wrong: Record<string, string> = {
     "TS2353: Object literal may only specify known properties, and 'softcap' does not exist in type 'NllLossOptions'.",
   'smoothLabels(y, { classes, labelSmooth: 0.1 }).length':
     "TS2561: Object literal may only specify known properties, but 'labelSmooth' does not exist in type 'SmoothLabelsOptions'. Did you mean to write 'labelSmoothing'?",
+  'linearCrossEntropy(x, x, y, { classes, rowStride: 4 }).loss.toFixed()':
+    "TS2353: Object literal may only specify known properties, and 'rowStride' does not exist in type 'LinearCrossEntropyOptions'.",
+  'linearCrossEntropy(x, x, y, { classes, bias: x }).loss.toFixed()':
+    "TS2353: Object literal may only specify known properties, and 'bias' does not exist in type 'LinearCrossEntropyOptions'.",
+  'linearCrossEntropy(x, x, y, { classes, linearBias: d, gradient: true }).gradient.linearBias.length':
+    "TS2322: Type 'Float64Array<ArrayBufferLike>' is not assignable to type 'Float32Array<ArrayBufferLike>'.",
+  'linearCrossEntropy(x, x, y, { classes, gradient: { input: d } }).gradient.input.length':
+    "TS2322: Type 'Float64Array<ArrayBufferLike>' is not assignable to type 'boolean | Float32Array<ArrayBufferLike> | undefined'.",
+  'linearCrossEntropy(x, x, y, { classes, gradient: { weight: true } }).loss.toFixed()':
+    "TS2353: Object literal may only specify known properties, and 'weight' does not exist in type 'LinearCrossEntropyGradients'.",
+  'linearCrossEntropy(x, x, y, { classes, gradient: x }).loss.toFixed()':
+    "TS2322: Type 'Float32Array<ArrayBufferLike>' is not assignable to type 'boolean | LinearCrossEntropyGradients | undefined'.",
+  'linearCrossEntropy(x, d, y, { classes }).loss.toFixed()':
+    "TS2345: Argument of type 'Float64Array<ArrayBufferLike>' is not assignable to parameter of type 'Float32Array<ArrayBufferLike>'.",
+  'linearCrossEntropy(x, y, x, { classes }).loss.toFixed()':
+    "TS2345: Argument of type 'Int32Array<ArrayBufferLike>' is not assignable to parameter of type 'Float32Array<ArrayBufferLike>'.",
+  'linearCrossEntropy(h, h, y, { classes }).loss.toFixed()':
+    "TS2345: Argument of type '{ classes: number; }' is not assignable to parameter of type 'LinearCrossEntropyOptions & DtypeNeeded'.",
+  'linearCrossEntropy(x, x, { classes })': 'TS2554: Expected 4 arguments, but got 3.',
+  'linearCrossEntropy(x, x, y, { classes, gradient: true }).gradient.linearBias':
+    "TS2339: Property 'linearBias' does not exist on type '{ input: Float32Array<ArrayBuffer>; linearWeight: Float32Array<ArrayBuffer>; }'.",
   'crossEntropy(x, y, {}).loss.toFixed()':
     "TS2741: Property 'classes' is missing in type '{}' but required in type 'CrossEntropyOptions'.",
   'crossEntropy(x, y)': 'TS2554: Expected 3 arguments, but got 2.',
@@ -182,7 +211,7 @@ describe('an editor', () => {
     text = `
 import {
   type BceWithLogitsOptions, crossEntropy, type CrossEntropyMetrics, type CrossEntropyOptions, type KlDivOptions,
-  type LabelSmoothing, type NllLossOptions, type SmoothLabelsOptions,
+  type LabelSmoothing, linearCrossEntropy, type LinearCrossEntropyOptions, type NllLossOptions, type SmoothLabelsOptions,
 } from 'smoothloss';
 import { klDiv, type PromiseOptions } from 'smoothloss/promises';
 declare const x: Float32Array, d: Float64Array, y: Int32Array;
@@ -191,11 +220,12 @@ declare const options: CrossEntropyOptions;
 const plain = crossEntropy(x, y, { classes, gradient: true, perRow: ['lse'] });
 const shared = crossEntropy(x, y, { classes, reduction: 'none', gradient: new Float32Array(new SharedArrayBuffer(8)) });
 const unknown = crossEntropy(x, y, options);
+const layered = linearCrossEntropy(x, x, y, { classes, linearBias: x, gradient: { input: x, linearBias: true } });
 const later = klDiv(d, d, { classes });
 crossEntropy(x, y, { classes, labelSmoothing: 0.1, perRow: ['loss'] });
 crossEntropy(x, y, { classes, reduction: '' });
 declare const all: {
-  crossEntropy: CrossEntropyOptions; bceWithLogits: BceWithLogitsOptions; klDiv: KlDivOptions;
+  crossEntropy: CrossEntropyOptions; linearCrossEntropy: LinearCrossEntropyOptions; bceWithLogits: BceWithLogitsOptions; klDiv: KlDivOptions;
   nllLoss: NllLossOptions; smoothLabels: SmoothLabelsOptions; promises: PromiseOptions;
 };
 `;
@@ -237,6 +267,9 @@ declare const all: {
     const floats = ['loss', 'nll', 'lse', 'entropy'].map((name) => `${name}?: Float32Array<ArrayBuffer>;`);
     expect(hover('unknown').type).toBe(
       `const unknown: { ${totals} loss?: number; losses?: Float32Array<ArrayBuffer>; gradient?: Float32Array<ArrayBufferLike>; metrics?: CrossEntropyMetrics; perRow?: { ${floats.join(' ')} prediction?: Int32Array<ArrayBuffer>; }; }`,
+    );
+    expect(hover('layered').type).toBe(
+      `const layered: { ${totals} loss: number; gradient: { input: Float32Array<ArrayBufferLike>; linearBias: Float32Array<ArrayBuffer>; }; }`,
     );
     expect(hover('later').type).toBe(`const later: Promise<{ ${totals} loss: number; }>`);
   });

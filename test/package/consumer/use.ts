@@ -11,6 +11,7 @@ import {
   crossEntropy,
   type Functions,
   klDiv,
+  linearCrossEntropy,
   loadBackend,
   nllLoss,
   smoothLabels,
@@ -62,6 +63,11 @@ const divergence = klDiv(logits, new Float32Array(8), {
 same<typeof divergence.perRow, { loss: Floats }>(true);
 const likelihood = nllLoss(logits, { a: targets, b: targets, lambda: 0.5 }, { classes: 4, perRow: ['nll'] });
 same<typeof likelihood.perRow.nll, Floats>(true);
+const layer = linearCrossEntropy(logits, new Float32Array(3 * 4), Uint8Array.of(1, 2), {
+  classes: 3,
+  gradient: { input: true, linearWeight: new Tensor(12) },
+});
+same<typeof layer.gradient, { input: Floats; linearWeight: Tensor }>(true);
 const smoothed = smoothLabels(targets, { classes: 4, labelSmoothing: 0.1 });
 same<typeof smoothed, Floats>(true);
 
