@@ -3,7 +3,13 @@
 
 import { availableBackends, loadBackend, smoothLabels } from 'smoothloss';
 import { describe, expect, it } from 'vitest';
-import { type Call, everyRefusal, type FunctionName, HINT } from './conformance/errors/refusal.js';
+import {
+  argumentsOf,
+  type Call,
+  everyRefusal,
+  type FunctionName,
+  HINT,
+} from './conformance/errors/refusal.js';
 import './conformance/errors.js';
 
 type Options = Record<string, unknown>;
@@ -11,9 +17,8 @@ type Options = Record<string, unknown>;
 const functions = loadBackend(availableBackends()[0]);
 
 /** Calls a function of the package with arguments of any kind. */
-function run(name: FunctionName, { logits, targets, options }: Call): unknown {
-  const all = name === 'smoothLabels' ? [targets, options] : [logits, targets, options];
-  return (functions[name] as unknown as (...all: unknown[]) => unknown)(...all);
+function run(name: FunctionName, call: Call): unknown {
+  return (functions[name] as unknown as (...all: unknown[]) => unknown)(...argumentsOf(name, call));
 }
 
 function messageOf(name: FunctionName, call: Call): string {
@@ -42,7 +47,9 @@ function replaced(call: Call, path: string, value: unknown): Call {
     copy[key] = change(copy[key], rest);
     return copy;
   };
-  if (first === 'logits' || first === 'logProbs') return { ...call, logits: change(call.logits, more) };
+  if (first === 'logits' || first === 'logProbs' || first === 'input')
+    return { ...call, logits: change(call.logits, more) };
+  if (first === 'linearWeight') return { ...call, linearWeight: change(call.linearWeight, more) };
   if (first === 'targets') return { ...call, targets: change(call.targets, more) };
   if (first === 'options') return { ...call, options: change(call.options, more) };
   return { ...call, options: change(call.options, [first, ...more]) };
@@ -55,11 +62,13 @@ const AsyncFunction = (async () => {}).constructor as new (
 /** The call that a hint makes of one that was refused; undefined where the message has none. */
 async function followed(call: Call, message: string): Promise<Call | undefined> {
   const meant =
-    /^(options|labelSmoothing|targets)\.(\S+) is not an option: did you mean (\w+)( = .*)?\?$/.exec(message);
+    /^(options|labelSmoothing|targets|gradient)\.(\S+) is not an option: did you mean (\w+)( = .*)?\?$/.exec(
+      message,
+    );
   if (meant !== null) {
     const [, where, wrong, right, how = ''] = meant;
     const at = where === 'targets' ? call.targets : (call.options as Options);
-    const object = (where === 'labelSmoothing' ? (at as Options).labelSmoothing : at) as Options;
+    const object = (where === 'options' || where === 'targets' ? at : (at as Options)[where]) as Options;
     const { [wrong]: given, ...rest } = object;
     const value = how === '' ? given : new Function(wrong, `return ${how.slice(3)}`)(given);
     return replaced(call, where, { ...rest, [right]: value });
@@ -75,7 +84,8 @@ async function followed(call: Call, message: string): Promise<Call | undefined> 
   if (expression === undefined) return undefined;
   const options = (call.options ?? {}) as Options;
   const scope: Options = { smoothLabels, ...options, options: call.options };
-  scope.logits = scope.logProbs = call.logits;
+  scope.logits = scope.logProbs = scope.input = call.logits;
+  scope.linearWeight = call.linearWeight;
   scope.targets = call.targets;
   const value = await new AsyncFunction(...Object.keys(scope), `return ${expression}`)(
     ...Object.values(scope),
@@ -480,7 +490,7 @@ describe('names', () => {
       'options.pos_weight is not an option here: bceWithLogits takes posWeight',
     );
     expect(messageOf('klDiv', { ...good, ...at({ temperature: 2 }) })).toBe(
-      'options.temperature is not an option here: bceWithLogits, crossEntropy take logitScale = 1 / temperature',
+      'options.temperature is not an option here: bceWithLogits, crossEntropy, linearCrossEntropy take logitScale = 1 / temperature',
     );
     expect(messageOf('klDiv', { ...good, ...at({ label_smoothing: 0.1 }) })).toMatch(
       / takes? labelSmoothing \(smoothLabels makes such targets\)$/,
@@ -491,9 +501,16 @@ describe('names', () => {
   });
 
   it('that a message says a function takes it does take', () => {
-    const names = ['crossEntropy', 'bceWithLogits', 'klDiv', 'nllLoss', 'smoothLabels'] as const;
+    const names = [
+      'crossEntropy',
+      'linearCrossEntropy',
+      'bceWithLogits',
+      'klDiv',
+      'nllLoss',
+      'smoothLabels',
+    ] as const;
     const options =
-      'classes dtype labelSmoothing weight posWeight rowWeight ignoreIndex mask form logTarget logitScale softcap zLoss reduction normalizer whenEmpty gradient gradientScale rowStride inner metrics perRow threads'.split(
+      'classes dtype labelSmoothing weight posWeight rowWeight ignoreIndex mask form logTarget logitScale softcap zLoss reduction normalizer whenEmpty gradient gradientScale rowStride inner metrics perRow threads linearBias accumulate'.split(
         ' ',
       );
     const knows = (name: FunctionName, option: string) =>

@@ -8,7 +8,14 @@ import { HOSTILE, hostileCalls, Thrown } from './conformance/errors/hostile.js';
 import { bytesOf, CLASSES } from './conformance/errors/refusal.js';
 import { runChild } from './support/child.js';
 
-const FUNCTIONS = ['crossEntropy', 'bceWithLogits', 'klDiv', 'nllLoss', 'smoothLabels'] as const;
+const FUNCTIONS = [
+  'crossEntropy',
+  'linearCrossEntropy',
+  'bceWithLogits',
+  'klDiv',
+  'nllLoss',
+  'smoothLabels',
+] as const;
 const MEMORY = 'ERR_MEMORY_ALLOCATION_FAILED';
 const later = promises.loadBackend(backend.name);
 const threads = backend.threads;
@@ -28,8 +35,8 @@ function faultOf(error: unknown): string | undefined {
   return undefined;
 }
 
-const views = (args: unknown[]) =>
-  args
+const views = (arrays: unknown[]) =>
+  arrays
     .filter((x) => ArrayBuffer.isView(x))
     .map(bytesOf)
     .join();
@@ -42,13 +49,14 @@ describe.each(FUNCTIONS)('%s', (functionName) => {
     const faults: string[] = [];
     let answers = 0;
     for (const call of calls) {
-      const args = call.make();
-      const before = views(args);
+      const { args, writable } = call.make();
+      const all = [...args, ...writable];
+      const before = views(all);
       try {
         callee(...args);
         answers++;
       } catch (error) {
-        const fault = faultOf(error) ?? (views(args) === before ? undefined : 'it has written');
+        const fault = faultOf(error) ?? (views(all) === before ? undefined : 'it has written');
         if (fault !== undefined) faults.push(`${call.name}: ${fault}`);
       }
     }
@@ -60,14 +68,15 @@ describe.each(FUNCTIONS)('%s', (functionName) => {
   it('by a promise', async () => {
     const faults: string[] = [];
     for (const call of calls) {
-      const args = call.make();
-      const before = views(args);
+      const { args, writable } = call.make();
+      const all = [...args, ...writable];
+      const before = views(all);
       try {
         await (later[functionName] as unknown as (...args: unknown[]) => Promise<unknown>)(...args);
       } catch (error) {
         const aborted = (error as { code?: string } | null)?.code === 'ABORT_ERR';
         // A signal that fails when it is under way leaves what was written.
-        const written = views(args) !== before && !call.name.startsWith('signal');
+        const written = views(all) !== before && !call.name.startsWith('signal');
         const fault = faultOf(error) ?? (written && !aborted ? 'it has written' : undefined);
         if (fault !== undefined) faults.push(`${call.name}: ${fault}`);
       }

@@ -6,7 +6,14 @@ import { setImmediate } from 'node:timers/promises';
 import { availableBackends, type BackendName, loadBackend } from 'smoothloss';
 import * as promises from 'smoothloss/promises';
 import { describe, expect, it } from 'vitest';
-import { bytesOf, CLASSES, everyRefusal, withoutHint } from './conformance/errors/refusal.js';
+import {
+  argumentsOf,
+  bytesOf,
+  CLASSES,
+  everyRefusal,
+  withoutHint,
+  writableOf,
+} from './conformance/errors/refusal.js';
 import './conformance/errors.js';
 import { KINDS, labelsCall, ordinaryCall } from './conformance/ordinary.js';
 import { describe as inWords, resultBytes, sameBytes } from './conformance/pinned.js';
@@ -438,11 +445,9 @@ describe.each(both)('with $name', ({ name, now, later }) => {
     for (const [what, make, code, message] of list) {
       if (what.startsWith('signal, which goes')) continue;
       const call = make();
-      const given = (call.options as { gradient?: unknown } | null | undefined)?.gradient;
-      const written = [call.logits, call.targets, given].filter((x) => ArrayBuffer.isView(x));
+      const written = writableOf(call);
       const before = written.map(bytesOf);
-      const args = functionName === 'smoothLabels' ? [] : [call.logits];
-      const error = await rejection((later[functionName] as Any)(...args, call.targets, call.options));
+      const error = await rejection((later[functionName] as Any)(...argumentsOf(functionName, call)));
       const told = { code: error.code, message: withoutHint(error.message) };
       expect(told, what).toEqual({ code, message: withoutHint(message) });
       expect(error).toBeInstanceOf(CLASSES[code]);

@@ -54,7 +54,7 @@ const TOTALS = 'reduction, normalizer, whenEmpty, gradient, gradientScale, rowSt
 
 /** What the functions do not accept, and what the first argument and the default rows are called. */
 const FUNCTIONS: {
-  name: FunctionName;
+  name: 'bceWithLogits' | 'klDiv' | 'nllLoss' | 'smoothLabels';
   make: Make;
   logits: string;
   of: string;
@@ -140,7 +140,7 @@ function commonRefused({ name, make, of, known, targets, from }: (typeof FUNCTIO
       'an option of another function',
       make({ zLoss: 1 }),
       TYPE,
-      'options.zLoss is not an option here: crossEntropy takes zLoss',
+      'options.zLoss is not an option here: crossEntropy, linearCrossEntropy take zLoss',
     ],
     ...(
       [
@@ -705,7 +705,7 @@ const nllRefused: Refusal[] = [
     'softcap',
     nll({ softcap: 1 }),
     TYPE,
-    'options.softcap is not an option here: bceWithLogits, crossEntropy take softcap',
+    'options.softcap is not an option here: bceWithLogits, crossEntropy, linearCrossEntropy take softcap',
   ],
 ];
 
@@ -778,8 +778,7 @@ const labelsRefused: Refusal[] = [
   ],
 ];
 
-const OWN: Record<FunctionName, Refusal[]> = {
-  crossEntropy: [],
+const OWN: Record<(typeof FUNCTIONS)[number]['name'], Refusal[]> = {
   bceWithLogits: bceRefused,
   klDiv: klRefused,
   nllLoss: nllRefused,

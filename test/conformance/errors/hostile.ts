@@ -1,7 +1,7 @@
 // Hostile values, and the places of a call where they can stand. Every one of both becomes a call.
 
 import { detach, otherRealm } from '../../support/memory.js';
-import type { FunctionName } from './refusal.js';
+import { argumentsOf, type Call, type FunctionName, writableOf } from './refusal.js';
 
 /** What a hostile getter or trap throws: an exception of the caller's own. */
 export class Thrown extends Error {}
@@ -227,7 +227,7 @@ export const HOSTILE: Record<string, () => unknown> = {
 type Place = (options: Record<string, unknown>, value: unknown) => Record<string, unknown>;
 
 const OPTIONS =
-  'classes dtype labelSmoothing weight posWeight rowWeight ignoreIndex mask form logTarget logitScale softcap zLoss reduction normalizer whenEmpty gradient gradientScale rowStride inner metrics perRow threads signal'.split(
+  'classes dtype labelSmoothing weight posWeight rowWeight ignoreIndex mask form logTarget logitScale softcap zLoss reduction normalizer whenEmpty gradient gradientScale rowStride inner metrics perRow threads linearBias accumulate signal'.split(
     ' ',
   );
 
@@ -269,46 +269,58 @@ export const PLACES: Record<string, Place> = {
 export interface HostileCall {
   name: string;
   functionName: FunctionName;
-  /** The arguments, made anew. */
-  make(): unknown[];
+  /** The arguments, made anew, and the arrays that the call might write to. */
+  make(): { args: unknown[]; writable: ArrayBufferView[] };
 }
 
-const good = (functionName: FunctionName) => {
+function good(functionName: FunctionName): Call & { options: Record<string, unknown> } {
   const logits = Float32Array.from({ length: 12 }, (_, i) => Math.sin(i));
   const targets = functionName === 'klDiv' ? new Float32Array(12).fill(0.25) : Int32Array.of(0, 1, 3);
-  return {
-    logits,
-    targets,
-    options: functionName === 'smoothLabels' ? { classes: 4 } : { classes: 4, gradient: logits },
-  };
-};
+  if (functionName === 'smoothLabels') return { logits, targets, options: { classes: 4 } };
+  if (functionName !== 'linearCrossEntropy')
+    return { logits, targets, options: { classes: 4, gradient: logits } };
+  const linearWeight = Float32Array.from({ length: 16 }, (_, i) => Math.cos(i));
+  const gradient = { input: new Float32Array(12), linearWeight: new Float32Array(16), linearBias: true };
+  const options = { classes: 4, linearBias: Float32Array.of(1, 2, 3, 4), gradient };
+  return { logits, linearWeight, targets, options };
+}
 
 /** Every value in every place of a function's calls. */
 export function hostileCalls(functionName: FunctionName): HostileCall[] {
   const calls: HostileCall[] = [];
-  const add = (place: string, make: (value: unknown, call: ReturnType<typeof good>) => unknown[]) => {
+  const add = (place: string, change: (value: unknown, call: ReturnType<typeof good>) => Partial<Call>) => {
     for (const [name, value] of Object.entries(HOSTILE)) {
-      calls.push({ name: `${place}: ${name}`, functionName, make: () => make(value(), good(functionName)) });
+      const make = () => {
+        const call = good(functionName);
+        const writable = writableOf(call);
+        return { args: argumentsOf(functionName, { ...call, ...change(value(), call) }), writable };
+      };
+      calls.push({ name: `${place}: ${name}`, functionName, make });
     }
   };
-  const arguments_ = (logits: unknown, targets: unknown, options: unknown) =>
-    functionName === 'smoothLabels' ? [targets, options] : [logits, targets, options];
-  if (functionName !== 'smoothLabels')
-    add('logits', (value, { targets, options }) => arguments_(value, targets, options));
-  add('targets', (value, { logits, options }) => arguments_(logits, value, options));
-  add('options', (value, { logits, targets }) => arguments_(logits, targets, value));
-  add('everything', (value) => arguments_(value, value, value));
+  if (functionName !== 'smoothLabels') add('logits', (logits) => ({ logits }));
+  if (functionName === 'linearCrossEntropy') {
+    add('linearWeight', (linearWeight) => ({ linearWeight }));
+    for (const part of ['input', 'linearWeight', 'linearBias', 'logits']) {
+      add(`gradient.${part}`, (value, { options }) => ({
+        options: { ...options, gradient: { ...Object(options.gradient), [part]: value } },
+      }));
+    }
+  }
+  add('targets', (targets) => ({ targets }));
+  add('options', (options) => ({ options }));
+  add('everything', (value) => ({ logits: value, linearWeight: value, targets: value, options: value }));
   for (const part of ['a', 'b', 'lambda', 'c']) {
-    add(`targets.${part}`, (value, { logits, targets, options }) =>
-      arguments_(logits, { a: targets, b: targets, lambda: 0.5, [part]: value }, options),
-    );
+    add(`targets.${part}`, (value, { targets }) => ({
+      targets: { a: targets, b: targets, lambda: 0.5, [part]: value },
+    }));
   }
   for (const [place, put] of Object.entries(PLACES)) {
-    add(place, (value, { logits, targets, options }) => arguments_(logits, targets, put(options, value)));
+    add(place, (value, { options }) => ({ options: put(options, value) }));
   }
-  add('the prototype of options', (value, { logits, targets, options }) => {
+  add('the prototype of options', (value, { options }) => {
     const heir = attempt(() => Object.assign(Object.create(value as object) as object, options));
-    return arguments_(logits, targets, heir ?? options);
+    return { options: heir ?? options };
   });
   return calls;
 }

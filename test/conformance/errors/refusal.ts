@@ -5,14 +5,23 @@ import { backends } from '../backends.js';
 import { type Case, errorOf, fail, same, type Table } from '../table.js';
 
 export interface Call {
+  /** The input of linearCrossEntropy. */
   logits: unknown;
+  /** Of linearCrossEntropy alone. */
+  linearWeight?: unknown;
   targets: unknown;
   options: unknown;
 }
 
 export type Refusal = [name: string, call: () => Call, code: keyof typeof CLASSES, message: string];
 
-export type FunctionName = 'crossEntropy' | 'bceWithLogits' | 'klDiv' | 'nllLoss' | 'smoothLabels';
+export type FunctionName =
+  | 'crossEntropy'
+  | 'linearCrossEntropy'
+  | 'bceWithLogits'
+  | 'klDiv'
+  | 'nllLoss'
+  | 'smoothLabels';
 
 export const CLASSES = {
   ERR_INVALID_ARG_TYPE: TypeError,
@@ -103,12 +112,10 @@ function refused(functionName: FunctionName, [name, make, code, message]: Refusa
   const run = () => {
     for (const functions of backends) {
       const call = make();
-      const given = (call.options as { gradient?: unknown } | null | undefined)?.gradient;
-      const written = [call.logits, call.targets, given].filter((x) => ArrayBuffer.isView(x));
+      const written = writableOf(call);
       const before = written.map(bytesOf);
-      const all = functionName === 'smoothLabels' ? [] : [call.logits];
       const callee = functions[functionName] as unknown as (...all: unknown[]) => unknown;
-      const error = errorOf(() => callee(...all, call.targets, call.options));
+      const error = errorOf(() => callee(...argumentsOf(functionName, call)));
       same(withoutHint(error.message), withoutHint(message), `the message [${functions.backend.name}]`);
       same(error.code, code, 'the code');
       if (!(error instanceof CLASSES[code])) fail(`it is a ${error.name}, not a ${CLASSES[code].name}`);
@@ -116,6 +123,22 @@ function refused(functionName: FunctionName, [name, make, code, message]: Refusa
     }
   };
   return { name, run };
+}
+
+/** The arguments of a call, as the function takes them. */
+export function argumentsOf(functionName: FunctionName, call: Call): unknown[] {
+  const { logits, linearWeight, targets, options } = call;
+  if (functionName === 'smoothLabels') return [targets, options];
+  return functionName === 'linearCrossEntropy'
+    ? [logits, linearWeight, targets, options]
+    : [logits, targets, options];
+}
+
+/** The arrays that a call could write to by mistake. */
+export function writableOf({ logits, linearWeight, targets, options }: Call): ArrayBufferView[] {
+  const given = (options as { gradient?: unknown } | null | undefined)?.gradient;
+  const gradients = ArrayBuffer.isView(given) ? [given] : Object.values(Object(given));
+  return [logits, linearWeight, targets, ...gradients].filter((x) => ArrayBuffer.isView(x));
 }
 
 /** A copy of an array's bytes; nothing if it has none any more. */
