@@ -101,42 +101,54 @@ const libraryRows = table('Coming from').map(([from, there, here]) => {
 const handRows = table('Conventions by hand').map(([convention, loss, here]) => ({ convention, loss, here }));
 
 /** The names of the tables, as the functions take them. */
-function typed({ x, lp, y, t, lt, w, p, s, ...numbers }: Data) {
+function typed({ x, lp, h, W, b, y, t, lt, w, p, s, ...numbers }: Data) {
   const [f, i] = [(v: Row) => Float32Array.from(v), (v: Row) => Int32Array.from(v)];
-  return { ...numbers, x: f(x), lp: f(lp), y: i(y), t: f(t), lt: f(lt), w: f(w), p: f(p), s: f(s) };
+  const layer = { h: f(h), W: f(W), b: f(b) };
+  return { ...numbers, ...layer, x: f(x), lp: f(lp), y: i(y), t: f(t), lt: f(lt), w: f(w), p: f(p), s: f(s) };
 }
 
-/** The loss (or losses) of a call, its gradient, and whether that is by x or by lp. */
+/** The loss (or losses) of a call, and its gradients by what they are by. */
 function evaluate(call: string, data: Data) {
   const scope = typed(data);
-  const found = { loss: [] as Row, gradient: [] as Row, by: 'x' as 'x' | 'lp' };
+  const found = { loss: [] as Row, gradients: {} as Partial<Record<'x' | 'lp' | 'h' | 'W' | 'b', Row>> };
   // biome-ignore lint/suspicious/noExplicitAny: any function of the package with any arguments
   const withGradient = (loss: any) => (input: unknown, targets: unknown, options: object) => {
     const result = loss(input, targets, { ...options, gradient: true });
     found.loss = Array.from(result.losses ?? [result.loss]);
-    found.gradient = Array.from(result.gradient);
-    found.by = input === scope.lp ? 'lp' : 'x';
+    found.gradients = { [input === scope.lp ? 'lp' : 'x']: Array.from(result.gradient) };
+  };
+  // biome-ignore lint/suspicious/noExplicitAny: it may have a bias or not
+  const linearCrossEntropy = (h: Float32Array, W: Float32Array, targets: any, options: any) => {
+    const result = smoothloss.linearCrossEntropy(h, W, targets, { ...options, gradient: true });
+    found.loss = [result.loss];
+    const { input, linearWeight, linearBias } = result.gradient;
+    found.gradients = { h: Array.from(input), W: Array.from(linearWeight) };
+    if (linearBias !== undefined) found.gradients.b = Array.from(linearBias);
   };
   const { crossEntropy, bceWithLogits, klDiv, nllLoss, smoothLabels } = smoothloss;
   const losses = Object.entries({ crossEntropy, bceWithLogits, klDiv, nllLoss });
   const functions = Object.fromEntries(losses.map(([name, loss]) => [name, withGradient(loss)]));
-  run(`${call};`, { ...scope, ...functions, smoothLabels });
+  run(`${call};`, { ...scope, ...functions, linearCrossEntropy, smoothLabels });
   return found;
 }
 
 function expectSame(call: string, formula: Formula, data: Data): void {
-  const { loss, gradient, by } = evaluate(call, data);
+  const { loss, gradients } = evaluate(call, data);
   const expected = [formula(data)].flat();
   expect(loss).toHaveLength(expected.length);
   expected.forEach((value, r) => {
     expect(loss[r]).toBeCloseTo(value, 5.5);
   });
   const step = 1e-4;
-  const at = (i: number, x: number) => sum([formula({ ...data, [by]: data[by].with(i, x) })].flat());
-  expect(gradient).toHaveLength(data[by].length);
-  data[by].forEach((x, i) => {
-    expect(gradient[i], `gradient[${i}]`).toBeCloseTo((at(i, x + step) - at(i, x - step)) / (2 * step), 5.5);
-  });
+  for (const [name, gradient] of Object.entries(gradients)) {
+    const by = name as keyof typeof gradients;
+    const at = (i: number, x: number) => sum([formula({ ...data, [by]: data[by].with(i, x) })].flat());
+    expect(gradient).toHaveLength(data[by].length);
+    data[by].forEach((x, i) => {
+      const slope = (at(i, x + step) - at(i, x - step)) / (2 * step);
+      expect(gradient[i], `gradient by ${by}[${i}]`).toBeCloseTo(slope, 5.5);
+    });
+  }
 }
 
 describe('coming from', () => {
@@ -175,7 +187,8 @@ describe('types', () => {
     const write = (file: string, text: string) => writeFileSync(path.join(directory, file), text);
     write('introduction.mts', `declare const logits: Float32Array, targets: Int32Array;\n${introduction}`);
     for (const { file, code } of snippets) write(`${path.basename(file, '.md')}.mts`, code);
-    const imports = "import { bceWithLogits, crossEntropy, klDiv, nllLoss, smoothLabels } from 'smoothloss';";
+    const imports =
+      "import { bceWithLogits, crossEntropy, klDiv, linearCrossEntropy, nllLoss, smoothLabels } from 'smoothloss';";
     write('tables.mts', [imports, ...declared, ...calls].join('\n'));
     const compilerOptions = { noEmit: true, rootDir: root, noUnusedLocals: false };
     write(

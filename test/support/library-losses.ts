@@ -7,6 +7,9 @@ export interface Data {
   classes: number;
   x: number[]; // logits
   lp: number[]; // log-probabilities
+  h: number[]; // input of an output layer, with W and b: D is 2
+  W: number[]; // its weight
+  b: number[]; // its bias
   y: number[]; // classes
   t: number[]; // probabilities
   lt: number[]; // the logarithms of some
@@ -29,6 +32,9 @@ export const LIBRARIES: Data = {
   classes: 5,
   x: Array.from({ length: 30 }, (_, i) => ((i * 37) % 64) / 8 - 4),
   lp: Array.from({ length: 30 }, (_, i) => -(((i * 23) % 32) + 1) / 8),
+  h: Array.from({ length: 12 }, (_, i) => ((i * 29) % 32) / 8 - 2),
+  W: Array.from({ length: 10 }, (_, i) => ((i * 13) % 16) / 4 - 2),
+  b: [0.5, -1, 0.25, 2, 0],
   y: [0, 2, 4, 1, 2, 3],
   t: Array.from({ length: 6 }, (_, r) =>
     [1, 2, 8, 4, 1].map((_, k, shares) => shares[(k + r) % 5] / 16),
@@ -152,6 +158,13 @@ function withZLoss(data: Data, ε: number): number {
 }
 const mapped = (data: Data, f: (x: number) => number): Data => ({ ...data, x: data.x.map(f) });
 
+const NO_BIAS: Row = [0, 0, 0, 0, 0];
+
+/** The logits of an output layer. */
+function linear({ h, W }: Data, b: Row): Row {
+  return rows(h, 2).flatMap((row) => rows(W, 2).map((of, k) => dot(row, of) + b[k]));
+}
+
 // timm mixup.py: mixup_target.
 function mixup({ y, classes, λ, ε }: Data): Row[] {
   const targets = y.map((y) => smooth(oneHot(y, classes), ε));
@@ -193,6 +206,12 @@ export const conventions: Record<string, Record<string, Formula>> = {
       mean(bce(x, t, w, p)),
     'F.binary_cross_entropy_with_logits(x, F.one_hot(y, C).float())': (data) =>
       mean(bce(data.x, oneHots(data))),
+  },
+  // functional.py: linear_cross_entropy, its reference.
+  'PyTorch 2.13': {
+    'F.linear_cross_entropy(h, W, y)': (data) => mean(hard({ ...data, x: linear(data, NO_BIAS) })),
+    'F.linear_cross_entropy(h, W, y, linear_bias=b, weight=w, ignore_index=pad, label_smoothing=ε)': (data) =>
+      pytorch({ ...data, x: linear(data, data.b) }, data.w, data.ε),
   },
   'TensorFlow.js': {
     // tfjs-core softmax_cross_entropy.ts, sigmoid_cross_entropy.ts, compute_weighted_loss.ts.
@@ -247,6 +266,14 @@ export const conventions: Record<string, Record<string, Formula>> = {
         mapped(data, (x) => data.c * Math.tanh(x / data.c)),
         0,
       ),
+    // fused_linear_cross_entropy.py.
+    'LigerFusedLinearCrossEntropyLoss(label_smoothing=ε, lse_square_scale=z)(W, h, y, b)': (data) =>
+      withZLoss({ ...data, x: linear(data, data.b) }, data.ε),
+  },
+  // cce.py of Apple's cut_cross_entropy.
+  'Cut Cross-Entropy': {
+    "linear_cross_entropy(h, W, y, bias=b, reduction='sum')": (data) =>
+      sum(hard({ ...data, x: linear(data, data.b) })),
   },
   timm: {
     // cross_entropy.py.
