@@ -85,6 +85,98 @@ describe.each(both)('with $name', ({ name, now, later }) => {
     }
   });
 
+  /** A layer of 600 rows, some of which take no part, and all that there is to ask of it. */
+  function layer() {
+    const [rows, features, classes] = [600, 24, 40];
+    const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
+    const gradient = {
+      input: new Float32Array(rows * features),
+      linearWeight: new Float32Array(classes * features),
+      linearBias: new Float32Array(classes),
+    };
+    return {
+      input: wave(rows * features),
+      linearWeight: wave(classes * features),
+      targets: Int32Array.from({ length: rows }, (_, i) => (i % 7 === 0 ? -100 : i % classes)),
+      options: { classes, linearBias: wave(classes), gradient },
+    };
+  }
+
+  it('linearCrossEntropy gives the bits of its namesake, and adds to arrays that are given', async () => {
+    const expected = layer();
+    const asked = { metrics: true, perRow: ['lse', 'prediction'], labelSmoothing: 0.1 } as const;
+    for (const accumulate of [false, true]) {
+      const { input, linearWeight, targets, options } = expected;
+      const result = now.linearCrossEntropy(input, linearWeight, targets, {
+        ...options,
+        ...asked,
+        accumulate,
+      });
+      for (const threads of [1, 2, 8]) {
+        const own = layer();
+        const all = { ...own.options, ...asked, threads };
+        const call = (add: boolean) =>
+          later.linearCrossEntropy(own.input, own.linearWeight, own.targets, { ...all, accumulate: add });
+        let answer = await call(false);
+        if (accumulate) answer = await call(true);
+        expect(answer).toEqual(result);
+        expect(answer.gradient.linearWeight).toBe(own.options.gradient.linearWeight);
+      }
+    }
+  });
+
+  it.each(['input', 'linearWeight', 'linearBias'] as const)(
+    'of linearCrossEntropy %s and its gradient are in use until it settles',
+    async (which) => {
+      const own = layer();
+      const { input, linearWeight, targets, options } = own;
+      const array = which === 'linearBias' ? options.linearBias : own[which];
+      const gradient = options.gradient[which];
+      const first = later.linearCrossEntropy(input, linearWeight, targets, options);
+      const one = Int32Array.of(0);
+      const reading = (logits: Float32Array) => later.crossEntropy(logits, one, { classes: logits.length });
+      const writing = (written: Float32Array) => {
+        const logits = new Float32Array(written.length);
+        return later.crossEntropy(logits, one, { classes: logits.length, gradient: written });
+      };
+      const refusal = (message: string) => ({
+        code: 'ERR_OVERLAP',
+        message: expect.stringContaining(message),
+      });
+      await reading(array);
+      expect(await rejection(reading(gradient))).toMatchObject(refusal('logits overlaps the gradient'));
+      expect(await rejection(writing(gradient))).toMatchObject(refusal('gradient overlaps the gradient'));
+      expect(await rejection(writing(array))).toMatchObject(refusal('gradient overlaps an array'));
+      const again = { classes: options.classes, linearBias: options.linearBias };
+      expect(
+        await rejection(
+          later.linearCrossEntropy(input, linearWeight, targets, {
+            ...again,
+            gradient: { [which]: gradient },
+          }),
+        ),
+      ).toMatchObject(refusal(`gradient.${which} overlaps the gradient`));
+      await first;
+      await writing(gradient);
+    },
+  );
+
+  it.each(['input', 'linearWeight', 'linearBias', 'gradient.linearWeight'])(
+    'of linearCrossEntropy %s that is detached rejects the promise',
+    async (which) => {
+      const { input, linearWeight, targets, options } = layer();
+      const promise = later.linearCrossEntropy(input, linearWeight, targets, options);
+      const arrays = {
+        input,
+        linearWeight,
+        linearBias: options.linearBias,
+        'gradient.linearWeight': options.gradient.linearWeight,
+      };
+      detach(Reflect.get(arrays, which).buffer);
+      expect((await rejection(promise)).message).toContain(`${which} was detached or resized`);
+    },
+  );
+
   it('the event loop goes on, and the process stays alive', async () => {
     const { classes, logits, targets } = large(name);
     let settled = false;

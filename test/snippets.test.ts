@@ -117,8 +117,12 @@ function evaluate(call: string, data: Data) {
     found.loss = Array.from(result.losses ?? [result.loss]);
     found.gradients = { [input === scope.lp ? 'lp' : 'x']: Array.from(result.gradient) };
   };
-  // biome-ignore lint/suspicious/noExplicitAny: it may have a bias or not
-  const linearCrossEntropy = (h: Float32Array, W: Float32Array, targets: any, options: any) => {
+  const linearCrossEntropy = (
+    h: Float32Array,
+    W: Float32Array,
+    targets: Int32Array,
+    options: { classes: number; linearBias?: Float32Array },
+  ) => {
     const result = smoothloss.linearCrossEntropy(h, W, targets, { ...options, gradient: true });
     found.loss = [result.loss];
     const { input, linearWeight, linearBias } = result.gradient;

@@ -76,8 +76,7 @@ function drawTerms(random: Random, options: CallOptions): void {
 }
 
 /**
- * A call of so many rows and classes, the layout drawn as well. `smooth`: such that the loss has a derivative in float32
- * logits, without halves among what is rounded.
+ * A call of so many rows and classes, the layout drawn as well, unless it is to be `plain`: row after row.
  */
 export function ordinaryCall(
   random: Random,
@@ -85,9 +84,10 @@ export function ordinaryCall(
   type: NumberType,
   rows: number,
   classes: number,
+  plain = false,
 ): Call {
   const options: CallOptions = { classes };
-  const layout = random.below(3);
+  const layout = plain ? 0 : random.below(3);
   if (layout === 1) options.rowStride = classes + random.below(6);
   if (layout === 2 && rows > 0)
     options.inner = random.pick(...[1, 2, 3, 5, rows].filter((n) => rows % n === 0));

@@ -23,6 +23,7 @@ import { tables as bitsOfStreamed } from './bits-streamed.js';
 import { tables as bitsOfThreads } from './bits-threads.js';
 import { tables as errors } from './errors.js';
 import { tables as family } from './family.js';
+import { tables as linear } from './linear.js';
 import { tables as memory } from './memory.js';
 import { tables as memoryOfAddon } from './memory-addon.js';
 import { tables as onnx, file as onnxFile } from './onnx.js';
@@ -67,6 +68,7 @@ const all: Table[] = update
       ...semanticsLayouts,
       ...semanticsArrays,
       ...edges,
+      ...linear,
       ...errors,
       ...memory,
       ...memoryOfAddon,
