@@ -52,14 +52,12 @@ bool LayerStages::reserve(Buffer& buffer) {
   const size_t features = batch_.layer.features;
   const size_t count = less(end_ - taken_, rowChunk(batch_));
   chunk_.stride = strideOf(batch_.classes, real_);
-  chunk_.inputStride = strideOf(features, real_);
-  const size_t panels = roundUp(features, kPartColumns);
-  const size_t input = panels > chunk_.inputStride ? panels : chunk_.inputStride;
+  const size_t input = roundUp(count, kPartRows) * roundUp(features, kPartColumns) * real_ + kLine;
   if (count > 0 && chunk_.stride > SIZE_MAX / 64 / count) return false;
   const size_t rows = roundUp(count * sizeof(size_t), kLine);
   const size_t sums = roundUp((count + lossChunk_ - 1) / lossChunk_ * sizeof(Sums), kLine);
   const size_t logits = count * chunk_.stride * real_;
-  unsigned char* memory = buffer.reserve(rows + sums + logits + count * input * real_ + kLine);
+  unsigned char* memory = buffer.reserve(rows + sums + logits + input + kLine);
   if (memory == nullptr) return false;
   memory += (kLine - reinterpret_cast<uintptr_t>(memory) % kLine) % kLine;
   rows_ = reinterpret_cast<size_t*>(memory);
@@ -78,7 +76,7 @@ bool LayerStages::hasGradient() const {
 bool LayerStages::needs(Stage stage) const {
   const Layer& layer = batch_.layer;
   if (stage == kInputGradient) return layer.inputGradient;
-  if (stage == kPackInput) return layer.linearWeightGradient;
+  if (stage == kPackInputColumns) return layer.linearWeightGradient;
   return stage != kWeightGradient || layer.linearWeightGradient || layer.linearBiasGradient;
 }
 
@@ -89,8 +87,8 @@ size_t LayerStages::next(Sums& total) {
     if (taken_ == 0) clearIgnored();
   }
   do {
-    stage_ = stage_ < kWeightGradient ? static_cast<Stage>(stage_ + 1) : kCopyInput;
-    if (stage_ == kCopyInput) {
+    stage_ = stage_ < kWeightGradient ? static_cast<Stage>(stage_ + 1) : kPackInputRows;
+    if (stage_ == kPackInputRows) {
       if (chunk_.count > 0) closeChunk(total);
       if (taken_ == end_) return 0;
       openChunk();
@@ -158,7 +156,7 @@ LayerStages::Grid LayerStages::gridOf(Stage stage) const {
       return cut(chunk_.count, batch_.classes);
     case kInputGradient:
       return cut(chunk_.count, features);
-    case kPackInput:
+    case kPackInputColumns:
       return cut(0, features);
     case kWeightGradient:
       return cut(batch_.classes, features);
@@ -173,7 +171,7 @@ LayerStages::Grid LayerStages::cut(size_t rows, size_t columns) const {
   const bool byColumns = columns >= rows;
   const size_t side = byColumns ? columns : rows;
   const size_t pieces = roundUp((side + kMost - 1) / kMost, threads_);
-  return {rows, columns, byColumns, roundUp((side + pieces - 1) / pieces, kPartColumns)};
+  return {rows, columns, byColumns, roundUp((side + pieces - 1) / pieces, byColumns ? kPartColumns : kPartRows)};
 }
 
 // The losses of one loss chunk: a run of rows that lie together in the batch after the other.

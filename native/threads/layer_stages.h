@@ -24,7 +24,7 @@ class LayerStages {
   void run(size_t first, size_t end, Scratch& scratch);
 
  private:
-  enum Stage { kCopyInput, kLogits, kLoss, kInputGradient, kPackInput, kWeightGradient, kStages };
+  enum Stage { kPackInputRows, kLogits, kLoss, kInputGradient, kPackInputColumns, kWeightGradient, kStages };
 
   // The pieces of a stage: its rows and columns, of which the longer side is cut.
   struct Grid {
