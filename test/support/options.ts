@@ -27,8 +27,11 @@ export type PlainTargets =
   | { type: 'index' | 'float32' | 'float64' | 'uint8'; values: Numbers }
   | { type: 'mixed'; a: Numbers; b: Numbers; lambda: number | Numbers };
 
+/** Those of logits, and smoothLabels. */
+type PlainName = Exclude<FunctionName, 'linearCrossEntropy'>;
+
 export interface PlainCall {
-  function?: FunctionName;
+  function?: PlainName;
   logits?: { type: NumberType; values: Numbers };
   targets: PlainTargets;
   options: PlainOptions;
@@ -73,7 +76,12 @@ export function typedTargets(plain: PlainTargets): OracleTargets {
   return type === 'float64' ? Float64Array.from(values, Number) : floats(values);
 }
 
-export function typedCall({ function: name = 'crossEntropy', logits, targets, options }: PlainCall): Call {
+export function typedCall({
+  function: name = 'crossEntropy',
+  logits,
+  targets,
+  options,
+}: PlainCall): Call & { name: PlainName } {
   const type = logits?.type ?? 'float32';
   return {
     name,
