@@ -70,12 +70,15 @@ struct LayerChunk {
   bool first;     // of the batch: later chunks are added to the gradients of linearWeight and linearBias
   void* logits;   // Real [count, stride]; then their gradient
   size_t stride;  // ≥ C
-  void* input;    // the input, packed: for at most roundUp(count, kPartRows) · roundUp(D, kPartColumns) Reals and a vector
+  // Real [rows, columns], as many rows as the chunk or a product block, rounded up to kPartRows, and as many columns as
+  // features, rounded up to kPartColumns: the input's rows, then linearWeight's panels, then the input's columns,
+  // packed.
+  void* packed;
 };
 
-// The steps of a chunk, in order; between kLogits and kInputGradient the loss turns the logits into their gradient. Parts
-// of a step can be computed at the same time. They begin at multiples of kPartRows and kPartColumns, which are whole
-// strips and panels of all backends.
+// The steps of a chunk, in order; between kLogits and kInputGradient the loss turns the logits into their gradient.
+// Parts of a step can be computed at the same time. They begin at multiples of kPartRows and kPartColumns, which are
+// whole strips and panels of all backends.
 enum class LayerStep : uint32_t {  // rows and columns of a part
   kPackInputRows,                  // rows of the chunk
   kLogits,                         // rows of the chunk, classes

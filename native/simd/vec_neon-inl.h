@@ -158,16 +158,17 @@ SMOOTHLOSS_INLINE DoubleVec splitExponent(DoubleVec x, DoubleVec& m) {
   return {vcvtq_f64_s64(vsubq_s64(vreinterpretq_s64_u64(biased), vdupq_n_s64(1023)))};
 }
 
+SMOOTHLOSS_INLINE void prefetchLine(const void* p) {
+#if defined(_MSC_VER) && !defined(__clang__)
+  __prefetch(p);
+#else
+  __builtin_prefetch(p);
+#endif
+}
 template <typename T>
 SMOOTHLOSS_INLINE void prefetch(const T* p, size_t ahead) {
   const char* line = reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + ahead);
-  for (size_t i = 0; i < kLanes * sizeof(T); i += 64) {
-#if defined(_MSC_VER) && !defined(__clang__)
-    __prefetch(line + i);
-#else
-    __builtin_prefetch(line + i);
-#endif
-  }
+  for (size_t i = 0; i < kLanes * sizeof(T); i += 64) prefetchLine(line + i);
 }
 
 SMOOTHLOSS_INLINE void zip(Vec& a, Vec& b) {

@@ -52,19 +52,21 @@ bool LayerStages::reserve(Buffer& buffer) {
   const size_t features = batch_.layer.features;
   const size_t count = less(end_ - taken_, rowChunk(batch_));
   chunk_.stride = strideOf(batch_.classes, real_);
-  const size_t input = roundUp(count, kPartRows) * roundUp(features, kPartColumns) * real_ + kLine;
+  const size_t packed =
+      roundUp(count > kProductBlock ? count : kProductBlock, kPartRows) * roundUp(features, kPartColumns) * real_ +
+      kLine;
   if (count > 0 && chunk_.stride > SIZE_MAX / 64 / count) return false;
   const size_t rows = roundUp(count * sizeof(size_t), kLine);
   const size_t sums = roundUp((count + lossChunk_ - 1) / lossChunk_ * sizeof(Sums), kLine);
   const size_t logits = count * chunk_.stride * real_;
-  unsigned char* memory = buffer.reserve(rows + sums + logits + input + kLine);
+  unsigned char* memory = buffer.reserve(rows + sums + logits + packed + kLine);
   if (memory == nullptr) return false;
   memory += (kLine - reinterpret_cast<uintptr_t>(memory) % kLine) % kLine;
   rows_ = reinterpret_cast<size_t*>(memory);
   sums_ = reinterpret_cast<Sums*>(memory + rows);
   chunk_.rows = rows_;
   chunk_.logits = memory + rows + sums;
-  chunk_.input = memory + rows + sums + logits;
+  chunk_.packed = memory + rows + sums + logits;
   return true;
 }
 
@@ -99,8 +101,9 @@ size_t LayerStages::next(Sums& total) {
 }
 
 void LayerStages::run(size_t first, size_t end, Scratch& scratch) {
-  static constexpr LayerStep kSteps[] = {LayerStep::kPackInputRows,     LayerStep::kLogits,    LayerStep::kLogits,
-                                         LayerStep::kInputGradient, LayerStep::kPackInputColumns, LayerStep::kWeightGradient};
+  static constexpr LayerStep kSteps[] = {LayerStep::kPackInputRows,    LayerStep::kLogits,
+                                         LayerStep::kLogits,           LayerStep::kInputGradient,
+                                         LayerStep::kPackInputColumns, LayerStep::kWeightGradient};
   for (size_t piece = first; piece < end; ++piece) {
     if (stage_ == kLoss) {
       runLoss(piece, scratch);
