@@ -13,6 +13,7 @@ const math = requireFromRoot('./dist/js/math.js') as typeof import('../dist/js/m
 const elements = requireFromRoot('./dist/js/elements.js') as typeof import('../dist/js/elements.js');
 const { BFLOAT16, FLOAT16 } = requireFromRoot('./dist/batch.js') as typeof import('../dist/batch.js');
 const { exp, fma, logSum, LN2, roundLog2, roundToInteger } = math;
+const { fround } = Math;
 
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8').replace(/\n *(\/\/|\*) */g, ' ');
 const native = read('native/simd/math-inl.h');
@@ -191,7 +192,7 @@ describe('exp32', () => {
   const output = new Float32Array(N);
 
   const floorOf = (k: number) => Math.fround((k - 127) * LN2);
-  const run = (k: number) => math.exp32(input, 0, N, 0, floorOf(k), math.expMagic(k), output, 0);
+  const run = (k: number) => math.exp32(input, 0, N, 0, k, output, 0);
 
   // e^x · 2^−k in double, right to 2^−50: from x − k·ln 2 in two parts.
   const HIGH = 0.6931471803691238;
@@ -243,7 +244,23 @@ describe('exp32', () => {
     expectTight(most, general);
   });
 
-  // Of all floats those where a step of k = 0, as a double, lies halfway between two floats: the loop hands them to fma.
+  const constant = (name: string) => stated(js, new RegExp(`const ${name} = (-?[\\d.e-]+);`));
+  const [P3, P2, LOG2_E] = ['P3', 'P2', 'LOG2_E'].map(constant);
+  const [LN2_HIGH, LN2_LOW] = ['LN2_HIGH', 'LN2_LOW'].map(constant);
+  const EIGHTHS = (/ EIGHTHS = \[([^\]]*)\]/.exec(js)?.[1] ?? '').split(',').slice(0, 8).map(Number);
+
+  /** The same as the native kernels compute it, with an fma wherever they have one. */
+  function byFma(x: number, k: number): number {
+    const magic = 1.5 * 2 ** 20 + 127 - k;
+    const n = fma(x, LOG2_E, magic) - magic;
+    const r = fma(n, -LN2_LOW, fma(n, -LN2_HIGH, x));
+    const p = fma(fma(P3, r, P2), fround(r * r), r);
+    const eighths = 8 * (n + 127 - k);
+    const power = eighths < 8 ? 0 : 2 ** ((eighths >> 3) - 127) * EIGHTHS[eighths & 7];
+    return fma(p, power, power);
+  }
+
+  // Of all floats those where a step of k = 0, as a double, lies halfway between two floats.
   const HARD = [
     1.7373430728912354, 0.004475121386349201, -0.8686715364456177, -0.0022375606931746006, -78.8147201538086,
     -25.504907608032227,
@@ -253,7 +270,7 @@ describe('exp32', () => {
     input.set(HARD);
     run(0);
     for (const [i, x] of HARD.entries()) {
-      expect(output[i], `at ${x}`).toBe(math.exp32ByFma(x, math.expMagic(0)));
+      expect(output[i], `at ${x}`).toBe(byFma(x, 0));
     }
     const random = new Random(75);
     for (let n = 0; n < 60; n++) {
@@ -266,9 +283,64 @@ describe('exp32', () => {
       }
       run(k);
       for (let i = 0; i < N; i++) {
-        const expected = Math.fround(math.exp32ByFma(input[i], math.expMagic(k)));
+        const expected = byFma(input[i], k);
         if (!Object.is(output[i], expected))
           throw new Error(`${output[i]} at ${input[i]} with k = ${k}, expected ${expected}`);
+      }
+    }
+  });
+
+  // exp32 and the scalar kernels round a sum to double and then to float. That is wrong at most where the double lies halfway
+  // between two floats. Two tests prove that it is right for all reduced arguments: they try every float for which a sum may
+  // lie there.
+  const isHalfway = (sum: number) => {
+    double[0] = sum;
+    return (words[0] & 0x1fffffff) === 0x10000000;
+  };
+
+  it('needs no fma for p', () => {
+    // x = (n + d) / LOG2_E with |d| ≤ 1/16, and |n| < 2^20.
+    const most = 1 / 16 / LOG2_E + 2 ** 20 * Math.abs(1 / LOG2_E - LN2_HIGH - LN2_LOW);
+    expect(most, '|r|').toBeLessThan(1 / 16);
+    // For |r| < 2^−25 what is added is too small: P3·r + P2 and inner·r² + r do not reach the middle to the float beside P2 or r.
+    expect(P3).toBeLessThan(0.25);
+    expect(P2).toBeGreaterThan(0.5);
+    expect(P2).toBeLessThan(0.6);
+    const [c3, c2] = [P3, P2];
+    let ties = 0;
+    for (let spacing = 2 ** -48; spacing <= 2 ** -28; spacing *= 2) {
+      for (let r = 2 ** 23 * spacing; r < 2 ** 24 * spacing; r += spacing) {
+        for (let x = -r; ; x = r) {
+          const sum = c3 * x + c2;
+          const inner = fround(sum);
+          const square = fround(x * x);
+          const next = inner * square + x;
+          if (isHalfway(sum) || isHalfway(next)) {
+            ties++;
+            expect(inner, `P3·r + P2 at r = ${x}`).toBe(fma(c3, x, c2));
+            expect(fround(next), `p at r = ${x}`).toBe(fma(inner, square, x));
+          }
+          if (x === r) break;
+        }
+      }
+    }
+    expect(ties).toBeGreaterThan(0);
+  });
+
+  it('needs no fma for 2^n · (1 + p), subnormal or not', () => {
+    // Sums are those of an entry t of the table, scaled by a power of two. `at` takes all multiples of 2^−25 around t: the
+    // middles of floats in [½, 2), and of those that the lowest power, 2^−126, makes subnormal. If a double is rounded to
+    // `at`, p is within 2^−53 of (at − t)/t. Floats there are 2^−49 apart or more, so p is the nearest one.
+    // |r| < 1/16 makes |p| < 1/15.
+    expect(EIGHTHS).toHaveLength(8);
+    for (const t of EIGHTHS) {
+      const end = t * (1 + 1 / 15);
+      for (let at = Math.floor(t * (1 - 1 / 15) * 2 ** 25) * 2 ** -25; at < end; at += 2 ** -25) {
+        const p = fround((at - t) / t);
+        if (p * t + t !== at) continue;
+        for (const power of [t, t * 2 ** -126]) {
+          if (fround(p * power + power) !== fma(p, power, power)) throw new Error(`p = ${p}, 2^n = ${power}`);
+        }
       }
     }
   });
@@ -303,7 +375,7 @@ describe('exp32', () => {
     for (let from = -limit; from < limit; from += 64) {
       const k = roundLog2(Math.fround(from));
       input[0] = floorOf(k);
-      math.exp32(input, 0, 1, 0, floorOf(k), math.expMagic(k), output, 0);
+      math.exp32(input, 0, 1, 0, k, output, 0);
       if (!Object.is(output[0], 0)) throw new Error(`${output[0]} at the floor ${input[0]} of k = ${k}`);
     }
   });
@@ -317,7 +389,7 @@ describe('exp32', () => {
   it('subtracts the shift first, and may work in place', () => {
     for (let i = 0; i < N; i++) input[i] = 1e8 + 8 * (i % 5) - 32;
     const shift = 1e8;
-    math.exp32(input, 0, N, shift, floorOf(0), math.expMagic(0), input, 0);
+    math.exp32(input, 0, N, shift, 0, input, 0);
     for (let i = 0; i < 5; i++) expect(Math.abs(input[i] / Math.exp(8 * i - 32) - 1)).toBeLessThan(2e-7);
   });
 });
@@ -541,8 +613,7 @@ describe('functions of doubles', () => {
     const N = 1000;
     const input = new Float64Array(N);
     const output = new Float64Array(N);
-    const run = (k: number) =>
-      math.exp64(input, 0, N, 0, math.expFloorDouble(k), math.expMagicDouble(k), output, 0);
+    const run = (k: number) => math.exp64(input, 0, N, 0, k, output, 0);
     let most: Worst = { error: 0, at: 0 };
     for (let n = 0; n < 30; n++) {
       const k = n < 5 ? 0 : Math.round(random.pick(1, -1) * 2 ** (20 * random.uniform()) * Math.LOG2E * 0.5);
@@ -557,7 +628,7 @@ describe('functions of doubles', () => {
         return ulpsOff(output[i], { value, scale: scale + k }, 53);
       });
       if (here.error > most.error) most = { error: here.error, at: input[here.at] };
-      const floor = math.expFloorDouble(k);
+      const floor = (k - 1023) * LN2;
       for (let i = 0; i < N; i++) input[i] = floor - (i === 0 ? 0 : 2 ** (i % 64) * random.uniform());
       input[1] = NaN;
       input[2] = -Infinity;

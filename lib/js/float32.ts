@@ -3,7 +3,7 @@
 
 import { SEGMENT } from '../batch.js';
 import { type Arithmetic, BLOCK, LANES } from './arithmetic.js';
-import { exp32, expFloor, expMagic, fma, fmaOf, log1pOf, log32, tanh32 } from './math.js';
+import { exp32, fma, fmaOf, log1pOf, log32, tanh32 } from './math.js';
 
 const fround = Math.fround;
 const LARGEST = 2 ** 128 - 2 ** 104;
@@ -60,17 +60,17 @@ function argmax(z: Float32Array, at: number, n: number): number {
 }
 
 function exp(z: Float32Array, at: number, n: number, shift: number, k: number, out: Float32Array): void {
-  exp32(z, at, at + n, shift, expFloor(k), expMagic(k), out, 0);
+  exp32(z, at, at + n, shift, k, out, 0);
 }
 
 function expOfMinusAbs(z: Float32Array, at: number, n: number, out: Float32Array): void {
   for (let c = 0; c < n; c++) out[c] = 0 - Math.abs(z[at + c]);
-  exp32(out, 0, n, 0, expFloor(0), expMagic(0), out, 0);
+  exp32(out, 0, n, 0, 0, out, 0);
 }
 
 function expOfLogs(x: Float32Array, n: number, out: Float32Array): void {
   for (let c = 0; c < n; c++) out[c] = 88 < x[c] ? 88 : x[c];
-  exp32(out, 0, n, 0, expFloor(0), expMagic(0), out, 0);
+  exp32(out, 0, n, 0, 0, out, 0);
 }
 
 function log(x: Float32Array, n: number, out: Float32Array): void {

@@ -5,7 +5,7 @@ import type { Floats } from '../batch.js';
 import { SEGMENT } from '../batch.js';
 import { lengthOf } from '../typed-arrays.js';
 import { type Arithmetic, BLOCK, LANES } from './arithmetic.js';
-import { exp64, expFloorDouble, expMagicDouble, log1p64, log64, tanh64 } from './math.js';
+import { exp64, log1p64, log64, tanh64 } from './math.js';
 
 const LARGEST = Number.MAX_VALUE;
 const BOUND = 2 ** 1023;
@@ -66,17 +66,17 @@ function argmax(z: Float64Array, at: number, n: number): number {
 }
 
 function exp(z: Float64Array, at: number, n: number, shift: number, k: number, out: Float64Array): void {
-  exp64(z, at, at + n, shift, expFloorDouble(k), expMagicDouble(k), out, 0);
+  exp64(z, at, at + n, shift, k, out, 0);
 }
 
 function expOfMinusAbs(z: Float64Array, at: number, n: number, out: Float64Array): void {
   for (let c = 0; c < n; c++) out[c] = 0 - Math.abs(z[at + c]);
-  exp64(out, 0, n, 0, expFloorDouble(0), expMagicDouble(0), out, 0);
+  exp64(out, 0, n, 0, 0, out, 0);
 }
 
 function expOfLogs(x: Float64Array, n: number, out: Float64Array): void {
   for (let c = 0; c < n; c++) out[c] = 709 < x[c] ? 709 : x[c];
-  exp64(out, 0, n, 0, expFloorDouble(0), expMagicDouble(0), out, 0);
+  exp64(out, 0, n, 0, 0, out, 0);
 }
 
 function log(x: Float64Array, n: number, out: Float64Array): void {

@@ -37,7 +37,7 @@ function roundHalfway(product: number, c: number, sum: number, r: number, other:
   return error > 0 === other > r ? other : r;
 }
 
-const ROUND_TO_EIGHTH = 1572864; // 1.5·2^20: the float grid here has spacing 1/8
+const ROUND_TO_EIGHTH = 844424930131968; // 1.5·2^49: the grid of doubles here has spacing 1/8
 const ROUND_TO_INTEGER = 12582912; // 1.5·2^23: spacing 1
 const LOG2_E = 1.4426950216293335;
 const LN2_HIGH = 0.6931471824645996;
@@ -85,91 +85,42 @@ const POWERS = Float32Array.from({ length: 2048 }, (_, i) =>
   i < 8 ? 0 : 2 ** ((i >> 3) - 127) * EIGHTHS[i & 7],
 );
 
-/** The float e^x · 2^−k from the float x and magic = 1.5·2^20 + 127 − k, within 2.2 units in the last place. */
-export function exp32ByFma(x: number, magic: number): number {
-  const sum = fma(x, LOG2_E, magic);
-  const n = sum - magic;
-  const r = fround(x - n * LN2_HIGH - n * LN2_LOW);
-  const p = fma(fma(P3, r, P2), fround(r * r), r);
-  const power = POWERS[((sum - ROUND_TO_EIGHTH) * 8) & 2047];
-  return fma(p, power, power);
-}
-
-// The bits of a double that a float drops, and what they are if the double lies halfway between two floats.
-const DROPPED = 0x1fffffff;
-const HALFWAY = 0x10000000;
-
 /**
- * to ← e^max(x − shift, floor) · 2^−k in float, for the elements [start, end) of `from`, into `to` from `first` on. It may work
- * in place.
+ * to ← e^max(x − shift, floor) · 2^−k in float, from magic = 1.5·2^49 + 127 − k, within 2.2 units in the last place: for the
+ * elements [start, end) of `from`, into `to` from `first` on. It may work in place.
+ *
+ * It rounds doubles where the native kernels call fma, to the same bits. The sum with magic is rounded once, to eighths, as that
+ * of floats with 1.5·2^20 + 127 − k. n · LN2_HIGH, n · LN2_LOW and both differences are exact (|n| ≤ 2^21). The last three
+ * sums round twice, to double and to float, and are right: test/math.test.ts proves it for all r and powers.
  */
 export function exp32(
   from: Float32Array,
   start: number,
   end: number,
   shift: number,
-  floor: number,
-  magic: number,
+  k: number,
   to: Float32Array,
   first: number,
 ): void {
-  const ahead = first - start;
-  for (let i = start; ; i++) {
-    i = exp32Until(from, i, end, shift, floor, magic, to, ahead);
-    if (i === end) return;
-    const shifted = fround(from[i] - shift);
-    to[i + ahead] = exp32ByFma(floor > shifted ? floor : shifted, magic);
-  }
-}
-
-/**
- * The same up to the first element that needs exp32ByFma; returns its index, or `end`.
- *
- * It rounds plainly where exp32ByFma calls fma, which is the same unless a sum lies halfway between floats. The bits that
- * rounding drops tell: no sum is subnormal but the last one below the lowest power, which is exact. n · LN2_HIGH,
- * n · LN2_LOW and both differences are exact in double (|n| ≤ 2^21).
- *
- * The loop has no call. V8 stops inlining at some size, and then each call takes longer than its arithmetic; even a call that
- * is hardly ever made costs a third more, since it takes the loop's registers.
- */
-function exp32Until(
-  from: Float32Array,
-  start: number,
-  end: number,
-  shift: number,
-  floor: number,
-  magic: number,
-  to: Float32Array,
-  ahead: number,
-): number {
-  for (let i = start; i < end; i++) {
+  const floor = expFloor(k);
+  const magic = expMagic(k);
+  for (let i = start, j = first; i < end; i++, j++) {
     const shifted = fround(from[i] - shift);
     const x = floor > shifted ? floor : shifted;
-    let sum: number;
-    sum = x * LOG2_E + magic;
-    double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) return i;
-    const scaled = fround(sum);
-    const n = scaled - magic;
+    const sum = x * LOG2_E + magic;
+    const n = sum - magic;
     const r = fround(x - n * LN2_HIGH - n * LN2_LOW);
-    sum = P3 * r + P2;
-    double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) return i;
-    sum = fround(sum) * fround(r * r) + r;
-    double[0] = sum;
-    if ((words[LOW] & DROPPED) === HALFWAY) return i;
-    const index = ((scaled - ROUND_TO_EIGHTH) * 8) & 2047;
-    const power = POWERS[index];
-    sum = fround(sum) * power + power;
-    double[0] = sum;
-    // 1 + p is exact where it could lie halfway.
-    if ((words[LOW] & DROPPED) === HALFWAY && (index & 7) !== 0) return i;
-    to[i + ahead] = sum;
+    const p = fround(fround(P3 * r + P2) * fround(r * r) + r);
+    const power = POWERS[((sum - ROUND_TO_EIGHTH) * 8) & 2047];
+    to[j] = p * power + power;
   }
-  return end;
 }
 
-/** to ← scale · from + offset by fma, n elements, into `to` from `first` on; written like exp32. */
+// The bits of a double that a float drops, and what they are if the double lies halfway between two floats.
+const DROPPED = 0x1fffffff;
+const HALFWAY = 0x10000000;
+
+/** to ← scale · from + offset by fma, n elements, into `to` from `first` on. */
 export function fmaOf(
   from: Float32Array,
   n: number,
@@ -187,6 +138,12 @@ export function fmaOf(
   }
 }
 
+/**
+ * The same by plain rounding, up to the first sum that lies halfway between two floats; returns its index, or n.
+ *
+ * The loop has no call. V8 stops inlining at some size, and then each call takes longer than its arithmetic; even a call that
+ * is hardly ever made costs a third more, since it takes the loop's registers.
+ */
 function fmaUntil(
   from: Float32Array,
   start: number,
@@ -214,11 +171,12 @@ export function exp64(
   start: number,
   end: number,
   shift: number,
-  floor: number,
-  magic: number,
+  k: number,
   to: Float64Array,
   first: number,
 ): void {
+  const floor = expFloorDouble(k);
+  const magic = expMagicDouble(k);
   for (let i = start, j = first; i < end; i++, j++) {
     const shifted = from[i] - shift;
     const x = floor > shifted ? floor : shifted;
@@ -229,17 +187,17 @@ export function exp64(
   }
 }
 
-/** The magic number of exp32 for one scale, and its floor, the largest x for which it returns 0; then those of exp64. */
-export function expMagic(k: number): number {
+// The magic number of exp32 for one scale, and its floor, the largest x for which it returns 0; then those of exp64.
+function expMagic(k: number): number {
   return ROUND_TO_EIGHTH + (127 - k);
 }
-export function expFloor(k: number): number {
+function expFloor(k: number): number {
   return fround((k - 127) * LN2);
 }
-export function expMagicDouble(k: number): number {
+function expMagicDouble(k: number): number {
   return ROUND_TO_INTEGER_DOUBLE + (1023 - k);
 }
-export function expFloorDouble(k: number): number {
+function expFloorDouble(k: number): number {
   return (k - 1023) * LN2;
 }
 
@@ -351,7 +309,7 @@ export function log1p32(e: number): number {
   return fma(m, fround(e * e), e);
 }
 
-/** The same of n elements; written like exp32. */
+/** The same of n elements; written like fmaOf. */
 export function log1pOf(from: Float32Array, n: number, to: Float32Array): void {
   for (let i = 0; ; i++) {
     i = log1pUntil(from, i, n, to);

@@ -61,12 +61,10 @@ constexpr float kEighths[8] = {0x1p0f,        0x1.172b84p0f, 0x1.306fep0f,  0x1.
 template <size_t N>
 SMOOTHLOSS_INLINE void exp(Vec (&x)[N], Vec magic) {
   Vec sum[N], p[N];
-  for (size_t i = 0; i < N; ++i) sum[i] = fma(x[i], set1(kLog2E), magic);
-  for (size_t i = 0; i < N; ++i) x[i] = fma(sub(sum[i], magic), set1(-kLn2High), x[i]);
-  for (size_t i = 0; i < N; ++i) x[i] = fma(sub(sum[i], magic), set1(-kLn2Low), x[i]);
+  expReduce(x, sum, magic, set1(kLog2E), set1(-kLn2High), set1(-kLn2Low));
   // e^r − 1 = r + r²·(c2 + c3·r): minimax for the error relative to e^r, 2.6e-8 before rounding.
-  for (size_t i = 0; i < N; ++i) p[i] = fma(set1(0x1.555668p-3f), x[i], set1(0x1.000878p-1f));
-  for (size_t i = 0; i < N; ++i) p[i] = fma(p[i], mul(x[i], x[i]), x[i]);
+  for (size_t i = 0; i < N; ++i) p[i] = expFma(set1(0x1.555668p-3f), x[i], set1(0x1.000878p-1f));
+  for (size_t i = 0; i < N; ++i) p[i] = expFma(p[i], mul(x[i], x[i]), x[i]);
   for (size_t i = 0; i < N; ++i) x[i] = expResult(kEighths, p[i], sum[i]);
 }
 // The same in double, from `magic` = 1.5·2^52 + 1023 − k, for x in [(k − 1023)·ln 2, (k + 1023)·ln 2], |x| ≤ 2^19 +

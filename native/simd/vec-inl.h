@@ -103,6 +103,20 @@ SMOOTHLOSS_INLINE V expArgument(V x, V floor) {
   return max(floor, x);
 }
 
+// The reduction in exp: sum = x · log2E + magic, and x ← x − n · (high + low) with n = sum − magic. A backend without
+// an fma instruction has faster ways to the same bits, for this and for expFma.
+template <typename V, size_t N>
+SMOOTHLOSS_INLINE void expReduce(V (&x)[N], V (&sum)[N], V magic, V log2E, V minusHigh, V minusLow) {
+  for (size_t i = 0; i < N; ++i) sum[i] = fma(x[i], log2E, magic);
+  for (size_t i = 0; i < N; ++i) x[i] = fma(sub(sum[i], magic), minusHigh, x[i]);
+  for (size_t i = 0; i < N; ++i) x[i] = fma(sub(sum[i], magic), minusLow, x[i]);
+}
+// fma in the polynomial of exp and in expResult.
+template <typename V>
+SMOOTHLOSS_INLINE V expFma(V a, V b, V c) {
+  return fma(a, b, c);
+}
+
 constexpr float kRoundToEighth = 0x1.8p20f;  // 1.5·2^20: the float grid here has spacing 1/8
 
 // Stores two neighbouring vectors; a backend may have a faster way for a type.

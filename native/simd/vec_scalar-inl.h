@@ -92,6 +92,22 @@ SMOOTHLOSS_INLINE Vec fma(Vec a, Vec b, Vec c) {
   if (halfway || subnormal) return {roundHalfway(product, addend, sum)};
   return {static_cast<float>(sum)};
 }
+// The steps of exp need no test for halfway: see exp32 in lib/js/math.ts, which does the same. Doubles near 1.5·2^49
+// have the grid of floats near 1.5·2^20, and the same low bits, which are all that expResult reads.
+template <size_t N>
+SMOOTHLOSS_INLINE void expReduce(Vec (&x)[N], Vec (&sum)[N], Vec magic, Vec log2E, Vec minusHigh, Vec minusLow) {
+  const double wideMagic = static_cast<double>(magic.v) + (0x1.8p49 - 0x1.8p20);
+  for (size_t i = 0; i < N; ++i) {
+    const double wide = static_cast<double>(x[i].v);
+    const double wideSum = wide * static_cast<double>(log2E.v) + wideMagic;
+    const double n = wideSum - wideMagic;
+    x[i].v = static_cast<float>(wide + n * static_cast<double>(minusHigh.v) + n * static_cast<double>(minusLow.v));
+    sum[i].v = fromBits(static_cast<uint32_t>(bitsOf(wideSum)));
+  }
+}
+SMOOTHLOSS_INLINE Vec expFma(Vec a, Vec b, Vec c) {
+  return {static_cast<float>(static_cast<double>(a.v) * static_cast<double>(b.v) + static_cast<double>(c.v))};
+}
 #endif
 // Of doubles it rounds twice, since JavaScript has nothing more exact than double.
 SMOOTHLOSS_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return {a.v * b.v + c.v}; }
@@ -125,7 +141,7 @@ SMOOTHLOSS_INLINE DoubleVec zeroWhereZero(DoubleVec a, DoubleVec x) { return {x.
 // expArgument.
 SMOOTHLOSS_INLINE Vec expResult(const float (&table)[8], Vec p, Vec sum) {
   const float power = table[bitsOf(sum.v) & 7] * fromBits(bitsOf(sum.v) << 20 & 0x7f800000u);
-  return fma(p, {power}, {power});
+  return expFma(p, Vec{power}, Vec{power});
 }
 // 2^(b − 127) and 2^(b − 1023), 0 for b = 0, where b is the lowest 8 or 11 bits of each lane and the bits above are 0.
 SMOOTHLOSS_INLINE Vec powerOfTwo(Vec a) { return {fromBits(bitsOf(a.v) << 23)}; }
