@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { backend, crossEntropy, loadBackend } from 'smoothloss';
+import { backend, linearCrossEntropy, loadBackend } from 'smoothloss';
 import { drawChart } from './train/chart.mjs';
 import { prepareCorpus } from './train/corpus.mjs';
 import { evaluate } from './train/evaluate.mjs';
@@ -15,26 +15,32 @@ import { count, printResults, printTimes } from './train/tables.mjs';
 
 /** @typedef {NonNullable<ReturnType<typeof readOptions>>} Options */
 /** @typedef {ReturnType<typeof prepareCorpus>} Corpus */
-/** @typedef {typeof crossEntropy} CrossEntropy */
+/** @typedef {typeof linearCrossEntropy} LinearCrossEntropy */
 
 const CHECKPOINTS = 10;
 
 /**
- * Trains one model. Its own arithmetic is the same whatever the backend, and `crossEntropy` gives the same
- * bits on every backend: so the weights come out the same, to the last bit.
+ * Trains one model. Its own arithmetic is the same whatever the backend, and `linearCrossEntropy` gives the
+ * same bits on every backend: so the weights come out the same, to the last bit.
  * @param {string} name
  * @param {Corpus} corpus
  * @param {Options} options
- * @param {{ labelSmoothing: number, crossEntropy: CrossEntropy }} loss
+ * @param {{ labelSmoothing: number, linearCrossEntropy: LinearCrossEntropy }} loss
  * @param {(step: number, model: Model) => void} [checkpoint] called ten times in the course of the training
  */
-function train(name, { classes, training }, options, { labelSmoothing, crossEntropy }, checkpoint) {
+function train(name, { classes, training }, options, { labelSmoothing, linearCrossEntropy }, checkpoint) {
   const { batch, steps, rate, seed } = options;
   const model = new Model({ ...options, vocabulary: classes }, seed);
   const random = generator(seed + 1);
   const order = training.positions.slice();
   const targets = new Uint16Array(batch);
-  const logits = new Float32Array(batch * classes);
+  const { w2, b2 } = model.parameters;
+  // Every step writes its gradients to the same arrays, and allocates nothing.
+  const gradient = {
+    input: new Float32Array(batch * options.hidden),
+    linearWeight: model.gradients.w2,
+    linearBias: model.gradients.b2,
+  };
   const progress = trainingProgress(name, steps, batch, labelSmoothing > 0 ? 'smoothed loss' : 'loss');
   let next = order.length;
   let lossTime = 0;
@@ -50,19 +56,20 @@ function train(name, { classes, training }, options, { labelSmoothing, crossEntr
     next += batch;
     for (let row = 0; row < batch; row++) targets[row] = training.tokens[positions[row]];
 
-    model.forward(training.tokens, positions, logits);
+    const hidden = model.forward(training.tokens, positions);
 
-    // The gradient takes the place of the logits, so that a step allocates nothing.
+    // The output layer and its loss, forward and backward.
     const lossStarted = performance.now();
-    const { loss } = crossEntropy(logits, targets, {
+    const { loss } = linearCrossEntropy(hidden, w2, targets, {
       classes,
+      linearBias: b2,
       labelSmoothing,
       reduction: 'mean',
-      gradient: logits,
+      gradient,
     });
     lossTime += performance.now() - lossStarted;
 
-    model.backward(logits);
+    model.backward(gradient.input);
     model.update(rate * (1 - (0.9 * (step - 1)) / steps));
 
     trainingTime += performance.now() - stepStarted;
@@ -80,12 +87,12 @@ function train(name, { classes, training }, options, { labelSmoothing, crossEntr
 /** @param {Options} options */
 async function main(options) {
   const { epsilon, steps, batch, out } = options;
-  const chosen = options.backend ? backendNamed(options.backend) : { ...backend, crossEntropy };
+  const chosen = options.backend ? backendNamed(options.backend) : { ...backend, linearCrossEntropy };
   const corpus = prepareCorpus(readText(options.file), options);
   const { classes, training, seen, heldOut } = corpus;
   console.log(`text     ${basename(options.file)}`);
   console.log(`tokens   ${count(training.tokens.length)} to train on, of ${count(classes)} kinds`);
-  const slower = `: ${chosen.reason ?? 'as asked for'}; the loss takes longer, and is the same`;
+  const slower = `: ${chosen.reason ?? 'as asked for'}; the output layer takes longer, and gives the same`;
   console.log(`backend  ${chosen.name}${chosen.name === 'js' ? slower : ''}`);
   const again = chosen.name === 'js' ? '' : `, and with ε = ${epsilon} again on the js backend`;
   console.log(`runs     with label smoothing ε = 0 (none) and ε = ${epsilon}${again}`);
@@ -94,12 +101,12 @@ async function main(options) {
   const runs = [0, epsilon].map((labelSmoothing) => {
     /** @type {{ step: number, training: number, heldOut: number }[]} */
     const curve = [];
-    const loss = { labelSmoothing, crossEntropy: chosen.crossEntropy };
+    const loss = { labelSmoothing, linearCrossEntropy: chosen.linearCrossEntropy };
     const { model, lossTime } = train(`ε = ${labelSmoothing}`, corpus, options, loss, (step, model) => {
-      const [a, b] = [seen, heldOut].map((part) => evaluate(model, chosen.crossEntropy, part).loss);
+      const [a, b] = [seen, heldOut].map((part) => evaluate(model, chosen.linearCrossEntropy, part).loss);
       curve.push({ step, training: a, heldOut: b });
     });
-    const result = evaluate(model, chosen.crossEntropy, heldOut);
+    const result = evaluate(model, chosen.linearCrossEntropy, heldOut);
     return { epsilon: labelSmoothing, model, lossTime, curve, result };
   });
 
@@ -107,7 +114,7 @@ async function main(options) {
   const { model, lossTime } = runs[1];
   const trained = [{ backend: chosen.name, model, lossTime }];
   if (chosen.name !== 'js') {
-    const loss = { labelSmoothing: epsilon, crossEntropy: backendNamed('js').crossEntropy };
+    const loss = { labelSmoothing: epsilon, linearCrossEntropy: backendNamed('js').linearCrossEntropy };
     trained.push({ backend: 'js', ...train(`ε = ${epsilon}, js`, corpus, options, loss) });
   }
 
@@ -126,8 +133,8 @@ async function main(options) {
 /** @param {string} name */
 function backendNamed(name) {
   try {
-    const { crossEntropy } = loadBackend(/** @type {Parameters<typeof loadBackend>[0]} */ (name));
-    return { name, reason: undefined, crossEntropy };
+    const { linearCrossEntropy } = loadBackend(/** @type {Parameters<typeof loadBackend>[0]} */ (name));
+    return { name, reason: undefined, linearCrossEntropy };
   } catch (error) {
     throw new UserError(`backend ${name}: ${/** @type {Error} */ (error).message}`);
   }

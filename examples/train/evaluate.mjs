@@ -16,31 +16,36 @@ export const BINS = 15;
  * predicts; the calibration error is Σ tokens/total · |accuracy − confidence| over 15 bins of equal width
  * (Guo et al., 2017).
  * @param {Model} model
- * @param {typeof import('smoothloss').crossEntropy} crossEntropy
+ * @param {typeof import('smoothloss').linearCrossEntropy} linearCrossEntropy
  * @param {{ tokens: Uint16Array, positions: Int32Array }} text
  */
-export function evaluate(model, crossEntropy, { tokens, positions }) {
+export function evaluate(model, linearCrossEntropy, { tokens, positions }) {
   const { vocabulary: classes, batch } = model.shape;
-  const buffer = new Float32Array(batch * classes);
+  const { w2, b2: linearBias } = model.parameters;
   const bins = Array.from({ length: BINS }, () => ({ tokens: 0, confidence: 0, accuracy: 0 }));
   let loss = 0;
   let correct = 0;
 
   for (let start = 0; start < positions.length; start += batch) {
     const part = positions.subarray(start, start + batch);
-    const logits = buffer.subarray(0, part.length * classes);
     const targets = Uint16Array.from(part, (position) => tokens[position]);
-    model.forward(tokens, part, logits);
+    const hidden = model.forward(tokens, part);
 
-    loss += crossEntropy(logits, targets, { classes, reduction: 'sum' }).loss;
+    const scored = linearCrossEntropy(hidden, w2, targets, {
+      classes,
+      linearBias,
+      reduction: 'sum',
+      perRow: ['prediction'],
+    });
+    loss += scored.loss;
 
     // With the prediction for its target, a row's loss is −ln of the confidence.
-    const predictions = Uint16Array.from(part, (_, row) => indexOfLargest(logits, row * classes, classes));
-    const { losses } = crossEntropy(logits, predictions, { classes, reduction: 'none' });
+    const { prediction } = scored.perRow;
+    const { losses } = linearCrossEntropy(hidden, w2, prediction, { classes, linearBias, reduction: 'none' });
     for (let row = 0; row < part.length; row++) {
       const confidence = Math.exp(-losses[row]);
       const bin = bins[Math.min(BINS - 1, Math.floor(confidence * BINS))];
-      const right = predictions[row] === targets[row] ? 1 : 0;
+      const right = prediction[row] === targets[row] ? 1 : 0;
       bin.tokens++;
       bin.confidence += confidence;
       bin.accuracy += right;
@@ -63,16 +68,4 @@ export function evaluate(model, crossEntropy, { tokens, positions }) {
     /** @type {Bin[]} */
     bins: bins.filter((bin) => bin.tokens > 0),
   };
-}
-
-/**
- * Where the largest of `count` numbers stands, counted from `start`; the first of equals.
- * @param {Float32Array} data
- * @param {number} start
- * @param {number} count
- */
-function indexOfLargest(data, start, count) {
-  let best = 0;
-  for (let i = 1; i < count; i++) if (data[start + i] > data[start + best]) best = i;
-  return best;
 }

@@ -17,6 +17,9 @@ import { generator } from './random.mjs';
  *     hidden = relu(input · W1ᵀ + b1)                  rows × hidden
  *     logits = hidden · W2ᵀ + b2                       rows × vocabulary
  *
+ * The last line, its loss and the gradients of hidden, W2 and b2 are `linearCrossEntropy`'s: it stands between
+ * `forward` and `backward`.
+ *
  * Nothing but +, −, ×, ÷, √ and comparisons in a fixed order, all of which IEEE 754 defines to the last bit.
  * So the seed, the text and the loss decide every bit of the trained weights.
  */
@@ -73,18 +76,17 @@ export class Model {
     this.input = new Float32Array(batch * input);
     this.hidden = new Float32Array(batch * hidden);
     this.inputGradient = new Float32Array(batch * input);
-    this.hiddenGradient = new Float32Array(batch * hidden);
   }
 
   /**
-   * The logits of the tokens that stand at the given positions, from the tokens before them.
+   * The hidden layer, from the tokens before the given positions.
    * @param {Uint16Array} tokens the whole text
    * @param {Int32Array} positions at most `batch`, none before `context`
-   * @param {Float32Array} logits where they are written: positions.length × vocabulary
+   * @returns {Float32Array} positions.length × hidden; the next call writes to the same memory
    */
-  forward(tokens, positions, logits) {
-    const { vocabulary, context, embedding, hidden } = this.shape;
-    const { embeddings, w1, b1, w2, b2 } = this.parameters;
+  forward(tokens, positions) {
+    const { context, embedding, hidden } = this.shape;
+    const { embeddings, w1, b1 } = this.parameters;
     const rows = positions.length;
     const width = context * embedding;
 
@@ -100,30 +102,24 @@ export class Model {
     multiply(this.hidden, matrix(this.input, width), transposed(w1, width), rows, hidden, width);
     addToRows(this.hidden, b1, rows);
     for (let i = 0; i < rows * hidden; i++) if (this.hidden[i] < 0) this.hidden[i] = 0;
-    multiply(logits, matrix(this.hidden, hidden), transposed(w2, hidden), rows, vocabulary, hidden);
-    addToRows(logits, b2, rows);
+    return this.hidden.subarray(0, rows * hidden);
   }
 
   /**
-   * The gradient of every parameter, from the gradient of the logits that the last `forward` gave.
-   * @param {Float32Array} gradient rows × vocabulary
+   * The gradients of the hidden layer's parameters and of the embeddings.
+   * @param {Float32Array} gradient of what the last `forward` gave, rows × hidden; set to 0 where a unit was 0
    */
   backward(gradient) {
-    const { vocabulary, context, embedding, hidden } = this.shape;
-    const { embeddings, w1, b1, w2, b2 } = this.gradients;
-    const rows = gradient.length / vocabulary;
+    const { context, embedding, hidden } = this.shape;
+    const { embeddings, w1, b1 } = this.gradients;
+    const rows = gradient.length / hidden;
     const width = context * embedding;
 
-    sumRows(b2, gradient, rows);
-    multiply(w2, transposed(gradient, vocabulary), matrix(this.hidden, hidden), vocabulary, hidden, rows);
-    const above = matrix(gradient, vocabulary);
-    multiply(this.hiddenGradient, above, matrix(this.parameters.w2, hidden), rows, hidden, vocabulary);
-    for (let i = 0; i < rows * hidden; i++) if (this.hidden[i] === 0) this.hiddenGradient[i] = 0;
-
-    sumRows(b1, this.hiddenGradient, rows);
-    multiply(w1, transposed(this.hiddenGradient, hidden), matrix(this.input, width), hidden, width, rows);
-    const middle = matrix(this.hiddenGradient, hidden);
-    multiply(this.inputGradient, middle, matrix(this.parameters.w1, width), rows, width, hidden);
+    for (let i = 0; i < rows * hidden; i++) if (this.hidden[i] === 0) gradient[i] = 0;
+    sumRows(b1, gradient, rows);
+    multiply(w1, transposed(gradient, hidden), matrix(this.input, width), hidden, width, rows);
+    const above = matrix(gradient, hidden);
+    multiply(this.inputGradient, above, matrix(this.parameters.w1, width), rows, width, hidden);
 
     embeddings.fill(0);
     for (let slot = 0; slot < rows * context; slot++) {

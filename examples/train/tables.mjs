@@ -38,7 +38,7 @@ export function printResults(runs, tokens) {
 /**
  * @param {string} title
  * @param {{ backend: string, lossTime: number, fingerprint: string }[]} runs
- * @param {number} logits how many the loss has seen
+ * @param {number} logits how many the loss was computed from
  */
 export function printTimes(title, runs, logits) {
   const table = new Table({
@@ -48,7 +48,7 @@ export function printTimes(title, runs, logits) {
   });
   const row = (/** @type {string} */ name, /** @type {(run: typeof runs[number]) => string} */ show) =>
     table.push([name, ...runs.map(show)]);
-  row('time in the loss and its gradient', ({ lossTime }) => time(lossTime));
+  row('time in the output layer and its loss', ({ lossTime }) => time(lossTime));
   row('the same per logit', ({ lossTime }) => `${((lossTime * 1e6) / logits).toFixed(2)} ns`);
   row('SHA-256 of the trained weights', ({ fingerprint }) => `${fingerprint.slice(0, 12)}…`);
   console.log(table.toString());
