@@ -7,7 +7,7 @@ import { readOptions, UserError } from './server/options.mjs';
 import { Trainer } from './server/trainer.mjs';
 
 /** @typedef {import('./server/options.mjs').Options} Options */
-/** @typedef {import('./server/trainer.mjs').CrossEntropy} CrossEntropy */
+/** @typedef {import('./server/model.mjs').LinearCrossEntropy} LinearCrossEntropy */
 
 /** @param {Options} options */
 async function main(options) {
@@ -28,7 +28,7 @@ async function main(options) {
 
   const trainer = new Trainer(parameters, {
     ...options,
-    crossEntropy: await loadLoss(options),
+    linearCrossEntropy: await loadLoss(options),
     onStep: ({ step, loss, accuracy }, seconds) => {
       metrics.steps.observe(seconds);
       metrics.loss.set(loss);
@@ -70,19 +70,19 @@ async function main(options) {
 }
 
 /**
- * The loss off the event loop; or with --blocking the one on it, in the same clothes.
+ * The layer and its loss off the event loop; or with --blocking on it, in the same clothes.
  * @param {Options} options
- * @returns {Promise<CrossEntropy>}
+ * @returns {Promise<LinearCrossEntropy>}
  */
 async function loadLoss({ blocking }) {
-  if (!blocking) return (await import('smoothloss/promises')).crossEntropy;
-  const { crossEntropy } = await import('smoothloss');
-  /** @type {(logits: Float32Array, targets: Int32Array, options: any) => Promise<any>} */
-  const loss = async (logits, targets, { signal, ...options }) => {
+  if (!blocking) return (await import('smoothloss/promises')).linearCrossEntropy;
+  const { linearCrossEntropy } = await import('smoothloss');
+  /** @type {(input: Float32Array, weight: Float32Array, targets: Int32Array, options: any) => Promise<any>} */
+  const loss = async (input, weight, targets, { signal, ...options }) => {
     signal?.throwIfAborted();
-    return crossEntropy(logits, targets, options);
+    return linearCrossEntropy(input, weight, targets, options);
   };
-  return /** @type {CrossEntropy} */ (/** @type {unknown} */ (loss));
+  return /** @type {LinearCrossEntropy} */ (/** @type {unknown} */ (loss));
 }
 
 /**

@@ -57,8 +57,8 @@ const POINTS = {
 const WIDE = ['--features', 2, '--classes', 20000];
 /** Some seconds of training for WIDE. */
 const LONG = {
-  features: Array.from({ length: 256 }, (_, i) => [Math.sin(i), Math.cos(i)]),
-  labels: Array.from({ length: 256 }, (_, i) => 50 * i),
+  features: Array.from({ length: 512 }, (_, i) => [Math.sin(i), Math.cos(i)]),
+  labels: Array.from({ length: 512 }, (_, i) => 39 * i),
   steps: 100,
 };
 

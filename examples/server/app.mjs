@@ -1,8 +1,7 @@
 // @ts-check
 import Fastify from 'fastify';
-import { crossEntropy } from 'smoothloss';
 import { HttpError } from './http-error.mjs';
-import { forward, mostLikely } from './model.mjs';
+import { classify } from './model.mjs';
 
 /** @import { Checkpoints } from './checkpoints.mjs' */
 /** @import { createMetrics } from './metrics.mjs' */
@@ -65,7 +64,7 @@ export function createApp(options) {
  * @param {() => boolean} parts.isStopping
  */
 export function addRoutes(app, { options, trainer, checkpoints, metrics, isStopping }) {
-  const { features, classes } = options;
+  const { features } = options;
   const { train, predict } = schemas(options);
 
   app.addHook('onResponse', async (request, reply) => {
@@ -105,19 +104,10 @@ export function addRoutes(app, { options, trainer, checkpoints, metrics, isStopp
     const body = /** @type {{ features: number[][], top: number }} */ (request.body);
     // Whatever the training does meanwhile, this is the model as it was after one step and before the next.
     const { parameters } = trainer;
-    const rows = body.features.length;
-    const logits = new Float32Array(rows * classes);
-    await forward(parameters, flat(body.features, features), logits);
-    // So few rows are done on the event loop before a thread would have begun with them.
-    const { perRow } = crossEntropy(logits, new Int32Array(rows), {
-      classes,
-      perRow: ['lse', 'prediction'],
-    });
-    const top = Math.min(body.top, classes);
-    const probabilities = Array.from(perRow.lse, (lse, row) =>
-      mostLikely(logits.subarray(row * classes, (row + 1) * classes), top, lse),
-    );
-    return { step: parameters.step, predictions: Array.from(perRow.prediction), probabilities };
+    return {
+      step: parameters.step,
+      ...(await classify(parameters, flat(body.features, features), body.top)),
+    };
   });
 
   // An answer at all is a sign of life; 200 says that requests are welcome.

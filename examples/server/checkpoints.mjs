@@ -23,9 +23,9 @@ import { UserError } from './options.mjs';
 
 // A file: 16 bytes of magic; version, features, classes and 0 as uint32; the step as float64; the values as
 // float32; SHA-256 of all of that. Numbers are in this machine's byte order: on a machine of the other, the
-// version is not 1.
+// version is not 2.
 const MAGIC = 'softmax weights\n';
-const VERSION = 1;
+const VERSION = 2;
 const HEADER = 40;
 const CHECKSUM = 32;
 const CHUNK = 2 ** 20;

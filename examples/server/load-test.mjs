@@ -14,8 +14,8 @@ import { generator } from '../train/random.mjs';
 import { UserError } from './options.mjs';
 
 const SERVER = fileURLToPath(new URL('../server.mjs', import.meta.url));
-// Few, or the products of the server's own JavaScript leave nothing of the loss to be seen.
-const FEATURES = 1;
+// As many as the server has by default.
+const FEATURES = 8;
 
 const HELP = `Sends trainings to the server back to back, and requests meanwhile: once with
 promises, once with --blocking.

@@ -1,9 +1,8 @@
 // @ts-check
 import { HttpError } from './http-error.mjs';
-import { descend, forward } from './model.mjs';
+import { descend, layer } from './model.mjs';
 
-/** @import { Parameters } from './model.mjs' */
-/** @typedef {typeof import('smoothloss/promises').crossEntropy} CrossEntropy */
+/** @import { LinearCrossEntropy, Parameters } from './model.mjs' */
 
 /**
  * @typedef {object} Batch
@@ -40,13 +39,11 @@ export class Trainer {
   #stopped = false;
   /** A running mean, in seconds. */
   #usualTime = 0;
-  /** Where the logits of a batch are, and then their gradient. Kept, as it is by far the largest array. */
-  #logits = new Float32Array(0);
 
   /**
    * @param {Parameters} parameters
    * @param {object} options
-   * @param {CrossEntropy} options.crossEntropy
+   * @param {LinearCrossEntropy} options.linearCrossEntropy
    * @param {number} options.epsilon
    * @param {number} options.rate
    * @param {number} options.queue
@@ -143,32 +140,33 @@ export class Trainer {
    * @param {AbortSignal} signal
    */
   async #step({ inputs, labels }, signal) {
-    const { epsilon, rate } = this.options;
     const { parameters } = this;
-    const logits = this.#takeLogits((inputs.length / parameters.features) * parameters.classes);
-    await forward(parameters, inputs, logits, signal);
-    const { loss, accuracy } = await this.#loss(logits, labels, epsilon, signal);
+    const gradient = new Float32Array(parameters.values.length);
+    const { loss, accuracy } = await this.#loss(inputs, labels, gradient, signal);
     if (!Number.isFinite(loss)) {
       throw new HttpError(422, 'ERR_NOT_FINITE', `the loss is ${loss}: the model is left as it was`);
     }
-    this.parameters = await descend(parameters, inputs, logits, rate, signal);
-    this.#logits = logits;
+    this.parameters = await descend(parameters, gradient, this.options.rate, signal);
     return { step: this.parameters.step, loss, accuracy };
   }
 
   /**
-   * The gradient takes the place of the logits.
-   * @param {Float32Array} logits
+   * The loss of a batch, and its gradient by the parameters.
+   * @param {Float32Array} inputs
    * @param {Int32Array} labels
-   * @param {number} labelSmoothing
+   * @param {Float32Array} gradient where it is written, laid out as the parameters
    * @param {AbortSignal} signal
    */
-  async #loss(logits, labels, labelSmoothing, signal) {
+  async #loss(inputs, labels, gradient, signal) {
+    const { parameters } = this;
+    const { epsilon, linearCrossEntropy } = this.options;
+    const { linearWeight, linearBias } = layer(parameters);
     try {
-      const { loss, metrics } = await this.options.crossEntropy(logits, labels, {
-        classes: this.parameters.classes,
-        labelSmoothing,
-        gradient: logits,
+      const { loss, metrics } = await linearCrossEntropy(inputs, linearWeight, labels, {
+        classes: parameters.classes,
+        linearBias,
+        labelSmoothing: epsilon,
+        gradient: layer({ ...parameters, values: gradient }),
         metrics: true,
         whenEmpty: 'error',
         signal,
@@ -179,17 +177,6 @@ export class Trainer {
       if (code === undefined || !REFUSALS.has(code)) throw error;
       throw new HttpError(400, code, message.replace(/^targets/, 'labels'));
     }
-  }
-
-  /**
-   * Taken away while a step works on it: after one that did not come to its end, the loss may not be done
-   * with it yet.
-   * @param {number} length
-   */
-  #takeLogits(length) {
-    const room = this.#logits.length >= length ? this.#logits : new Float32Array(length);
-    this.#logits = new Float32Array(0);
-    return room.subarray(0, length);
   }
 }
 
