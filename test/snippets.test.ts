@@ -49,10 +49,12 @@ function rounded(value: unknown): unknown {
 
 describe('snippets', () => {
   it('the first of README.md', () => {
-    const logits = Float32Array.from({ length: 2000 }, (_, i) => Math.sin(i));
-    const scope = { ...smoothloss, logits, targets: Int32Array.of(999, 0) };
+    const hidden = Float32Array.from({ length: 2 * 3 }, (_, i) => Math.sin(i));
+    const weight = Float32Array.from({ length: 1000 * 3 }, (_, i) => Math.cos(i));
+    const scope = { ...smoothloss, hidden, weight, targets: Int32Array.of(999, 0) };
     const result = run(`${withoutImports(introduction)}\nreturn { loss, gradient };`, scope) as object;
-    expect(result).toEqual({ loss: expect.any(Number), gradient: expect.any(Float32Array) });
+    const gradient = { input: expect.any(Float32Array), linearWeight: expect.any(Float32Array) };
+    expect(result).toEqual({ loss: expect.any(Number), gradient });
   });
 
   it('are in README.md and the API', () => {
@@ -189,7 +191,10 @@ describe('types', () => {
     rmSync(directory, { recursive: true, force: true });
     mkdirSync(directory, { recursive: true });
     const write = (file: string, text: string) => writeFileSync(path.join(directory, file), text);
-    write('introduction.mts', `declare const logits: Float32Array, targets: Int32Array;\n${introduction}`);
+    write(
+      'introduction.mts',
+      `declare const hidden: Float32Array, weight: Float32Array, targets: Int32Array;\n${introduction}`,
+    );
     for (const { file, code } of snippets) write(`${path.basename(file, '.md')}.mts`, code);
     const imports =
       "import { bceWithLogits, crossEntropy, klDiv, linearCrossEntropy, nllLoss, smoothLabels } from 'smoothloss';";
