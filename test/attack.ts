@@ -12,7 +12,7 @@ import * as promises from 'smoothloss/promises';
 import { KINDS } from './conformance/ordinary.js';
 import { describe, resultBytes, sameBytes } from './conformance/pinned.js';
 import { EDGES_OF_CLASSES, Random } from './conformance/random.js';
-import { edgeCall, emptyCall, layerCall, randomCall } from './conformance/random-calls.js';
+import { edgeCall, emptyCall, randomCall } from './conformance/random-calls.js';
 import {
   type Allocate,
   findAddon,
@@ -56,17 +56,14 @@ const now = (name: BackendName) => loadBackend(name) as unknown as Record<string
 const later = (name: BackendName) => promises.loadBackend(name) as unknown as Record<string, Any>;
 
 /** The arguments of a call, logits first but for smoothLabels. */
-function argumentsOf(call: Call, more?: object): unknown[] {
-  const { name, type = 'float32', logits, linearWeight, targets, options } = call;
+function argumentsOf({ name, type = 'float32', logits, targets, options }: Call, more?: object): unknown[] {
   const all = { ...options, ...(isHalf(type) ? { dtype: type } : {}), ...more };
-  if (name === 'linearCrossEntropy') return [logits, linearWeight, targets, all];
   return name === 'smoothLabels' ? [targets, all] : [logits, targets, all];
 }
 
 function draw(): Call {
   const kind = random.below(40);
   if (kind === 0) return edgeCall(random.below(2 ** 31));
-  if (kind > 36) return layerCall(random.below(2 ** 31));
   if (kind < 6) {
     const classes = random.pick(...EDGES_OF_CLASSES);
     return emptyCall(
@@ -225,8 +222,6 @@ const OPTIONS = [
   'zLoss',
   'posWeight',
   'logTarget',
-  'linearBias',
-  'accumulate',
   'signal',
 ];
 

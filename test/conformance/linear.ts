@@ -2,24 +2,24 @@
 // chain rule the gradients of the layer. All products are exact in float32, so that losses are as near as crossEntropy's.
 
 import type { Functions } from 'smoothloss';
-import { type CallOptions, type Gradients, REPORTS } from '../support/calls.js';
+import { type CallOptions, REPORTS } from '../support/calls.js';
 import { decode, type Elements, encode, isHalf, NUMBER_TYPES, type NumberType } from '../support/numbers.js';
 import { type OracleTargets, oracle } from '../support/oracle.js';
 import { type Answer, check } from '../support/tolerance.js';
-import { backends, onEveryBackend } from './backends.js';
+import { onEveryBackend } from './backends.js';
 import { type Kind, ordinaryCall } from './ordinary.js';
-import { describe as inWords, type Part, resultBytes, sameBytes } from './pinned.js';
 import { Random } from './random.js';
-import { layerCall as anyLayerCall } from './random-calls.js';
 import { type Case, errorOf, fail, near, same, sameElements, show, type Table } from './table.js';
 
 type Floats = Float32Array | Float64Array;
+type Gradients = { input?: Floats; linearWeight?: Floats; linearBias?: Floats };
 type Name = keyof Gradients;
 interface Returned extends Answer {
   gradient?: never;
 }
 
 interface LayerOptions extends Omit<CallOptions, 'gradient'> {
+  linearBias?: Elements;
   gradient?: boolean | { [K in Name]?: boolean | Floats };
   accumulate?: boolean;
 }
@@ -393,36 +393,7 @@ function inputsStay(): Case[] {
   );
 }
 
-/** Any numbers: all backends agree, with any of the gradients and with none. */
-const randomCalls: Case[] = [0, 1, 2, 3].map((part) => ({
-  name: `random calls, part ${part}`,
-  run: () => {
-    for (let seed = 100 * part; seed < 100 * (part + 1); seed++) {
-      const call = anyLayerCall(seed);
-      const of = (functions: Functions, gradient: unknown, threads = 1) =>
-        resultBytes(functions, { ...call, options: { ...call.options, gradient, threads } as CallOptions });
-      const expected = of(backends[0], true);
-      const part = (parts: readonly Part[], name: string) => parts.filter(([each]) => each.includes(name));
-      for (const functions of backends) {
-        const what = `${functions.backend.name}, call ${seed}, ${inWords(call)}`;
-        sameBytes(of(functions, true, 1 + (seed % 3)), expected, what);
-        for (const name of ['input', 'linearWeight'] as const) {
-          const alone = of(functions, { [name]: true });
-          if (expected[0][0] === 'error') continue;
-          sameBytes(part(alone, 'gradient'), part(expected, `gradient.${name}`), `${name} alone, ${what}`);
-        }
-        sameBytes(
-          of(functions, false),
-          expected.filter(([name]) => !name.startsWith('gradient')),
-          `without gradients, ${what}`,
-        );
-      }
-    }
-  },
-}));
-
 export const tables: Table[] = [
-  { name: 'linear: bits', cases: randomCalls },
   { name: 'linear: values', cases: values() },
   { name: 'linear: gradients', cases: [...givenArrays(), ...accumulating()] },
   { name: 'linear: rows', cases: [...withoutRows(), ...nothing()] },

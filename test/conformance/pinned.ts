@@ -62,10 +62,6 @@ export function resultBytes(functions: Functions, call: Call): Part[] {
     const array = result.perRow?.[name];
     if (array !== undefined) parts.push([`perRow.${name}`, array as Numbers]);
   }
-  for (const name of ['input', 'linearWeight', 'linearBias'] as const) {
-    const array = result.gradients?.[name];
-    if (array !== undefined) parts.push([`gradient.${name}`, array]);
-  }
   if (result.gradient !== undefined) parts.push(['gradient', result.gradient]);
   return parts;
 }

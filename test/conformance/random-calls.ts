@@ -179,7 +179,7 @@ function withAnyIndices(
 /** What is asked for beside the loss. */
 function drawReports(random: Random, { name = 'crossEntropy', options }: Call): void {
   if (name === 'smoothLabels') return;
-  const { metrics, perRow } = REPORTS[name === 'linearCrossEntropy' ? 'crossEntropy' : name];
+  const { metrics, perRow } = REPORTS[name];
   if (metrics && random.once(3)) options.metrics = true;
   if (random.once(3)) options.perRow = perRow.filter(() => random.once(2));
 }
@@ -242,31 +242,4 @@ export function randomCall(seed: number): Call {
   }
   drawReports(random, call);
   return call;
-}
-
-/** Call number `seed` of linearCrossEntropy: small, or around the blocks of its sums and the chunks of its rows. */
-export function layerCall(seed: number): Call {
-  const random = new Random(seed);
-  const kind = random.pick('indices', 'soft targets', 'mixed targets');
-  const type = random.pick<NumberType>('float32', ...NUMBER_TYPES);
-  const features = random.once(6) ? random.pick(255, 256, 257, 513) : 1 + random.below(40);
-  const classes = random.once(6) ? random.pick(255, 256, 257, 513) : 1 + random.below(70);
-  const many = random.once(12) ? random.pick(0, 255, 257, 513, 600) : 1 + random.below(12);
-  const rows = Math.min(many, Math.floor(4e6 / features / classes));
-  const { logits: _, ...call } = ordinaryCall(random, ['crossEntropy', kind], type, rows, classes, true);
-  const draw = (length: number) => {
-    const scale = 1 / Math.sqrt(features);
-    return random.once(8)
-      ? randomElements(random, length, type)
-      : encode(
-          Array.from({ length }, () => scale * random.normal()),
-          type,
-        );
-  };
-  const logits = draw(rows * features);
-  const linearWeight = draw(classes * features);
-  const options = random.once(2) ? { ...call.options, linearBias: draw(classes) } : call.options;
-  const layer: Call = { ...call, name: 'linearCrossEntropy', logits, linearWeight, options };
-  drawReports(random, layer);
-  return layer;
 }

@@ -11,7 +11,7 @@ import {
 } from './oracle.js';
 import type { Answer } from './tolerance.js';
 
-export type FunctionName = LossName | 'linearCrossEntropy' | 'smoothLabels';
+export type FunctionName = LossName | 'smoothLabels';
 
 /** Options of any of the functions. */
 export interface CallOptions extends OracleOptions {
@@ -20,31 +20,23 @@ export interface CallOptions extends OracleOptions {
   gradient?: boolean | Elements | undefined;
   metrics?: boolean | undefined;
   perRow?: readonly (keyof OracleResult['perRow'])[] | undefined;
-  /** Of linearCrossEntropy. */
-  linearBias?: Elements | undefined;
 }
 
 /** crossEntropy of float32 logits if not said otherwise. */
 export interface Call {
   name?: FunctionName;
   type?: NumberType;
-  /** Halves as bits; empty for smoothLabels, the input of linearCrossEntropy. */
+  /** Halves as bits; empty for smoothLabels. */
   logits: Elements;
-  /** Of linearCrossEntropy alone. */
-  linearWeight?: Elements;
   targets: OracleTargets;
   options: CallOptions;
 }
 
-/** The gradients of linearCrossEntropy. */
-export type Gradients = Partial<Record<'input' | 'linearWeight' | 'linearBias', Float32Array | Float64Array>>;
-
-/** What a function returns; `labels` is what smoothLabels does, `gradients` is `gradient` of linearCrossEntropy. */
+/** What a function returns; `labels` is what smoothLabels does. */
 export interface Returned extends Answer {
   loss?: number;
   losses?: Float32Array | Float64Array;
   gradient?: Elements;
-  gradients?: Gradients;
   labels?: Float32Array | Float64Array;
 }
 
@@ -59,7 +51,7 @@ export const REPORTS = {
 /** The options that ask for all that a function reports beside loss and gradient. */
 export function reports({ name = 'crossEntropy' }: Call): Partial<CallOptions> {
   if (name === 'smoothLabels') return {};
-  const { metrics, perRow } = REPORTS[name === 'linearCrossEntropy' ? 'crossEntropy' : name];
+  const { metrics, perRow } = REPORTS[name];
   return { perRow, ...(metrics ? { metrics } : {}) };
 }
 
@@ -74,10 +66,6 @@ export function make(functions: Functions, call: Call, more?: object): Returned 
   const dtype = isHalf(type) ? { dtype: type } : undefined;
   const all = more === undefined && dtype === undefined ? options : { ...options, ...dtype, ...more };
   const named = functions as unknown as Record<FunctionName, (...args: unknown[]) => Returned>;
-  if (name === 'linearCrossEntropy') {
-    const { gradient, ...rest } = named[name](logits, call.linearWeight, targets, all);
-    return gradient === undefined ? rest : { ...rest, gradients: gradient as unknown as Gradients };
-  }
   if (name !== 'smoothLabels') return named[name](logits, targets, all);
   const labels = named.smoothLabels(targets, all) as unknown as Float32Array;
   return { numerator: 0, denominator: 0, rows: 0, labels };
@@ -93,8 +81,7 @@ export function decoded(returned: Returned, type: NumberType = 'float32'): Answe
 /** The oracle's answer to a call of a loss. */
 export function oracleOf(call: Call, more: object = {}): OracleResult {
   const { name = 'crossEntropy', type = 'float32', logits, targets, options } = call;
-  if (name === 'smoothLabels' || name === 'linearCrossEntropy')
-    throw new TypeError(`${name} is no loss of logits`);
+  if (name === 'smoothLabels') throw new TypeError('smoothLabels is no loss');
   return oracle(decode(logits, type), targets, { ...options, ...more }, name);
 }
 

@@ -27,11 +27,8 @@ export type PlainTargets =
   | { type: 'index' | 'float32' | 'float64' | 'uint8'; values: Numbers }
   | { type: 'mixed'; a: Numbers; b: Numbers; lambda: number | Numbers };
 
-/** Those of logits, and smoothLabels. */
-type PlainName = Exclude<FunctionName, 'linearCrossEntropy'>;
-
 export interface PlainCall {
-  function?: PlainName;
+  function?: FunctionName;
   logits?: { type: NumberType; values: Numbers };
   targets: PlainTargets;
   options: PlainOptions;
@@ -76,12 +73,7 @@ export function typedTargets(plain: PlainTargets): OracleTargets {
   return type === 'float64' ? Float64Array.from(values, Number) : floats(values);
 }
 
-export function typedCall({
-  function: name = 'crossEntropy',
-  logits,
-  targets,
-  options,
-}: PlainCall): Call & { name: PlainName } {
+export function typedCall({ function: name = 'crossEntropy', logits, targets, options }: PlainCall): Call {
   const type = logits?.type ?? 'float32';
   return {
     name,
