@@ -115,7 +115,7 @@ void LayerStages::run(size_t first, size_t end, Scratch& scratch) {
 
 // Turns to the row after the first `count` that take part.
 void LayerStages::skipRows(size_t count) {
-  for (size_t found = 0; found < count; ++row_) found += takesPart(row_) ? 1 : 0;
+  for (size_t found = 0; found < count && row_ < batch_.rows; ++row_) found += takesPart(row_) ? 1 : 0;
 }
 
 // Writes the results of rows that take no part, and the gradients that no row adds to.
@@ -138,8 +138,10 @@ void LayerStages::clearIgnored() const {
 void LayerStages::openChunk() {
   chunk_.first = taken_ == 0;
   chunk_.count = less(end_ - taken_, rowChunk(batch_));
-  for (size_t i = 0; i < chunk_.count; ++row_) {
-    if (takesPart(row_)) rows_[i++] = row_;
+  // Results may lie on the targets, so that fewer rows take part than there were: the last row stands for those.
+  for (size_t i = 0; i < chunk_.count;) {
+    if (row_ < batch_.rows) ++row_;
+    if (takesPart(row_ - 1) || row_ == batch_.rows) rows_[i++] = row_ - 1;
   }
   for (size_t i = 0; i * lossChunk_ < chunk_.count; ++i) sums_[i] = {};
   taken_ += chunk_.count;
