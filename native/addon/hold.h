@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <memory>
 
+#include "addon/call.h"
+
 namespace smoothloss {
 
 class Hold {
@@ -22,7 +24,7 @@ class Hold {
   bool add(napi_env env, napi_value array);
 
  private:
-  static constexpr size_t kMost = 18;
+  static constexpr size_t kMost = kCallArguments - 1;  // all but the arena
   std::shared_ptr<void> stores_[kMost];
   size_t count_ = 0;
 };
