@@ -172,9 +172,10 @@ describe('C++ and TypeScript', () => {
     expect(theirs.slice(1, -1)).toEqual(slots);
     expect(fields(nativeCode('batch.h'), /struct BatchNumbers/)).toEqual(numbers);
     // What is written, in order: priorTotal.sum is priorSum, and whether there are seconds is whether targets are mixed.
-    const written = captured(bridge, /^ {2}slots\[i\+\+\] = (?:batch\.)?([\w.]+)/gm).map((name) =>
-      name.replace(/Total\.(\w)/, (_, c) => c.toUpperCase()).replace('seconds', 'mixed'),
-    );
+    const written = captured(
+      bridge,
+      /^ {2}slots\[i\+\+\] = (?:batch\.|layer\?\.|layer === null \? 0 : layer\.)?([\w.]+)/gm,
+    ).map((name) => name.replace(/Total\.(\w)/, (_, c) => c.toUpperCase()).replace('seconds', 'mixed'));
     expect(written).toEqual(slots);
     expect(captured(batch, /^ {2}slots\[i\+\+\] = batch\.(\w+)/gm)).toEqual(numbers);
   });
@@ -191,13 +192,15 @@ describe('C++ and TypeScript', () => {
   it('agree on the arguments of compute, and on the bit of each', () => {
     const args = enumerators(addon, 'Argument');
     expect(args.pop()).toBe('arguments');
-    const bits = [...bridge.matchAll(/\((?:batch\.)?(\w+) === null \? 0 : 1 << (\d+)\)/g)];
-    expect(bits.slice(0, args.length).map(([, name, bit]) => [name, Number(bit)])).toEqual(
-      args.map((name, i) => [name, i]),
-    );
+    const bits = [...bridge.matchAll(/\((?:batch\.|layer\.)?(\w+) === null \? 0 : 1 << (\d+)\)/g)];
+    const byBit = bits.map(([, name, bit]) => [name, Number(bit)] as const);
+    // Those that a layer always has.
+    const always = captured(read('lib/batch.ts'), /^ {2}(\w+): Elements;/gm);
+    byBit.push(...captured(bridge, /\(1 << (\d+)\)/g).map((bit, i) => [always[i], Number(bit)] as const));
+    expect(byBit.sort(([, a], [, b]) => a - b)).toEqual(args.map((name, i) => [name, i]));
     // Of compute where few calls have others, of compute, and of start.
-    const passed = [...bridge.matchAll(/\bbuffer,\s*((?:batch\.\w+,?\s*)+)\)/g)];
-    const lists = passed.map(([, list]) => [...list.matchAll(/batch\.(\w+)/g)].map(([, name]) => name));
+    const passed = [...bridge.matchAll(/\bbuffer,\s*((?:(?:batch\.|layer\?\.)\w+,?\s*)+)\)/g)];
+    const lists = passed.map(([, list]) => captured(list, /(?:batch\.|layer\?\.)(\w+)/g));
     expect(lists).toEqual([args.slice(0, 4), args, args]);
     expect(numberIn(nativeCode('call.h'), /kCallArguments = (\d+)/)).toBe(1 + args.length);
     expect(bridge).toContain('RARE = ~0b1111;');
@@ -224,6 +227,12 @@ describe('C++ and TypeScript', () => {
     expect([...own, 'denseType', 'weightType'].sort()).toEqual([...theirs].sort());
   });
 
+  it('agree on the fields of a layer', () => {
+    const own = fields(withoutComments(read('lib/batch.ts')), /interface Layer/);
+    expect(own.length).toBeGreaterThan(8);
+    expect(own).toEqual(fields(nativeCode('batch.h'), /struct Layer/));
+  });
+
   it('every number of a batch is read from the arguments', () => {
     const folder = path.join(root, 'lib/arguments');
     const code = readdirSync(folder).map((file) => withoutComments(read(`lib/arguments/${file}`)));
@@ -237,7 +246,7 @@ describe('C++ and TypeScript', () => {
     const ofAllPaths = `rows classes rowStride inner type logits gradient losses targets lambdas lambda denseType
       denseStride weight prior others epsilons epsilon priorTotal smoothingTotal smoothingLog
       rowWeight gradientScales gradientScale`;
-    const ofOtherLosses = 'logTarget weightStride weightType posWeight mask maskStride toward';
+    const ofOtherLosses = 'logTarget weightStride weightType posWeight mask maskStride toward layer';
     const [, members] = /explicit SoftmaxParts\([^)]*\)([^{]*)/.exec(nativeCode('softmax_batch-inl.h')) ?? [];
     const parts = new Set([...members.matchAll(/batch\.(\w+)/g)].map(([, name]) => name));
     expect([...parts, ...`${ofAllPaths} ${ofOtherLosses}`.split(/\s+/)].sort()).toEqual(batchFields().sort());
@@ -247,6 +256,9 @@ describe('C++ and TypeScript', () => {
     const pairs: [string, RegExp, string, RegExp][] = [
       ['lib/batch.ts', /MOST_CHUNKS = (\d+)/, 'batch.h', /kMostChunks = (\d+)/],
       ['lib/batch.ts', /SEGMENT = (\d+) \* 512/, 'batch.h', /kSegment = size_t\{(\d+)\} \* 512/],
+      ['lib/batch.ts', /LAYER_ROWS = (\d+)/, 'batch.h', /kLayerRows = (\d+)/],
+      ['lib/batch.ts', /MANY_LOGITS = (\d+)/, 'batch.h', /kManyLogits = (\d+)/],
+      ['lib/js/products.ts', /PRODUCT_BLOCK = (\d+)/, 'kernels.h', /kProductBlock = (\d+)/],
       ['lib/threads.ts', /MOST_THREADS = (\d+)/, 'pool.h', /kMostThreads = (\d+)/],
       ['lib/js/arithmetic.ts', /BLOCK = (\d+)/, 'loads-inl.h', /kBlock = (\d+)/],
       ['lib/js/arithmetic.ts', /LANES = (\d+)/, 'vec-inl.h', /kLanes = (\d+)/],
@@ -339,6 +351,27 @@ describe('the files of lib/ that mirror native ones', () => {
     ['lib/js/log-prob-losses.ts', 'log_prob_losses-inl.h', ['add', 'target', 'prior', 'smoothing']],
     // Visitors mask elements one by one.
     ['lib/js/bce-with-logits.ts', 'bce_with_logits-inl.h', ['clearMasked']],
+    // C++ has tiles of vectors where JavaScript has panels and chains, which are written out for V8.
+    [
+      'lib/js/products.ts',
+      'products-inl.h kernels.h',
+      [
+        'chainsUnlessHalfway',
+        'chains32',
+        'chains64',
+        'transposed',
+        'fillPanel',
+        'addPanel',
+        ...['summands', 'a', 'start', 'n'],
+        ...['target', 'out', 'down', 'across', 'places', 'width'],
+      ],
+    ],
+    // C++ has one buffer for the memory of a chunk.
+    [
+      'lib/js/linear-cross-entropy.ts',
+      'layer_stages.cc layer_stages.h',
+      ['layerMemory', 'input', 'transposed', 'logits'],
+    ],
     ['lib/js/losses.ts', 'losses-inl.h', ['kernelOf']],
     [
       'lib/js/arithmetic.ts',

@@ -1,5 +1,5 @@
-// The output layer and its softmax cross entropy, chunk after chunk of the rows that take part: their logits, the loss and gradient of
-// these in place, and its products with linearWeight and input. Mirrors native/kernels/linear_cross_entropy-inl.h.
+// The output layer and its softmax cross entropy, chunk after chunk of the rows that take part: their logits, the loss and
+// gradient of these in place, and its products with linearWeight and input. Mirrors native/threads/layer_stages.cc.
 
 import {
   addSums,
@@ -59,7 +59,7 @@ const memory64 = new LayerMemory(float64);
 const takesPart = ({ targets, classes }: Batch, row: number) => targets[row] >= 0 && targets[row] < classes;
 
 // Writes what no row adds to: results of rows that take no part, and gradients if none does.
-function clear(batch: Batch, layer: Layer): void {
+function clearIgnored(batch: Batch, layer: Layer): void {
   const { rows, classes } = batch;
   const { features, inputGradient, linearWeightGradient, linearBiasGradient } = layer;
   for (let row = 0; row < rows; row++) {
@@ -78,14 +78,14 @@ function clear(batch: Batch, layer: Layer): void {
 }
 
 // The row after the first `count` rows that take part.
-function skip(batch: Batch, count: number): number {
+function skipRows(batch: Batch, count: number): number {
   let row = 0;
   for (let left = count; left > 0; row++) if (takesPart(batch, row)) left--;
   return row;
 }
 
 // Finds the rows of a chunk from `row` on, and reads their input. Returns the row after them.
-function read<A extends Floats>(chunk: Chunk<A>, row: number): number {
+function openChunk<A extends Floats>(chunk: Chunk<A>, row: number): number {
   const { batch, layer, count, rows, input, transposed } = chunk;
   const { features } = layer;
   let next = row;
@@ -115,7 +115,7 @@ function* stepsOf<A extends Floats>(
   const { features, inputGradient, linearWeightGradient, linearBiasGradient } = layer;
   const most = rowChunk(batch);
   memory.reserve(Math.min(most, end - begin), features, classes);
-  if (begin === 0) clear(batch, layer);
+  if (begin === 0) clearIgnored(batch, layer);
   const { rows, input, transposed, logits } = memory;
   const chunk: Chunk<A> = { batch, layer, first: begin, count: 0, rows, input, transposed, logits };
 
@@ -134,11 +134,11 @@ function* stepsOf<A extends Floats>(
   const lossChunk = Math.max(1, Math.floor(SEGMENT / classes));
 
   const total = noSums();
-  let row = skip(batch, begin);
+  let row = skipRows(batch, begin);
   for (; chunk.first < end; chunk.first += most) {
     const count = Math.min(most, end - chunk.first);
     chunk.count = count;
-    row = read(chunk, row);
+    row = openChunk(chunk, row);
     yield;
     for (let k = 0; k < features; k += PRODUCT_BLOCK) {
       for (let c = 0; c < classes; c += PANEL) {

@@ -11,7 +11,7 @@ import { oneNaN } from './results.js';
 
 const fround = Math.fround;
 
-/** How many k a chain has; kProductBlock in native/kernels/products-inl.h. */
+/** How many k a chain has; kProductBlock in native/kernels/kernels.h. */
 export const PRODUCT_BLOCK = 256;
 /** Columns of a panel. */
 export const PANEL = 4;
