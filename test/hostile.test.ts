@@ -1,6 +1,7 @@
 // The promise: whatever is given to a function, in whatever place, it answers, or it throws an error with a code, in which case
 // nothing was written. Exceptions that a caller's own getters and proxies throw pass as they are.
 
+import { readFileSync } from 'node:fs';
 import { availableBackends, backend, loadBackend, setThreads } from 'smoothloss';
 import * as promises from 'smoothloss/promises';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -256,6 +257,28 @@ describe('memory that there is not', () => {
     expect(error.message).toBe(
       `there is no memory for the labels: a Float32Array of length ${2 ** 20 * (2 ** 31 - 1)}`,
     );
+  });
+
+  // Where a system gives out more memory than there is, the layer would be computed.
+  const overcommits =
+    process.platform !== 'linux' || readFileSync('/proc/sys/vm/overcommit_memory', 'utf8').trim() === '1';
+  const layers = availableBackends().filter((name) => name === 'js' || !overcommits);
+
+  it.each(layers)('for the logits of a layer is told of with a code (%s)', async (name) => {
+    const classes = 2 ** 29;
+    const rows = 256;
+    const [input, weight] = [rows, classes].map((length) => new Uint16Array(length));
+    const options = { classes, dtype: 'bfloat16' } as const;
+    const targets = new Int32Array(rows);
+    const { linearCrossEntropy } = loadBackend(name);
+    const error = errorOf(() => linearCrossEntropy(input, weight, targets, options));
+    expect(error.code).toBe(MEMORY);
+    expect(error.message).toContain('there is no memory for the ');
+    const promise = promises.loadBackend(name).linearCrossEntropy(input, weight, targets, options);
+    await expect(promise).rejects.toMatchObject({ code: MEMORY });
+    // The next call has what it needs.
+    const { loss } = linearCrossEntropy(input, weight.subarray(0, 4), targets, { ...options, classes: 4 });
+    expect(loss).toBeCloseTo(Math.log(4), 6);
   });
 
   it('is not asked for by what has no rows', () => {

@@ -15,6 +15,7 @@ import {
   SEGMENT,
   type Sums,
 } from '../batch.js';
+import { allocate } from '../errors.js';
 import type { Arithmetic } from './arithmetic.js';
 import { CrossEntropy } from './cross-entropy.js';
 import { fillRow, load } from './elements.js';
@@ -40,21 +41,34 @@ class LayerMemory<A extends Floats> {
   transposed: A;
   logits: A;
 
-  constructor(readonly arithmetic: Arithmetic<A>) {
-    this.input = this.transposed = this.logits = arithmetic.create(0);
+  constructor(
+    readonly arithmetic: Arithmetic<A>,
+    private readonly Type: new (length: number) => A,
+  ) {
+    this.input = this.transposed = this.logits = new Type(0);
   }
 
   reserve(rows: number, features: number, classes: number): void {
-    const { arithmetic } = this;
-    if (this.rows.length < rows) this.rows = new Int32Array(rows);
-    if (this.input.length < rows * features) this.input = arithmetic.create(rows * features);
-    if (this.transposed.length < rows * features) this.transposed = arithmetic.create(rows * features);
-    if (this.logits.length < rows * classes) this.logits = arithmetic.create(rows * classes);
+    const { Type } = this;
+    this.rows = enough(this.rows, 'the indices of rows', Int32Array, rows);
+    this.input = enough(this.input, 'the input of some rows', Type, rows * features);
+    this.transposed = enough(this.transposed, 'the input of some rows', Type, rows * features);
+    this.logits = enough(this.logits, 'the logits of some rows', Type, rows * classes);
   }
 }
 
-const memory32 = new LayerMemory(float32);
-const memory64 = new LayerMemory(float64);
+/** The array, or a new one if that is too short. */
+function enough<A extends ArrayLike<number>>(
+  array: A,
+  what: string,
+  Type: new (length: number) => A,
+  length: number,
+): A {
+  return array.length < length ? allocate(what, Type, length) : array;
+}
+
+const memory32 = new LayerMemory(float32, Float32Array);
+const memory64 = new LayerMemory(float64, Float64Array);
 
 const takesPart = ({ targets, classes }: Batch, row: number) => targets[row] >= 0 && targets[row] < classes;
 
@@ -190,5 +204,5 @@ export const linearCrossEntropy: Kernel = (batch, _threads, begin = 0, end = row
 
 linearCrossEntropy.steps = (batch) =>
   batch.type === FLOAT64
-    ? stepsOf(batch, new LayerMemory(float64), 0, rowsOf(batch))
-    : stepsOf(batch, new LayerMemory(float32), 0, rowsOf(batch));
+    ? stepsOf(batch, new LayerMemory(float64, Float64Array), 0, rowsOf(batch))
+    : stepsOf(batch, new LayerMemory(float32, Float32Array), 0, rowsOf(batch));
