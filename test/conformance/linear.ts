@@ -2,36 +2,17 @@
 // chain rule the gradients of the layer. All products are exact in float32, so that losses are as near as crossEntropy's.
 
 import type { Functions } from 'smoothloss';
-import { type CallOptions, REPORTS } from '../support/calls.js';
+import { type Call, type CallOptions, type LayerGradients, make, REPORTS } from '../support/calls.js';
 import { decode, type Elements, encode, isHalf, NUMBER_TYPES, type NumberType } from '../support/numbers.js';
-import { type OracleTargets, oracle } from '../support/oracle.js';
+import { oracle } from '../support/oracle.js';
 import { type Answer, check } from '../support/tolerance.js';
 import { onEveryBackend } from './backends.js';
-import { type Kind, ordinaryCall } from './ordinary.js';
+import { type Kind, type LayerCall, layerCall } from './ordinary.js';
 import { Random } from './random.js';
 import { type Case, errorOf, fail, near, same, sameElements, show, type Table } from './table.js';
 
-type Floats = Float32Array | Float64Array;
-type Gradients = { input?: Floats; linearWeight?: Floats; linearBias?: Floats };
+type Gradients = LayerGradients;
 type Name = keyof Gradients;
-interface Returned extends Answer {
-  gradient?: never;
-}
-
-interface LayerOptions extends Omit<CallOptions, 'gradient'> {
-  linearBias?: Elements;
-  gradient?: boolean | { [K in Name]?: boolean | Floats };
-  accumulate?: boolean;
-}
-
-interface LayerCall {
-  type: NumberType;
-  features: number;
-  input: Elements;
-  linearWeight: Elements;
-  targets: OracleTargets;
-  options: LayerOptions;
-}
 
 const NAMES: readonly Name[] = ['input', 'linearWeight', 'linearBias'];
 const KINDS = ['indices', 'soft targets', 'mixed targets'] as const;
@@ -54,33 +35,16 @@ const eighths = (random: Random, length: number, type: NumberType) =>
     type,
   );
 
-function layerCall(
+const exactCall = (
   random: Random,
   kind: Kind[1],
   type: NumberType,
-  [rows, features, classes]: readonly [number, number, number],
-): LayerCall {
-  const plain = ordinaryCall(random, ['crossEntropy', kind], type, rows, classes, true);
-  const { gradient: _, ...options } = plain.options;
-  const linearBias = random.once(3) ? {} : { linearBias: eighths(random, classes, type) };
-  return {
-    type,
-    features,
-    input: eighths(random, rows * features, type),
-    linearWeight: eighths(random, classes * features, type),
-    targets: plain.targets,
-    options: { ...options, ...linearBias },
-  };
-}
+  shape: readonly [number, number, number],
+): LayerCall => layerCall(random, kind, type, shape, (length) => eighths(random, length, type));
 
-function run(functions: Functions, call: LayerCall, more: LayerOptions | object = {}) {
-  const { type, input, linearWeight, targets, options } = call;
-  const all = { ...options, ...(isHalf(type) ? { dtype: type } : {}), ...more };
-  const { linearCrossEntropy } = functions as unknown as Record<string, (...args: unknown[]) => unknown>;
-  const result = linearCrossEntropy(input, linearWeight, targets, all) as Omit<Returned, 'gradient'> & {
-    gradient?: Gradients;
-  };
-  return { ...result, gradient: result.gradient ?? {} };
+function run(functions: Functions, call: Call, more: Partial<CallOptions> = {}) {
+  const result = make(functions, call, more);
+  return { ...result, gradient: (result.gradient ?? {}) as Gradients };
 }
 
 /** Everything that there is to ask for, the gradients of all that the call has. */
@@ -90,10 +54,10 @@ const namesOf = ({ options }: LayerCall) =>
   NAMES.filter((name) => name !== 'linearBias' || options.linearBias);
 
 /** The oracle's answer, and each gradient with its tolerance. */
-function expectedOf({ type, features, targets, options, ...arrays }: LayerCall) {
+function expectedOf({ type, features, targets, options, logits: x, linearWeight: w }: LayerCall) {
   const { classes, linearBias } = options;
-  const input = decode(arrays.input, type);
-  const weight = decode(arrays.linearWeight, type);
+  const input = decode(x, type);
+  const weight = decode(w, type);
   const bias = linearBias === undefined ? undefined : decode(linearBias, type);
   const rows = input.length / features;
   const logits = new (type === 'float64' ? Float64Array : Float32Array)(rows * classes);
@@ -186,7 +150,7 @@ function values(): Case[] {
         let drawn: { call: LayerCall; expected: ReturnType<typeof expectedOf> } | undefined;
         return onEveryBackend(`${name}, ${shape.join(' × ')}, ${n}`, (functions) => {
           if (drawn === undefined) {
-            const call = layerCall(new Random(100 * s + n), kind, type, shape);
+            const call = exactCall(new Random(100 * s + n), kind, type, shape);
             drawn = { call, expected: expectedOf(call) };
           }
           const { call, expected } = drawn;
@@ -213,7 +177,7 @@ function values(): Case[] {
 /** Arrays for the gradients of a call, which hold what they should not. */
 function filled(call: LayerCall, value: number): Gradients {
   const Type = call.type === 'float64' ? Float64Array : Float32Array;
-  const { input, linearWeight, options } = call;
+  const { logits: input, linearWeight, options } = call;
   const gradients: Gradients = {
     input: new Type(input.length).fill(value),
     linearWeight: new Type(linearWeight.length).fill(value),
@@ -225,7 +189,7 @@ function filled(call: LayerCall, value: number): Gradients {
 function givenArrays(): Case[] {
   return everyKind((kind, type, name) =>
     onEveryBackend(`given arrays are overwritten: ${name}`, (functions) => {
-      const call = layerCall(new Random(1), kind, type, [9, 6, 7]);
+      const call = exactCall(new Random(1), kind, type, [9, 6, 7]);
       const given = filled(call, NaN);
       const result = run(functions, call, { gradient: given });
       for (const part of namesOf(call)) same(result.gradient[part], given[part], `gradient.${part}`);
@@ -241,7 +205,7 @@ function accumulating(): Case[] {
         [9, 6, 7],
         [600, 3, 5],
       ] as const) {
-        const call = layerCall(new Random(2), kind, type, shape);
+        const call = exactCall(new Random(2), kind, type, shape);
         const given = filled(call, 0);
         given.input?.fill(NaN);
         const once = run(functions, call, { gradient: true });
@@ -270,14 +234,14 @@ function withoutRows(): Case[] {
       const rows = 7;
       const mask = Uint8Array.of(1, 0, 0, 255, 1, 0, 1);
       for (const reduction of ['mean', 'sum', 'none'] as const) {
-        const plain = layerCall(new Random(3), kind, type, [rows, 4, 5]);
+        const plain = exactCall(new Random(3), kind, type, [rows, 4, 5]);
         const call = { ...plain, options: { ...plain.options, mask, reduction } };
         delete call.options.gradientScale;
         const expected = run(functions, call, everything);
         check(without(expected), expectedOf(call).result, typeOf(call));
-        const spoiled = { ...call, input: call.input.slice() };
+        const spoiled = { ...call, logits: call.logits.slice() };
         for (const [r, takesPart] of mask.entries()) {
-          if (takesPart === 0) spoiled.input.set(encode(new Array(4).fill(NaN), type), 4 * r);
+          if (takesPart === 0) spoiled.logits.set(encode(new Array(4).fill(NaN), type), 4 * r);
         }
         const given = filled(call, NaN);
         const actual = run(functions, spoiled, { ...everything, gradient: given });
@@ -300,11 +264,11 @@ function nothing(): Case[] {
   return everyKind((kind, type, name) =>
     onEveryBackend(`no row takes part: ${name}`, (functions) => {
       for (const rows of [0, 4]) {
-        const plain = layerCall(new Random(4), kind, type, [rows, 3, 5]);
+        const plain = exactCall(new Random(4), kind, type, [rows, 3, 5]);
         const nan = encode(new Array(3 * rows).fill(NaN), type);
         const { classes } = plain.options;
         const linearBias = encode(new Array(classes).fill(1), type);
-        const call = { ...plain, input: nan, options: { classes, linearBias, mask: new Uint8Array(rows) } };
+        const call = { ...plain, logits: nan, options: { classes, linearBias, mask: new Uint8Array(rows) } };
         const fresh = run(functions, call, everything);
         same(fresh.loss, NaN, 'the loss');
         same(fresh.rows, 0, 'rows');
@@ -339,8 +303,8 @@ function results(): Case[] {
   return everyKind((kind, type, name) =>
     onEveryBackend(`what a result holds: ${name}`, (functions) => {
       const { linearCrossEntropy } = functions as unknown as Record<string, (...args: unknown[]) => object>;
-      const plain = layerCall(new Random(5), kind, type, [3, 2, 4]);
-      const { input, linearWeight, targets } = plain;
+      const plain = exactCall(new Random(5), kind, type, [3, 2, 4]);
+      const { logits: input, linearWeight, targets } = plain;
       const linearBias = encode([1, 2, 3, 4], type);
       const of = (more: object) =>
         linearCrossEntropy(input, linearWeight, targets, {
@@ -371,7 +335,7 @@ function results(): Case[] {
 function inputsStay(): Case[] {
   return everyKind((kind, type, name) =>
     onEveryBackend(`no input is written to, wherever it begins: ${name}`, (functions) => {
-      const call = layerCall(new Random(6), kind, type, [5, 9, 11]);
+      const call = exactCall(new Random(6), kind, type, [5, 9, 11]);
       const expected = run(functions, call, { gradient: true });
       const moved = <A extends Elements>(array: A): A => {
         const larger = new (array.constructor as new (length: number) => A)(array.length + 3);
@@ -381,12 +345,12 @@ function inputsStay(): Case[] {
       const { linearBias } = call.options;
       const shifted: LayerCall = {
         ...call,
-        input: moved(call.input),
+        logits: moved(call.logits),
         linearWeight: moved(call.linearWeight),
         options: { ...call.options, ...(linearBias === undefined ? {} : { linearBias: moved(linearBias) }) },
       };
       sameAnswers(run(functions, shifted, { gradient: true }), expected, 'shifted');
-      sameElements(shifted.input, call.input, 'input');
+      sameElements(shifted.logits, call.logits, 'input');
       sameElements(shifted.linearWeight, call.linearWeight, 'linearWeight');
       sameElements(shifted.options.linearBias ?? [], linearBias ?? [], 'linearBias');
     }),

@@ -1,7 +1,7 @@
 // Calls with ordinary numbers and any options: what the oracle and finite differences can tell about.
 
 import type { Call, CallOptions, FunctionName } from '../support/calls.js';
-import { encode, type NumberType } from '../support/numbers.js';
+import { type Elements, encode, type NumberType } from '../support/numbers.js';
 import type { OracleLabelSmoothing, OracleTargets } from '../support/oracle.js';
 import type { Random } from './random.js';
 
@@ -75,17 +75,14 @@ function drawTerms(random: Random, options: CallOptions): void {
   if (random.once(4)) options.softcap = random.pick(2, 5, 30 * random.uniform() + 1);
 }
 
-/**
- * A call of so many rows and classes, the layout drawn as well, unless it is to be `plain`: row after row.
- */
-export function ordinaryCall(
+/** Targets and options of a call, the layout too, unless it is to be `plain`: row after row; and how many logits it has. */
+function ordinaryOptions(
   random: Random,
   [name, kind]: Kind,
-  type: NumberType,
   rows: number,
   classes: number,
-  plain = false,
-): Call {
+  plain: boolean,
+): Pick<Call, 'targets' | 'options'> & { length: number } {
   const options: CallOptions = { classes };
   const layout = plain ? 0 : random.below(3);
   if (layout === 1) options.rowStride = classes + random.below(6);
@@ -177,11 +174,52 @@ export function ordinaryCall(
   if (random.once(3)) options.gradientScale = upstream();
   else if (options.reduction === 'none' && random.once(2))
     options.gradientScale = random.floats(rows, upstream);
+  return { targets, options, length };
+}
 
+/** A call of so many rows and classes. */
+export function ordinaryCall(
+  random: Random,
+  kind: Kind,
+  type: NumberType,
+  rows: number,
+  classes: number,
+): Call {
+  const [name] = kind;
+  const { targets, options, length } = ordinaryOptions(random, kind, rows, classes, false);
   const logProbs = name === 'klDiv' || name === 'nllLoss';
   const scale = random.pick(1, 3, 10);
-  const values = numbers(() => (logProbs ? -8 * random.uniform() : scale * random.normal()));
+  const draw = () => (logProbs ? -8 * random.uniform() : scale * random.normal());
+  const values = Array.from({ length: rows * classes }, draw);
   return { name, type, logits: encode(laidOut(values, rows, options, length), type), targets, options };
+}
+
+/** A call of linearCrossEntropy: its layer, and what it can be. */
+export interface LayerCall extends Call {
+  type: NumberType;
+  features: number;
+  linearWeight: Elements;
+}
+
+/** A call of linearCrossEntropy with rows · features, classes · features and classes numbers that `draw` draws. */
+export function layerCall(
+  random: Random,
+  kind: Kind[1],
+  type: NumberType,
+  [rows, features, classes]: readonly [number, number, number],
+  draw: (length: number) => Elements,
+): LayerCall {
+  const { targets, options } = ordinaryOptions(random, ['crossEntropy', kind], rows, classes, true);
+  const linearBias = random.once(3) ? {} : { linearBias: draw(classes) };
+  return {
+    name: 'linearCrossEntropy',
+    type,
+    features,
+    logits: draw(rows * features),
+    linearWeight: draw(classes * features),
+    targets,
+    options: { ...options, ...linearBias },
+  };
 }
 
 /** A call of smoothLabels. */

@@ -44,14 +44,17 @@ const METRICS = ['nll', 'accuracy', 'entropy', 'zLoss'] as const;
 
 /** What one call gives, part by part, the gradient last; of an error its code. */
 export function resultBytes(functions: Functions, call: Call): Part[] {
-  let result: Returned;
   try {
-    result = make(functions, call);
+    return partsOf(make(functions, call));
   } catch (error) {
     const { code } = error as { code?: unknown };
     if (typeof code !== 'string') throw error;
     return [['error', new TextEncoder().encode(code)]];
   }
+}
+
+/** The parts of a result, the gradient last. */
+export function partsOf(result: Returned): Part[] {
   const { metrics } = result;
   const parts: Part[] = [['numbers', Float64Array.from(NUMBERS, (name) => result[name] ?? 0)]];
   if (metrics !== undefined)
@@ -62,7 +65,11 @@ export function resultBytes(functions: Functions, call: Call): Part[] {
     const array = result.perRow?.[name];
     if (array !== undefined) parts.push([`perRow.${name}`, array as Numbers]);
   }
-  if (result.gradient !== undefined) parts.push(['gradient', result.gradient]);
+  const { gradient } = result;
+  if (ArrayBuffer.isView(gradient)) parts.push(['gradient', gradient]);
+  else
+    for (const [name, array] of Object.entries(gradient ?? {}))
+      parts.push([`gradient.${name}`, array as Numbers]);
   return parts;
 }
 

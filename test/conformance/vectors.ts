@@ -5,7 +5,7 @@ import path from 'node:path';
 import { type Call, decoded, make, oracleOf } from '../support/calls.js';
 import { decode, NUMBER_TYPES } from '../support/numbers.js';
 import { type Numbers, type PlainCall, type PlainOptions, typedCall } from '../support/options.js';
-import { type OracleResult, oracle, oracleLabels } from '../support/oracle.js';
+import { type LossName, type OracleResult, oracle, oracleLabels } from '../support/oracle.js';
 import { root } from '../support/root.js';
 import { type Answer, check } from '../support/tolerance.js';
 import { onEveryBackend } from './backends.js';
@@ -113,7 +113,7 @@ const oracleCases = vectors.map((vector): Case => {
     // In doubles, as PyTorch: the terms of the logits are not rounded to float32. Its soft targets are.
     const rounded =
       type !== 'float64' && targets instanceof Float64Array ? Float32Array.from(targets) : targets;
-    closeAll(expected, oracle(Float64Array.from(decode(logits, type)), rounded, options, name));
+    closeAll(expected, oracle(Float64Array.from(decode(logits, type)), rounded, options, name as LossName));
   };
   return { name: vector.name, run };
 });
