@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { CALLS, tables } from './conformance/bits.js';
 import { tables as edges } from './conformance/bits-edges.js';
 import { tables as family } from './conformance/bits-family.js';
+import { tables as linear } from './conformance/bits-linear.js';
 import { tables as packed } from './conformance/bits-packed.js';
 import { tables as streamed } from './conformance/bits-streamed.js';
 import { tables as threads } from './conformance/bits-threads.js';
@@ -15,6 +16,7 @@ suite(family);
 suite(threads);
 suite(streamed);
 suite(packed);
+suite(linear);
 suite(edges);
 
 it('there are 10,000 random calls and no stray hashes', () => {

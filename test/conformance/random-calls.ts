@@ -5,7 +5,7 @@ import type { IndexArray } from 'smoothloss';
 import { type Call, type CallOptions, REPORTS } from '../support/calls.js';
 import { type Elements, encode, NUMBER_TYPES, type NumberType } from '../support/numbers.js';
 import type { OracleLabelSmoothing, OracleTargets } from '../support/oracle.js';
-import { KINDS, type Kind, labelsCall, ordinaryCall } from './ordinary.js';
+import { KINDS, type Kind, type LayerCall, labelsCall, layerCall, ordinaryCall } from './ordinary.js';
 import {
   EDGES_OF_CLASSES,
   EDGES_OF_ROWS,
@@ -96,15 +96,18 @@ function indexCall(random: Random): Call {
   return { logits, targets, options };
 }
 
+/** Any bits at all. */
+export function anyElements(random: Random, length: number, type: NumberType): Elements {
+  if (type === 'float32') return random.anyFloats(length);
+  const words = new Uint32Array(type === 'float64' ? 2 * length : length);
+  for (let i = 0; i < words.length; i++) words[i] = 2 ** 32 * random.uniform();
+  return type === 'float64' ? new Float64Array(words.buffer) : Uint16Array.from(words);
+}
+
 /** Logits of all kinds and of any type. */
 export function randomElements(random: Random, length: number, type: NumberType): Elements {
   if (type === 'float32') return randomLogits(random, length);
-  if (random.once(10)) {
-    // Any bits at all.
-    const words = new Uint32Array(type === 'float64' ? 2 * length : length);
-    for (let i = 0; i < words.length; i++) words[i] = 2 ** 32 * random.uniform();
-    return type === 'float64' ? new Float64Array(words.buffer) : Uint16Array.from(words);
-  }
+  if (random.once(10)) return anyElements(random, length, type);
   const values = Float64Array.from(randomLogits(random, length));
   const large = type === 'float64' && random.once(12) ? random.pick(2 ** 600, 2 ** 890, 2 ** -1000) : 1;
   return encode(
@@ -132,8 +135,15 @@ function familyCall(random: Random): Call {
   const classes = randomClasses(random);
   const rows = randomRows(random, classes);
   const call = ordinaryCall(random, kind, type, rows, classes);
-  const { name = 'crossEntropy', options } = call;
   if (!random.once(4)) call.logits = randomElements(random, call.logits.length, type);
+  disturb(random, call, rows);
+  return call;
+}
+
+/** Replaces some numbers of an ordinary call but for its logits, and the types of its indices. */
+function disturb(random: Random, call: Call, rows: number): void {
+  const { name = 'crossEntropy', options } = call;
+  const { classes } = options;
   // Log-probabilities are not above 0; with infinities beside them they are quickly NaN.
   const dense = call.targets instanceof Float32Array || call.targets instanceof Float64Array;
   if (dense && random.once(4)) wildTargets(random, call.targets as Float32Array);
@@ -156,6 +166,26 @@ function familyCall(random: Random): Call {
     options.gradientScale = perRow ? random.floats(rows, () => upstreamOf(random)) : upstreamOf(random);
   }
   call.targets = withAnyIndices(random, call.targets, name, classes);
+}
+
+/** A call of linearCrossEntropy: everyday numbers or any others, also in rows that take no part. */
+export function randomLayerCall(
+  random: Random,
+  type: NumberType,
+  shape: readonly [rows: number, features: number, classes: number],
+): LayerCall {
+  const kind = random.pick('indices', 'indices', 'soft targets', 'mixed targets');
+  const everyday = random.once(2);
+  const call = layerCall(random, kind, type, shape, (length) =>
+    everyday ? encode(random.floats(length, random.normal), type) : randomElements(random, length, type),
+  );
+  disturb(random, call, shape[0]);
+  drawReports(random, call);
+  const [, features] = shape;
+  const nan = encode(new Array(features).fill(NaN), type);
+  for (const [r, takesPart] of Array.from(call.options.mask ?? []).entries()) {
+    if (takesPart === 0 && random.once(2)) call.logits.set(nan, r * features);
+  }
   return call;
 }
 

@@ -27,10 +27,10 @@ export class Random {
   }
 
   /** Near N(0, 1): four uniforms, centred, with variance 1/3, times √3 or so. */
-  normal(): number {
+  readonly normal = (): number => {
     const { uniform } = this;
     return 1.75 * (uniform() + uniform() + uniform() + uniform() - 2);
-  }
+  };
 
   floats(length: number, draw: () => number): Float32Array {
     const values = new Float32Array(length);

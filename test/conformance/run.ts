@@ -18,6 +18,7 @@ import { backends } from './backends.js';
 import { tables as bitsOfIndices } from './bits.js';
 import { tables as bitsOfEdges } from './bits-edges.js';
 import { tables as bitsOfFamily } from './bits-family.js';
+import { tables as bitsOfLinear } from './bits-linear.js';
 import { tables as bitsOfPacked } from './bits-packed.js';
 import { tables as bitsOfStreamed } from './bits-streamed.js';
 import { tables as bitsOfThreads } from './bits-threads.js';
@@ -52,6 +53,7 @@ const bits: Table[] = [
   ...bitsOfThreads,
   ...bitsOfStreamed,
   ...bitsOfPacked,
+  ...bitsOfLinear,
 ];
 const all: Table[] = update
   ? bits
