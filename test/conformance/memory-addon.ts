@@ -9,8 +9,10 @@ import {
   type Argument,
   CLASSES,
   each,
+  FEATURES,
   garbage,
   LONG,
+  layoutsOf,
   loadAddon,
   OPERATIONS,
   RawCall,
@@ -36,11 +38,15 @@ function cases(): Case[] {
       name: 'good calls of every operation, on every native backend',
       run: () => {
         for (const call of sound(addon)) {
-          const before = call.arrays[0]?.slice() ?? [];
-          call.on(addon);
           const { arrays, slots, operation } = call;
+          const inputs = (['logits', 'input', 'linearWeight'] as const).map(
+            (name) => arrays[ARGUMENTS.indexOf(name)],
+          );
+          const before = inputs.map((array) => array?.slice());
+          call.on(addon);
           const written = (name: Argument) => arrays[ARGUMENTS.indexOf(name)];
-          const [logits, gradient, rowLoss] = [written('logits'), written('gradient'), written('rowLoss')];
+          const gradient = written('gradient') ?? written('inputGradient');
+          const rowLoss = written('rowLoss');
           // The third row takes no part, if there is a class for each.
           if (gradient?.every((x) => x === gradient[0])) fail(`no gradient: ${call.what}`);
           if (rowLoss) {
@@ -48,8 +54,10 @@ function cases(): Case[] {
               rowLoss[0] + rowLoss[1] + (operation.targets === 'dense' ? rowLoss[2] : 0) + rowLoss[3];
             near(slots[SUMS], sum, 1e-5 * Math.abs(sum), `the numerator, ${call.what}`);
           }
-          if (logits && !(slots[SUMS] !== 0)) fail(`no numerator: ${call.what}`);
-          if (logits?.some((x, i) => x !== before[i])) fail(`the logits were written: ${call.what}`);
+          if ((inputs[0] || inputs[1]) && !(slots[SUMS] !== 0)) fail(`no numerator: ${call.what}`);
+          inputs.forEach((array, n) => {
+            if (array?.some((x, i) => x !== before[n]?.[i])) fail(`an input was written: ${call.what}`);
+          });
         }
       },
     },
@@ -139,7 +147,7 @@ function cases(): Case[] {
       run: () => {
         for (const call of each()) {
           call.wanted.forEach((wanted, place) => {
-            if (wanted !== null) return;
+            if (wanted !== null || (!call.operation.layer && place >= ARGUMENTS.indexOf('input'))) return;
             call.slots[SLOT.arrays] += 1 << place;
             call.refused(addon, `no ${ARGUMENTS[place]}`);
             call.slots[SLOT.arrays] -= 1 << place;
@@ -160,6 +168,8 @@ function cases(): Case[] {
         };
         OPERATIONS.forEach(({ arrays }, i) => {
           if (arrays.includes('logits')) without(i, 'logits');
+          if (arrays.includes('input'))
+            for (const name of ['input', 'linearWeight'] as const) without(i, name);
           if (arrays.includes('smoothing')) without(i, 'smoothing');
           if (arrays.includes('logits') && arrays.includes('smoothing')) without(i, 'logits', 'smoothing');
         });
@@ -173,6 +183,15 @@ function cases(): Case[] {
           call.slots[SLOT.arrays] += 1 << place;
           const Type = name === 'prediction' ? Int32Array : Float32Array;
           call.refused(addon, `${name} of labels`, call.with(place, new Type(LONG)));
+        }
+        // Nor has a layer, whose numbers make them.
+        for (const operation of OPERATIONS.filter(({ layer }) => layer)) {
+          for (const name of ['logits', 'gradient'] as const) {
+            const call = new RawCall(operation, 0, 1);
+            const place = ARGUMENTS.indexOf(name);
+            call.slots[SLOT.arrays] += 1 << place;
+            call.refused(addon, `${name} beside a layer`, call.with(place, new Float32Array(LONG)));
+          }
         }
         const mixed = new RawCall(OPERATIONS[1], 0, 1);
         mixed.slots[SLOT.arrays] += 1 << ARGUMENTS.indexOf('dense');
@@ -193,7 +212,7 @@ function cases(): Case[] {
           const has = (name: Argument) => operation.arrays.includes(name);
           const wrong: Partial<Record<keyof typeof SLOT, number[]>> = {
             backend: [...integers, ...many, addon.backends.length],
-            operation: [...integers, ...many, 3],
+            operation: [...integers, ...many, 4],
             type: [...integers, ...many, 4, call.type ^ 2], // the last is not that of the arrays
             arrays: [...integers, 2 ** 32 - 1],
             rows: [...integers, ...many, ROWS + 1, ROWS + inner],
@@ -204,6 +223,11 @@ function cases(): Case[] {
             begin: [...integers, ...many, 1, ROWS + 1],
             end: [...integers, ...many, 2, ROWS + 1],
           };
+          if (operation.layer) {
+            wrong.features = [...integers, ...many, 0, FEATURES + 1];
+            // Logits and gradients of a layer have no strides.
+            wrong.rowStride = [...integers, 0, CLASSES - 1];
+          }
           if (inner === 1) {
             for (const [name, slot] of [
               ['dense', 'denseStride'],
@@ -237,7 +261,8 @@ function cases(): Case[] {
           for (const stride of [SLOT.denseStride, SLOT.maskStride]) call.slots[stride] = 2 ** 53 - 1;
           if (call.inner === 1) call.slots[SLOT.rowStride] = 2 ** 53 - 1;
           const empty = call.wanted.map((wanted, i) => {
-            const perRow = wanted !== null && wanted.length !== CLASSES;
+            const perClass = wanted?.length === CLASSES || /^linear/.test(ARGUMENTS[i]);
+            const perRow = wanted !== null && !perClass;
             return perRow ? new TYPES[wanted.types[0]](0) : call.arrays[i];
           });
           addon.compute(call.buffer, ...empty);
@@ -250,11 +275,16 @@ function cases(): Case[] {
       name: 'no rows of more classes than a segment',
       run: () => {
         for (const operation of OPERATIONS) {
-          for (const [type, inner] of [
-            [0, 2],
-            [1, 1],
-            [2, 7],
-          ]) {
+          for (const [type, inner] of operation.layer
+            ? [
+                [0, 1],
+                [1, 1],
+              ]
+            : [
+                [0, 2],
+                [1, 1],
+                [2, 7],
+              ]) {
             for (let backend = 0; backend < addon.backends.length; backend++) {
               const call = new RawCall(operation, type, inner, backend, 0, 32_769);
               call.on(addon);
@@ -272,14 +302,16 @@ function cases(): Case[] {
       name: 'targets out of range take no part',
       run: () => {
         for (const call of sound(addon)) {
+          const { arrays, inner, operation, slots } = call;
           call.targets.set([CLASSES, -1, -(2 ** 31), 2 ** 31 - 1]);
+          if (operation.layer) slots[SLOT.end] = 0;
           call.on(addon);
-          const gradient = call.arrays[ARGUMENTS.indexOf('gradient')];
-          const { inner, slots } = call;
-          gradient?.forEach((x, i) => {
-            const column = inner === 1 ? i % slots[SLOT.rowStride] : 0;
-            if (column < CLASSES) same(x, 0, `gradient[${i}], ${call.what}`);
-          });
+          for (const name of ['gradient', 'inputGradient'] as const) {
+            arrays[ARGUMENTS.indexOf(name)]?.forEach((x, i) => {
+              const column = inner === 1 && name === 'gradient' ? i % slots[SLOT.rowStride] : 0;
+              if (column < CLASSES) same(x, 0, `${name}[${i}], ${call.what}`);
+            });
+          }
           sameElements(slots.subarray(SUMS, SUMS + 5), new Float64Array(5), `the sums, ${call.what}`);
         }
       },
@@ -339,13 +371,32 @@ function cases(): Case[] {
       },
     },
     {
+      name: 'targets that a layer writes its results to: fewer rows take part than there were',
+      run: () => {
+        const place = ARGUMENTS.indexOf('prediction');
+        for (const call of sound(addon)) {
+          if (!call.operation.layer || call.wanted[place] === null) continue;
+          for (const offset of [-8, -4, 4]) {
+            const arena = new ArrayBuffer(call.buffer.byteLength + 16);
+            new Uint8Array(arena).set(new Uint8Array(call.buffer));
+            const args = call.with(place, new Int32Array(arena, TARGETS_OFFSET + offset, ROWS));
+            args[0] = arena;
+            addon.compute(...args);
+            call.marginsStay();
+          }
+        }
+      },
+    },
+    {
       name: 'random garbage',
       run: () => {
         const random = new Random(5);
         let returned = 0;
         for (let n = 0; n < 6000; n++) {
           const backend = random.below(addon.backends.length);
-          const call = new RawCall(random.pick(...OPERATIONS), random.below(4), random.pick(1, 2), backend);
+          const operation = random.pick(...OPERATIONS);
+          const layout = random.pick(...layoutsOf(operation));
+          const call = new RawCall(operation, random.below(4), layout, backend);
           const args: unknown[] = [call.buffer, ...call.arrays];
           spoil(random, call, args);
           try {

@@ -51,7 +51,7 @@ export const SLOT = Object.fromEntries(SLOTS.map((name, i) => [name, FIRST_SLOT 
   number
 >;
 export const TARGETS_OFFSET = 8 * HEADER;
-export type Flag = 'mixed' | 'logTarget' | 'others' | 'kl' | 'metrics';
+export type Flag = 'mixed' | 'logTarget' | 'others' | 'kl' | 'metrics' | 'accumulate';
 
 /** How much of its arena a call uses, where the rest has no use. */
 export function arenaBytes(arena: ArrayBuffer): number {
@@ -80,6 +80,12 @@ export const ARGUMENTS = [
   'rowLse',
   'rowEntropy',
   'prediction',
+  'input',
+  'linearWeight',
+  'linearBias',
+  'inputGradient',
+  'linearWeightGradient',
+  'linearBiasGradient',
 ] as const;
 export type Argument = (typeof ARGUMENTS)[number];
 
@@ -89,6 +95,7 @@ type Numbers = Float32Array | Float64Array | Uint16Array | Uint8Array | Int32Arr
 
 export const ROWS = 4;
 export const CLASSES = 5;
+export const FEATURES = 3;
 
 /** An operation with all the arrays that it knows. */
 export interface Operation {
@@ -98,12 +105,16 @@ export interface Operation {
   targets: 'classes' | 'dense';
   /** Weights and mask with a number per element. */
   perElement?: boolean;
+  /** A layer makes its logits. It has rows alone, and of these those that take part are computed. */
+  layer?: boolean;
   arrays: readonly Argument[];
 }
 
 const SMOOTHED = ['weight', 'prior', 'smoothing', 'rowWeight', 'epsilons', 'gradientScales'] as const;
 export const REPORTED = ['rowLoss', 'rowNll', 'rowLse', 'rowEntropy', 'prediction'] as const;
 const WRITTEN = ['gradient', 'losses', ...REPORTED] as const;
+const LAYER = ['input', 'linearWeight'] as const;
+const LAYER_GRADIENTS = ['inputGradient', 'linearWeightGradient', 'linearBiasGradient'] as const;
 
 export const OPERATIONS: readonly Operation[] = [
   {
@@ -191,7 +202,42 @@ export const OPERATIONS: readonly Operation[] = [
     targets: 'dense',
     arrays: ['gradient', 'dense', 'prior', 'smoothing', 'epsilons'],
   },
+  {
+    name: 'linearCrossEntropy, classes',
+    operation: 3,
+    flags: ['others'],
+    targets: 'classes',
+    layer: true,
+    arrays: [...LAYER, 'linearBias', ...LAYER_GRADIENTS, 'losses', ...REPORTED, ...SMOOTHED],
+  },
+  {
+    name: 'linearCrossEntropy, mixed targets, added to gradients',
+    operation: 3,
+    flags: ['mixed', 'kl', 'metrics', 'accumulate'],
+    targets: 'classes',
+    layer: true,
+    arrays: [...LAYER, 'linearBias', ...LAYER_GRADIENTS, 'losses', ...REPORTED, ...SMOOTHED, 'lambdas'],
+  },
+  {
+    name: 'linearCrossEntropy, soft targets',
+    operation: 3,
+    flags: ['metrics'],
+    targets: 'dense',
+    layer: true,
+    arrays: [...LAYER, 'inputGradient', 'losses', ...REPORTED, 'dense', 'rowWeight', 'gradientScales'],
+  },
+  {
+    name: 'linearCrossEntropy, nothing but the layer',
+    operation: 3,
+    flags: [],
+    targets: 'classes',
+    layer: true,
+    arrays: LAYER,
+  },
 ];
+
+/** The values of `inner` that the operation can have: rows apart, and if there is another layout, across. */
+export const layoutsOf = ({ layer }: Operation): readonly number[] => (layer ? [1] : [1, 2]);
 
 /** What an argument must be. */
 export interface Wanted {
@@ -262,6 +308,8 @@ export class RawCall {
       others: flag('others'),
       kl: flag('kl'),
       metrics: flag('metrics'),
+      features: operation.layer ? FEATURES : 0,
+      accumulate: flag('accumulate'),
       lambda: 0.75,
       epsilon: 0.125,
       toward: 0.5,
@@ -278,7 +326,7 @@ export class RawCall {
       smoothingLog: 0,
       threads: 1 + ((type + inner) % 3),
       begin: 0,
-      end: rows,
+      end: operation.layer ? this.targets.filter((y) => y >= 0).length : rows,
     };
     SLOTS.forEach((name, i) => {
       this.slots[FIRST_SLOT + i] = values[name];
@@ -316,6 +364,12 @@ export class RawCall {
       rowLse: { types: [real], length: rows },
       rowEntropy: { types: [real], length: rows },
       prediction: { types: ['Int32Array'], length: rows },
+      input: { types: [element], length: rows * FEATURES },
+      linearWeight: { types: [element], length: classes * FEATURES },
+      linearBias: { types: [element], length: classes },
+      inputGradient: { types: [real], length: rows * FEATURES },
+      linearWeightGradient: { types: [real], length: classes * FEATURES },
+      linearBiasGradient: { types: [real], length: classes },
     };
     this.wanted = ARGUMENTS.map((name) => (operation.arrays.includes(name) ? types[name] : null));
     this.arrays = this.wanted.map((wanted, place) =>
@@ -390,7 +444,7 @@ export function* sound(addon: RawAddon): Generator<RawCall> {
   for (let backend = 0; backend < addon.backends.length; backend++) {
     for (const operation of OPERATIONS) {
       for (const type of [0, 1, 2, 3]) {
-        for (const inner of [1, 2]) yield new RawCall(operation, type, inner, backend);
+        for (const inner of layoutsOf(operation)) yield new RawCall(operation, type, inner, backend);
       }
     }
   }
@@ -398,10 +452,9 @@ export function* sound(addon: RawAddon): Generator<RawCall> {
 
 /** A call of each operation, number types and layouts by turns. */
 export function each(): RawCall[] {
-  return OPERATIONS.flatMap((operation, i) => [
-    new RawCall(operation, i % 4, 1),
-    new RawCall(operation, (i + 2) % 4, 2),
-  ]);
+  return OPERATIONS.flatMap((operation, i) =>
+    layoutsOf(operation).map((inner, n) => new RawCall(operation, (i + 2 * n) % 4, inner)),
+  );
 }
 
 // A type that Node-API may have no name for.
@@ -472,7 +525,7 @@ const NUMBERS = [
   2 ** -1074,
 ];
 
-const DECIDING = ['operation', 'type', 'mixed', 'kl', 'others', 'metrics'] as const;
+const DECIDING = ['operation', 'type', 'mixed', 'kl', 'others', 'metrics', 'features', 'accumulate'] as const;
 
 /** Changes up to three things of a call, or of its arguments `args`, of which the arrays begin at `first`. */
 export function spoil(random: Random, call: RawCall, args: unknown[], first = 1): void {
