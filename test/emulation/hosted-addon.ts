@@ -29,8 +29,8 @@ const TYPES = [
   BigUint64Array,
 ].map(({ name }) => name);
 
-/** An argument of compute. */
-type Value = ArrayBuffer | ArrayBufferView | null;
+/** An argument of compute; undefined where a call has no layer. */
+type Value = ArrayBuffer | ArrayBufferView | null | undefined;
 
 /** A pipe whose both ends are open: spawn makes others, which cannot be waited on. */
 function pipe(): { end: number; otherEnd: number } {
@@ -129,11 +129,11 @@ class Host {
 /** Of an arena, what the call uses of it. */
 function bytesOf(value: Value): Uint8Array | undefined {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  return value === null ? undefined : new Uint8Array(value, 0, arenaBytes(value));
+  return value ? new Uint8Array(value, 0, arenaBytes(value)) : undefined;
 }
 
 function typeOf(value: Value): number {
-  if (value === null) return NONE;
+  if (!value) return NONE;
   return ArrayBuffer.isView(value) ? TYPES.indexOf(value.constructor.name) : ARRAY_BUFFER;
 }
 
