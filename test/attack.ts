@@ -10,9 +10,9 @@ import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { availableBackends, type BackendName, loadBackend } from 'smoothloss';
 import * as promises from 'smoothloss/promises';
 import { KINDS } from './conformance/ordinary.js';
-import { describe, resultBytes, sameBytes } from './conformance/pinned.js';
+import { describe, partsOf, resultBytes, sameBytes } from './conformance/pinned.js';
 import { EDGES_OF_CLASSES, Random } from './conformance/random.js';
-import { edgeCall, emptyCall, randomCall } from './conformance/random-calls.js';
+import { edgeCall, emptyCall, randomCall, randomLayerCall } from './conformance/random-calls.js';
 import {
   type Allocate,
   findAddon,
@@ -24,9 +24,9 @@ import {
   spoil,
   TYPES,
 } from './conformance/raw-call.js';
-import type { Call, Returned } from './support/calls.js';
+import { argumentsOf, type Call, type Returned } from './support/calls.js';
 import { detach, growable, type ResizableArrayBuffer, resizable } from './support/memory.js';
-import { isHalf, NUMBER_TYPES } from './support/numbers.js';
+import { NUMBER_TYPES } from './support/numbers.js';
 import { requireFromRoot } from './support/root.js';
 
 const { seconds, seed } = (workerData as { seconds: number; seed: number } | null) ?? {
@@ -55,12 +55,6 @@ type Any = (...args: unknown[]) => unknown;
 const now = (name: BackendName) => loadBackend(name) as unknown as Record<string, Any>;
 const later = (name: BackendName) => promises.loadBackend(name) as unknown as Record<string, Any>;
 
-/** The arguments of a call, logits first but for smoothLabels. */
-function argumentsOf({ name, type = 'float32', logits, targets, options }: Call, more?: object): unknown[] {
-  const all = { ...options, ...(isHalf(type) ? { dtype: type } : {}), ...more };
-  return name === 'smoothLabels' ? [targets, all] : [logits, targets, all];
-}
-
 function draw(): Call {
   const kind = random.below(40);
   if (kind === 0) return edgeCall(random.below(2 ** 31));
@@ -73,6 +67,12 @@ function draw(): Call {
       classes,
       random.pick(1, 2, 5),
     );
+  }
+  if (kind < 12) {
+    const rows = random.pick(random.below(4), 1 + random.below(40), 500 + random.below(600));
+    const most = rows > 100 ? 20 : 60;
+    const shape = [rows, 1 + random.below(most), 1 + random.below(most)] as const;
+    return randomLayerCall(random, random.pick(...NUMBER_TYPES), shape);
   }
   return randomCall(random.below(2 ** 31));
 }
@@ -124,12 +124,7 @@ function valid(): void {
   settle(
     later(random.pick(...names))[name](...argumentsOf(call, { threads: random.pick(1, 2, 3) })),
     (result) => {
-      const settled = { [name]: () => result };
-      sameBytes(
-        resultBytes(settled as unknown as ReturnType<typeof loadBackend>, call),
-        expected,
-        describe(call),
-      );
+      sameBytes(partsOf(result), expected, describe(call));
     },
   );
 }
@@ -220,6 +215,8 @@ const OPTIONS = [
   'logitScale',
   'softcap',
   'zLoss',
+  'linearBias',
+  'accumulate',
   'posWeight',
   'logTarget',
   'signal',
@@ -255,7 +252,7 @@ function hostile(): void {
   const call = draw();
   const args = hostileArguments(call);
   const name = random.once(10)
-    ? random.pick('klDiv', 'smoothLabels', 'nllLoss')
+    ? random.pick('klDiv', 'smoothLabels', 'nllLoss', 'linearCrossEntropy')
     : (call.name ?? 'crossEntropy');
   if (random.once(3)) settle(later(random.pick(...names))[name](...args));
   else survive(() => now(random.pick(...names))[name](...args));
@@ -343,22 +340,30 @@ function take(buffer: ArrayBufferLike): void {
 /** A batch by promise whose memory goes away meanwhile. */
 function vanishing(): void {
   counts.vanishing++;
+  const features = random.once(2) ? 0 : 1 + random.below(40); // 0: no layer
   const classes = random.pick(3, 1000, 40_000);
-  const rows = random.pick(1, 3, Math.max(1, Math.floor(400_000 / classes)));
+  const rows = random.pick(1, 3, Math.max(1, Math.floor(400_000 / classes / (1 + features / 4))));
   const allocate = anyMemory();
   const floats = (length: number) => new Float32Array(allocate(4 * length) as ArrayBuffer);
-  const arrays = [floats(rows * classes), floats(rows * classes), floats(classes), floats(rows)];
-  const [logits, gradient, weight, rowWeight] = arrays;
-  const options = {
-    classes,
-    gradient: random.once(3) ? logits : gradient,
-    weight,
-    rowWeight,
-    threads: 1 + random.below(3),
-  };
+  const [weight, rowWeight] = [floats(classes), floats(rows)];
+  const arrays = [weight, rowWeight];
   const controller = new AbortController();
   const signal = random.once(3) ? { signal: controller.signal } : {};
-  settle(later(random.pick(...names)).crossEntropy(logits, new Int32Array(rows), { ...options, ...signal }));
+  const options = { classes, weight, rowWeight, threads: 1 + random.below(3), ...signal };
+  const targets = new Int32Array(rows);
+  const { crossEntropy, linearCrossEntropy } = later(random.pick(...names));
+  if (features === 0) {
+    const [logits, gradient] = [floats(rows * classes), floats(rows * classes)];
+    arrays.push(logits, gradient);
+    settle(crossEntropy(logits, targets, { ...options, gradient: random.once(3) ? logits : gradient }));
+  } else {
+    const [input, linearWeight, ...own] = [rows, classes, rows, classes].map((n) => floats(n * features));
+    arrays.push(input, linearWeight, ...own);
+    const gradient = { input: own[0], linearWeight: own[1] };
+    settle(
+      linearCrossEntropy(input, linearWeight, targets, { ...options, gradient, accumulate: random.once(2) }),
+    );
+  }
   for (const { buffer } of arrays) if (random.once(2)) take(buffer);
   if (random.once(3)) controller.abort();
 }
@@ -370,10 +375,10 @@ let lastJob = 0;
 function raw(entry: RawAddon): void {
   counts.raw++;
   const operation = random.pick(...OPERATIONS);
-  const inner = random.pick(1, 1, 2, 3);
+  const inner = random.once(8) || !operation.layer ? random.pick(1, 1, 2, 3) : 1;
   const large = random.once(30);
   const classes = large
-    ? random.pick(1000, 40_000, ...EDGES_OF_CLASSES)
+    ? random.pick(100, 1000, 40_000, ...EDGES_OF_CLASSES)
     : random.once(20)
       ? 32_769
       : 1 + random.below(40);

@@ -7,7 +7,7 @@ import { availableBackends, type BackendName, loadBackend } from 'smoothloss';
 import * as promises from 'smoothloss/promises';
 import { describe, expect, it } from 'vitest';
 import {
-  argumentsOf,
+  argumentsOf as argumentsOfRefusal,
   bytesOf,
   CLASSES,
   everyRefusal,
@@ -16,9 +16,10 @@ import {
 } from './conformance/errors/refusal.js';
 import './conformance/errors.js';
 import { KINDS, labelsCall, ordinaryCall } from './conformance/ordinary.js';
-import { describe as inWords, resultBytes, sameBytes } from './conformance/pinned.js';
+import { describe as inWords, partsOf, resultBytes, sameBytes } from './conformance/pinned.js';
 import { Random } from './conformance/random.js';
-import { type Call, type Returned, reports } from './support/calls.js';
+import { randomLayerCall } from './conformance/random-calls.js';
+import { argumentsOf, type Call, labelsOf, type Returned, reports } from './support/calls.js';
 import { runChild } from './support/child.js';
 import { detach, type ResizableArrayBuffer, resizable } from './support/memory.js';
 import { NUMBER_TYPES } from './support/numbers.js';
@@ -67,21 +68,43 @@ describe.each(both)('with $name', ({ name, now, later }) => {
     for (const kind of ['indices', 'mixed targets', 'soft targets'] as const) {
       calls.push(labelsCall(new Random(5), kind, 30, 3000));
     }
+    for (const [t, type] of NUMBER_TYPES.entries()) {
+      for (const shape of [
+        [1030, 17, 33],
+        [40, 257, 300],
+        [7, 10, 3],
+      ] as const) {
+        const call = randomLayerCall(new Random(60 + t), type, shape);
+        calls.push({ ...call, options: { ...call.options, gradient: true } });
+      }
+    }
     for (const call of calls) {
       const expected = resultBytes(now, { ...call, options: { ...call.options, threads: 1 } });
       // All at once: they read the same arrays.
       const results = await Promise.all(
         [1, 2, 8].map(async (threads) => {
-          const { name: named = 'crossEntropy', type = 'float32', options } = call;
-          const all = { ...options, threads, ...(type.endsWith('16') ? { dtype: type } : {}) };
-          const args = named === 'smoothLabels' ? [call.targets, all] : [call.logits, call.targets, all];
-          return (later[named] as Any)(...args) as Promise<Returned>;
+          const result = await (later[call.name ?? 'crossEntropy'] as Any)(...argumentsOf(call, { threads }));
+          return call.name === 'smoothLabels' ? labelsOf(result) : (result as Returned);
         }),
       );
-      for (const result of results) {
-        const settled = { [call.name ?? 'crossEntropy']: () => result } as unknown as typeof now;
-        sameBytes(resultBytes(settled, call), expected, inWords(call));
-      }
+      for (const result of results) sameBytes(partsOf(result), expected, inWords(call));
+    }
+  });
+
+  // Other threads may not have it, since it could shrink.
+  it.each(NUMBER_TYPES)('a layer of %s in resizable memory gives the same bits, in slices', async (type) => {
+    for (const shape of [
+      [1030, 9, 13],
+      [3, 300, 20],
+    ] as const) {
+      const call = randomLayerCall(new Random(70), type, shape);
+      const { logits } = call;
+      const buffer = resizable(logits.byteLength);
+      const moved = new (logits.constructor as typeof Uint16Array)(buffer, 0, logits.length);
+      moved.set(logits);
+      const all = { ...call, logits: moved, options: { ...call.options, gradient: true } };
+      const result = (await (later.linearCrossEntropy as Any)(...argumentsOf(all))) as Returned;
+      sameBytes(partsOf(result), resultBytes(now, { ...all, logits }), inWords(call));
     }
   });
 
@@ -539,7 +562,7 @@ describe.each(both)('with $name', ({ name, now, later }) => {
       const call = make();
       const written = writableOf(call);
       const before = written.map(bytesOf);
-      const error = await rejection((later[functionName] as Any)(...argumentsOf(functionName, call)));
+      const error = await rejection((later[functionName] as Any)(...argumentsOfRefusal(functionName, call)));
       const told = { code: error.code, message: withoutHint(error.message) };
       expect(told, what).toEqual({ code, message: withoutHint(message) });
       expect(error).toBeInstanceOf(CLASSES[code]);

@@ -8,12 +8,12 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { availableBackends, type BackendName, loadBackend } from 'smoothloss';
 import * as promises from 'smoothloss/promises';
-import { KINDS, ordinaryCall } from './conformance/ordinary.js';
-import { describe, type Part, resultBytes, sameBytes } from './conformance/pinned.js';
+import { KINDS, layerCall, ordinaryCall } from './conformance/ordinary.js';
+import { describe, type Part, partsOf, resultBytes, sameBytes } from './conformance/pinned.js';
 import { Random } from './conformance/random.js';
-import { type Call, type Returned, reports } from './support/calls.js';
+import { argumentsOf, type Call, type Returned, reports } from './support/calls.js';
 import { detach } from './support/memory.js';
-import { isHalf, NUMBER_TYPES } from './support/numbers.js';
+import { encode, NUMBER_TYPES } from './support/numbers.js';
 
 const SHAPES = [
   [1, 66_000],
@@ -21,6 +21,14 @@ const SHAPES = [
   [300, 300],
   [64, 1000],
   [5, 7],
+] as const;
+
+/** R, D, C of layers: of several chunks, of one, and one that a thread computes alone. */
+const LAYERS = [
+  [1100, 24, 40],
+  [40, 300, 300],
+  [300, 5, 2000],
+  [5, 7, 9],
 ] as const;
 
 const seed = (workerData as { seed: number } | null)?.seed ?? 1;
@@ -33,9 +41,19 @@ interface Known {
 }
 const native = availableBackends().filter((name) => name !== 'js');
 const names: readonly BackendName[] = native.length > 0 ? native : ['js'];
-const known: Known[] = KINDS.map((kind, k) => {
-  const [rows, classes] = SHAPES[k % SHAPES.length];
-  const call = ordinaryCall(random, kind, NUMBER_TYPES[k % 4], rows, classes);
+const calls: Call[] = [
+  ...KINDS.map((kind, k) => {
+    const [rows, classes] = SHAPES[k % SHAPES.length];
+    return ordinaryCall(random, kind, NUMBER_TYPES[k % 4], rows, classes);
+  }),
+  ...LAYERS.map((shape, k) => {
+    const kind = random.pick('indices', 'soft targets', 'mixed targets');
+    const type = NUMBER_TYPES[k];
+    const draw = (length: number) => encode(random.floats(length, random.normal), type);
+    return layerCall(random, kind, type, shape, draw);
+  }),
+];
+const known: Known[] = calls.map((call) => {
   const options = { ...call.options, ...reports(call), gradient: true };
   const whole = { ...call, options };
   return {
@@ -48,28 +66,20 @@ let settled = 0;
 let aborted = 0;
 
 function check({ call, expected }: Known, result: Returned): void {
-  const functions = { [call.name ?? 'crossEntropy']: () => result } as unknown as ReturnType<
-    typeof loadBackend
-  >;
-  sameBytes(resultBytes(functions, call), expected, describe(call));
+  sameBytes(partsOf(result), expected, describe(call));
   settled++;
 }
 
 async function later(each: Known, backend: BackendName): Promise<void> {
-  const { name = 'crossEntropy', type = 'float32', logits, targets, options } = each.call;
+  const { name = 'crossEntropy', logits } = each.call;
   const controller = new AbortController();
   const mine = random.once(8) ? logits.slice() : logits;
-  const all = {
-    ...options,
-    threads: random.pick(1, 2, 3, 5),
-    signal: controller.signal,
-    ...(isHalf(type) ? { dtype: type } : {}),
-  };
+  const more = { threads: random.pick(1, 2, 3, 5), signal: controller.signal };
   const functions = promises.loadBackend(backend) as unknown as Record<
     string,
     (...args: unknown[]) => Promise<Returned>
   >;
-  const promise = functions[name](mine, targets, all);
+  const promise = functions[name](...argumentsOf({ ...each.call, logits: mine }, more));
   if (random.once(4)) void setTimeout(random.below(3)).then(() => controller.abort());
   if (mine !== logits && mine.buffer instanceof ArrayBuffer) detach(mine.buffer);
   try {
