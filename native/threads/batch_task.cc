@@ -67,7 +67,11 @@ BatchTask::BatchTask(const Loss& loss, const Batch& batch, size_t begin, size_t 
 }
 
 void BatchTask::run(size_t first, size_t end, Scratch& scratch) {
-  if (layer_) return layer_->run(first, end, scratch);
+  if (layer_) {
+    // Those of a layer may take long.
+    for (; first < end && !aborted(); ++first) layer_->run(first, first + 1, scratch);
+    return;
+  }
   if (splits_) {
     Split part = split_;
     part.step = Split::kSegment;
