@@ -370,7 +370,7 @@ describe('the files of lib/ that mirror native ones', () => {
     [
       'lib/js/linear-cross-entropy.ts',
       'layer_stages.cc layer_stages.h',
-      ['layerMemory', 'input', 'transposed', 'logits'],
+      ['layerMemory', 'input', 'transposed', 'logits', 'Type', 'enough'],
     ],
     ['lib/js/losses.ts', 'losses-inl.h', ['kernelOf']],
     [
