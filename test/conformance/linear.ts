@@ -259,6 +259,37 @@ function withoutRows(): Case[] {
   );
 }
 
+/** Sums over rows go on from one that takes part to the next, whatever lies between. */
+function leftOut(): Case[] {
+  return NUMBER_TYPES.flatMap((type) =>
+    onEveryBackend(`rows that take no part are as if they were not there: ${type}`, (functions) => {
+      const [rows, features, classes] = [1200, 5, 9];
+      const random = new Random(7);
+      const ignored = Array.from({ length: rows }, () => random.once(2));
+      const targets = Int32Array.from(ignored, (each) => (each ? -100 : random.below(classes)));
+      const draw = (length: number) => encode(random.floats(length, random.normal.bind(random)), type);
+      const [input, linearWeight, linearBias] = [
+        draw(rows * features),
+        draw(classes * features),
+        draw(classes),
+      ];
+      const options = { classes, linearBias };
+      const all = run(functions, { type, features, input, linearWeight, targets, options }, everything);
+      const few = {
+        input: input.filter((_, i) => !ignored[Math.floor(i / features)]),
+        targets: targets.filter((y) => y !== -100),
+      };
+      const some = run(functions, { type, features, linearWeight, options, ...few }, everything);
+      const gradient = all.gradient.input?.filter((_, i) => !ignored[Math.floor(i / features)]);
+      sameAnswers(
+        { ...all, gradient: { ...all.gradient, input: gradient ?? fail('none') } },
+        some,
+        'all rows',
+      );
+    }),
+  );
+}
+
 /** A call without rows, and one whose rows are all masked. */
 function nothing(): Case[] {
   return everyKind((kind, type, name) =>
@@ -360,6 +391,6 @@ function inputsStay(): Case[] {
 export const tables: Table[] = [
   { name: 'linear: values', cases: values() },
   { name: 'linear: gradients', cases: [...givenArrays(), ...accumulating()] },
-  { name: 'linear: rows', cases: [...withoutRows(), ...nothing()] },
+  { name: 'linear: rows', cases: [...withoutRows(), ...leftOut(), ...nothing()] },
   { name: 'linear: results', cases: [...results(), ...inputsStay()] },
 ];
