@@ -42,7 +42,7 @@ const exactCall = (
   shape: readonly [number, number, number],
 ): LayerCall => layerCall(random, kind, type, shape, (length) => eighths(random, length, type));
 
-function run(functions: Functions, call: Call, more: Partial<CallOptions> = {}) {
+export function run(functions: Functions, call: Call, more: Partial<CallOptions> = {}) {
   const result = make(functions, call, more);
   return { ...result, gradient: (result.gradient ?? {}) as Gradients };
 }
@@ -50,11 +50,11 @@ function run(functions: Functions, call: Call, more: Partial<CallOptions> = {}) 
 /** Everything that there is to ask for, the gradients of all that the call has. */
 const everything = { gradient: true, metrics: true, perRow: REPORTS.crossEntropy.perRow };
 
-const namesOf = ({ options }: LayerCall) =>
+export const namesOf = ({ options }: LayerCall) =>
   NAMES.filter((name) => name !== 'linearBias' || options.linearBias);
 
 /** The oracle's answer, and each gradient with its tolerance. */
-function expectedOf({ type, features, targets, options, logits: x, linearWeight: w }: LayerCall) {
+export function expectedOf({ type, features, targets, options, logits: x, linearWeight: w }: LayerCall) {
   const { classes, linearBias } = options;
   const input = decode(x, type);
   const weight = decode(w, type);
@@ -108,7 +108,7 @@ function expectedOf({ type, features, targets, options, logits: x, linearWeight:
   return { result, gradients };
 }
 
-function agree(
+export function agree(
   actual: Gradients,
   { gradients }: ReturnType<typeof expectedOf>,
   names: readonly Name[],
@@ -125,8 +125,8 @@ function agree(
   }
 }
 
-const typeOf = ({ type }: LayerCall): NumberType => (type === 'float64' ? type : 'float32');
-const without = ({ gradient: _, ...answer }: ReturnType<typeof run>): Answer => answer;
+export const typeOf = ({ type }: LayerCall): NumberType => (type === 'float64' ? type : 'float32');
+export const without = ({ gradient: _, ...answer }: ReturnType<typeof run>): Answer => answer;
 
 /** The very same bits, of NaN too. */
 function sameAnswers(actual: ReturnType<typeof run>, expected: ReturnType<typeof run>, what: string): void {
@@ -268,18 +268,18 @@ function leftOut(): Case[] {
       const ignored = Array.from({ length: rows }, () => random.once(2));
       const targets = Int32Array.from(ignored, (each) => (each ? -100 : random.below(classes)));
       const draw = (length: number) => encode(random.floats(length, random.normal.bind(random)), type);
-      const [input, linearWeight, linearBias] = [
+      const [logits, linearWeight, linearBias] = [
         draw(rows * features),
         draw(classes * features),
         draw(classes),
       ];
-      const options = { classes, linearBias };
-      const all = run(functions, { type, features, input, linearWeight, targets, options }, everything);
+      const call = { name: 'linearCrossEntropy', type, linearWeight, options: { classes, linearBias } } as const;
+      const all = run(functions, { ...call, logits, targets }, everything);
       const few = {
-        input: input.filter((_, i) => !ignored[Math.floor(i / features)]),
+        logits: logits.filter((_, i) => !ignored[Math.floor(i / features)]),
         targets: targets.filter((y) => y !== -100),
       };
-      const some = run(functions, { type, features, linearWeight, options, ...few }, everything);
+      const some = run(functions, { ...call, ...few }, everything);
       const gradient = all.gradient.input?.filter((_, i) => !ignored[Math.floor(i / features)]);
       sameAnswers(
         { ...all, gradient: { ...all.gradient, input: gradient ?? fail('none') } },

@@ -39,6 +39,7 @@ import type { Table } from './table.js';
 import { tables as values } from './values.js';
 import { tables as edges } from './values-edges.js';
 import { tables as vectors } from './vectors.js';
+import { tables as linearVectors } from './vectors-linear.js';
 
 const update = process.argv.includes('--update');
 const given = process.argv.slice(2);
@@ -71,6 +72,7 @@ const all: Table[] = update
       ...semanticsArrays,
       ...edges,
       ...linear,
+      ...linearVectors,
       ...errors,
       ...memory,
       ...memoryOfAddon,
