@@ -1,16 +1,22 @@
 // @ts-check
 // smoothloss beside what else computes the loss and its gradient on this machine. Nothing is installed: what is not
 // there is named, with how to get it. Results go to a file, and to a report beside it.
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { addedPeer, PEERS } from './peers/list.mjs';
-import { accuracyOf, EPSILON, timesOf, withPeers } from './peers/measure.mjs';
+import {
+  accuracyOf,
+  EPSILON,
+  LOSS,
+  openSession,
+  timesOf,
+  withPeers,
+  writeResults,
+} from './peers/measure.mjs';
 import { fail, machine, perElement, positive, shapeName, shapesOf, table, threadsName } from './race.mjs';
 import { describe, writeReport } from './report.mjs';
 
-/** @import { Accuracy, Session, Timing } from './peers/measure.mjs' */
+/** @import { Accuracy, Timing } from './peers/measure.mjs' */
 /** @import { Shape } from './race.mjs' */
 /** @import { Results } from './report.mjs' */
 
@@ -63,22 +69,7 @@ const peers = [
   ...options.add.map((file) => addedPeer(path.resolve(file))),
 ];
 
-// In memory where there is such a directory, since files of some 100 MB go to and fro.
-const temporary = existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir();
-const directory = mkdtempSync(path.join(temporary, 'smoothloss-peers-'));
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
-
-/** @type {Session} */
-const session = {
-  python: options.python,
-  modules: path.resolve(options.modules),
-  file: path.join(directory, 'data'),
-  notes: [],
-  say: (text) => {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-  },
-};
+const session = openSession(options);
 /** @type {Timing[]} */
 const timings = [];
 /** @type {Accuracy[]} */
@@ -106,7 +97,7 @@ for (const [i, threads] of threadCounts.entries()) {
   const racing = peers.filter((peer) => threads === 1 || peer.threads);
   const found = await withPeers(racing, threads, session, async (contestants) => {
     for (const shape of shapes) {
-      const times = await timesOf(contestants, shape, { threads, rounds, seconds }, session);
+      const times = await timesOf(contestants, shape, { threads, rounds, seconds }, session, LOSS);
       timings.push(...times);
       session.say('');
       printTimes(shape, threads, times);
@@ -127,15 +118,7 @@ const results = {
   timings,
   accuracy,
 };
-mkdirSync(path.dirname(options.json), { recursive: true });
-// A line for each measurement.
-const parts = Object.entries(results).map(([key, value]) => {
-  const text = Array.isArray(value)
-    ? `[\n${value.map((one) => JSON.stringify(one)).join(',\n')}\n]`
-    : JSON.stringify(value);
-  return `${JSON.stringify(key)}: ${text}`;
-});
-writeFileSync(options.json, `{\n${parts.join(',\n')}\n}\n`);
+writeResults(options.json, results);
 const report = await writeReport(results, path.dirname(options.json));
 for (const note of results.notes) console.log(describe(note, peers));
 console.log(`${options.json} holds the figures, ${report} the report.`);

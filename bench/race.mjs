@@ -4,6 +4,7 @@ import os from 'node:os';
 import Table from 'cli-table3';
 
 /** @typedef {{ rows: number, classes: number }} Shape */
+/** @typedef {Shape & { features: number }} LayerShape */
 
 /** mulberry32: the same data in every run. @param {number} seed */
 export function generator(seed) {
@@ -18,29 +19,55 @@ export function generator(seed) {
 
 const PERIOD = 1_000_003; // prime, so that no two rows are the same
 
-/** Logits of 10·N(0, 1), tails and all: they are where errors show. Index targets. @param {Shape} shape */
-export function batch({ rows, classes }) {
-  const random = generator(1);
-  const logits = new Float32Array(rows * classes);
-  for (let i = 0; i < Math.min(logits.length, PERIOD); i++) {
-    logits[i] = 10 * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+/** Numbers of scale·N(0, 1). @param {() => number} random @param {number} length @param {number} scale */
+function normals(random, length, scale) {
+  const numbers = new Float32Array(length);
+  for (let i = 0; i < Math.min(length, PERIOD); i++) {
+    numbers[i] = scale * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   }
-  for (let at = PERIOD; at < logits.length; at *= 2) logits.copyWithin(at, 0, at);
-  const targets = Int32Array.from({ length: rows }, () => Math.floor(random() * classes));
-  return { logits, targets };
+  for (let at = PERIOD; at < length; at *= 2) numbers.copyWithin(at, 0, at);
+  return numbers;
 }
 
-/** Shapes as options name them. @param {string} list @returns {Shape[]} */
-export const shapesOf = (list) =>
+/** @param {() => number} random @param {Shape} shape */
+const targetsOf = (random, { rows, classes }) =>
+  Int32Array.from({ length: rows }, () => Math.floor(random() * classes));
+
+/** Logits of 10·N(0, 1), tails and all: they are where errors show. Index targets. @param {Shape} shape */
+export function batch(shape) {
+  const random = generator(1);
+  return { logits: normals(random, shape.rows * shape.classes, 10), targets: targetsOf(random, shape) };
+}
+
+/** Input and weight of a linear layer whose logits are near 3·N(0, 1). Index targets. @param {LayerShape} shape */
+export function layerBatch(shape) {
+  const { rows, features, classes } = shape;
+  const random = generator(1);
+  return {
+    input: normals(random, rows * features, 1),
+    linearWeight: normals(random, classes * features, 3 / Math.sqrt(features)),
+    targets: targetsOf(random, shape),
+  };
+}
+
+/** Shapes as options name them. @template {string} K @param {string} list @param {K[]} sizes @returns {Record<K, number>[]} */
+const sizesOf = (list, sizes) =>
   list
     .split(',')
     .filter(Boolean)
     .map((shape) => {
-      const [rows, classes] = shape.split(/[x×]/).map(Number);
-      if (Number.isInteger(rows) && Number.isInteger(classes) && rows > 0 && classes > 0)
-        return { rows, classes };
-      return fail(`${shape}: a shape is ROWSxCLASSES`);
+      const numbers = shape.split(/[x×]/).map(Number);
+      if (numbers.length !== sizes.length || !numbers.every((n) => Number.isInteger(n) && n > 0)) {
+        return fail(`${shape}: a shape is ${sizes.map((size) => size.toUpperCase()).join('x')}`);
+      }
+      return /** @type {Record<K, number>} */ (
+        Object.fromEntries(sizes.map((size, i) => [size, numbers[i]]))
+      );
     });
+/** @param {string} list @returns {Shape[]} */
+export const shapesOf = (list) => sizesOf(list, ['rows', 'classes']);
+/** @param {string} list @returns {LayerShape[]} */
+export const layerShapesOf = (list) => sizesOf(list, ['rows', 'features', 'classes']);
 
 /** @param {string} text @param {string} name of the option */
 export function positive(text, name) {
@@ -118,7 +145,9 @@ export const table = (head, names = 1) =>
   });
 
 export const count = (/** @type {number} */ n) => n.toLocaleString('en');
-export const shapeName = (/** @type {Shape} */ { rows, classes }) => `${count(rows)} × ${count(classes)}`;
+/** @param {Shape | LayerShape} shape */
+export const shapeName = ({ rows, classes, ...rest }) =>
+  [rows, ...('features' in rest ? [rest.features] : []), classes].map(count).join(' × ');
 export const threadsName = (/** @type {number} */ n) => (n === 1 ? 'one thread' : `${n} threads`);
 /** Three digits, never as a power. @param {number} n */
 export const figure = (n) => (n >= 100 ? count(Math.round(n)) : String(Number(n.toPrecision(3))));

@@ -34,10 +34,10 @@ function commonest(shapes, key) {
 }
 
 /** @param {Note} note @param {Pick<Peer, 'id' | 'name' | 'install'>[]} peers */
-export function describe({ peer, rows, classes, threads, outcome, reason }, peers) {
+export function describe({ peer, rows, features, classes, threads, gradient, outcome, reason }, peers) {
   const about = peers.find(({ id }) => id === peer);
-  const shape = rows && classes ? ` at ${shapeName({ rows, classes })}` : '';
-  const on = threads ? `, ${threadsName(threads)}` : '';
+  const shape = rows && classes ? ` at ${shapeName({ rows, ...(features && { features }), classes })}` : '';
+  const on = `${threads ? `, ${threadsName(threads)}` : ''}${gradient === false ? ', loss only' : ''}`;
   const remedy = outcome === 'missing' && about?.install ? `; to get it: ${about.install}` : '';
   const what = outcome === 'disagrees' ? 'disagrees, and is not timed' : outcome;
   return `${what}: ${about?.name ?? peer}${shape}${on}: ${reason}${remedy}`;

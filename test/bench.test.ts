@@ -1,4 +1,4 @@
-// The promise: bench:peers compares who is there, names who is not and how to get it, notices who computes something
+// The promise: bench:peers and bench:linear compare who is there, names who is not and how to get it, notices who computes something
 // else, and draws its report. No times are tested.
 
 import { spawnSync } from 'node:child_process';
@@ -17,11 +17,15 @@ interface One {
   outcome: string;
   reason: string;
   nsPerCall: { low: number; median: number; high: number };
+  cpuNsPerCall: { median: number };
   samples: number;
   gradient?: number;
   loss: number;
+  input: number;
+  linearWeight: number;
+  bytes: number;
 }
-type Results = Record<'timings' | 'accuracy' | 'notes', One[]>;
+type Results = Record<'timings' | 'accuracy' | 'memory' | 'notes', One[]>;
 
 const CHARTS = ['time-by-classes', 'time-by-rows', 'bandwidth', 'growth', 'threads', 'accuracy'];
 const OWN = [
@@ -42,11 +46,13 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-function compare(...options: string[]) {
+const compare = (...options: string[]) => compareBy('peers', ...options);
+
+function compareBy(program: 'peers' | 'linear', ...options: string[]) {
   const json = path.join(directory, 'results.json');
   const nothing = ['--python', path.join(directory, 'no-python'), '--modules', directory];
   const args = ['--rounds', '2', '--seconds', '2', ...nothing, '--json', json, ...options];
-  const run = spawnSync(process.execPath, [path.join(root, 'bench/peers.mjs'), ...args], {
+  const run = spawnSync(process.execPath, [path.join(root, `bench/${program}.mjs`), ...args], {
     encoding: 'utf8',
   });
   return { ...run, results: (): Results => JSON.parse(readFileSync(json, 'utf8')) };
@@ -168,5 +174,92 @@ describe('bench:peers', () => {
       expect(stderr).toContain(message);
       expect(status).toBe(1);
     }
+  });
+});
+
+describe('bench:linear', () => {
+  const tiny = ['--shapes', '3x4x5,6x40x7', '--accuracy', '5x300x9', '--memory', '600x3x400'];
+
+  it('measures time, memory and errors of who is there, and names who is missing', () => {
+    const { status, stdout, stderr, results } = compareBy('linear', ...tiny, '--threads', '1,2');
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    const { timings, accuracy, memory, notes } = results();
+    const own = ['smoothloss', 'js', 'plain'];
+    for (const gradient of [true, false]) {
+      for (const rows of [3, 6]) {
+        const peers = (threads: number) =>
+          timings
+            .filter(
+              (one) => one.rows === rows && one.threads === threads && Boolean(one.gradient) === gradient,
+            )
+            .map(({ peer }) => peer);
+        expect(peers(1)).toEqual(own);
+        expect(peers(2)).toEqual(['smoothloss']);
+      }
+    }
+    for (const { nsPerCall, cpuNsPerCall } of timings) {
+      expect(nsPerCall.low).toBeGreaterThan(0);
+      expect(cpuNsPerCall.median).toBeGreaterThan(0);
+    }
+    expect(accuracy.map(({ peer }) => peer)).toEqual(own);
+    for (const { loss, input, linearWeight } of accuracy) {
+      for (const error of [loss, input, linearWeight]) expect(error).toBeLessThan(1e-6);
+    }
+    const logits = 4 * 600 * 400;
+    if (process.platform === 'linux') {
+      expect(memory.map(({ peer }) => peer)).toEqual(own);
+      expect(memory[2].bytes).toBeGreaterThan(0.9 * logits); // plain JavaScript has them as a whole
+    }
+    expect(notes.map(({ peer, outcome }) => [peer, outcome])).toEqual([['openblas', 'missing']]);
+    expect(stdout).toMatch(/missing: OpenBLAS \+ crossEntropy: .*npm install --no-save koffi/);
+    expect(stdout).toContain('3 × 4 × 5, loss and gradients, 2 threads');
+  });
+
+  it('does not time a peer that computes something else, and fails', () => {
+    const worker = (name: string, change: string) => {
+      const file = path.join(directory, `${name}.mjs`);
+      const products = pathToFileURL(path.join(root, 'bench/peers/layer-products.mjs')).href;
+      writeFileSync(
+        file,
+        `import * as products from ${JSON.stringify(products)};
+        export const start = () => ({ version: '1', prepare: (batch) => {
+          const call = products.start({ threads: 1, args: ['plain'] }).prepare(batch);
+          return { ...call, result: () => { const r = call.result(); ${change}; return r; } };
+        } });`,
+      );
+      return ['--add', file];
+    };
+    const added = [
+      ...worker('right', ''),
+      ...worker('input-off', 'if (r.gradient[0]) r.gradient[0][7] += 1e-2'),
+      ...worker('weight-nan', 'if (r.gradient[1]) r.gradient[1][8] = NaN'),
+      ...worker('loss-off', 'r.loss *= 1.0001'),
+      ...worker('short', 'r.gradient.pop()'),
+    ];
+    const few = ['--shapes', '3x4x5', '--accuracy', '', '--memory', '', '--peers', 'smoothloss', ...added];
+    const { status, results } = compareBy('linear', ...few);
+    expect(status).toBe(1);
+    const { timings, notes } = results();
+    const timed = (gradient: boolean) =>
+      timings.filter((one) => Boolean(one.gradient) === gradient).map(({ peer }) => peer);
+    expect(timed(true)).toEqual(['smoothloss', 'right']);
+    expect(timed(false)).toEqual(['smoothloss', 'right', 'input-off', 'weight-nan', 'short']);
+    expect(notes.map(({ peer, outcome }) => [peer, outcome])).toEqual([
+      ['input-off', 'disagrees'],
+      ['weight-nan', 'disagrees'],
+      ['loss-off', 'disagrees'],
+      ['short', 'left out'],
+      ['loss-off', 'disagrees'],
+    ]);
+    expect(notes[0].reason).toMatch(/^gradient\.input is off by .* relative, not 0\.0002 at most$/);
+    expect(notes[1].reason).toMatch(/^gradient\.linearWeight is off by NaN/);
+    expect(notes[3].reason).toBe('12 elements, not 32');
+  });
+
+  it('says what a shape must be', () => {
+    const { status, stderr } = compareBy('linear', '--shapes', '3x4');
+    expect(stderr).toContain('3x4: a shape is ROWSxFEATURESxCLASSES');
+    expect(status).toBe(1);
   });
 });

@@ -12,6 +12,8 @@
  *   the gradient of the sum. 0: the same bits. null: it computes no loss (memcpy)
  * @property {string} outputs where its gradient goes
  * @property {string} [install] how to get it
+ * @property {number} [epsilon] its label smoothing, if it cannot have what the others have
+ * @property {boolean} [allocates] whether a call allocates the gradients that it returns
  */
 
 // PyTorch adds C terms of ε/C in float32, and is off by 1e-4 at 32,000 classes; others get as much.
@@ -116,6 +118,42 @@ export const PEERS = [
     gradient: false,
     outputs: 'no gradient: the runtime has only inference in Node',
     install: 'npm install --no-save --ignore-scripts onnxruntime-node',
+  },
+];
+
+// Of a layer's gradients the tolerance is relative, of the root of the mean square.
+const PRODUCTS = { ...OTHER, outputs: 'reused; the gradient of the logits is in place' };
+
+/** Of a linear layer and its loss. @type {Peer[]} */
+export const LAYER_PEERS = [
+  {
+    ...OWN,
+    id: 'smoothloss',
+    name: 'smoothloss',
+    worker: ['layer-smoothloss.mjs'],
+    outputs: 'reused',
+  },
+  {
+    ...OWN,
+    id: 'js',
+    name: 'smoothloss, js backend',
+    worker: ['layer-smoothloss.mjs', 'js'],
+    threads: false,
+    outputs: 'reused',
+  },
+  {
+    ...PRODUCTS,
+    id: 'openblas',
+    name: 'OpenBLAS + crossEntropy',
+    worker: ['layer-products.mjs', 'openblas'],
+    install: 'npm install --no-save koffi, and OpenBLAS (apt-get install libopenblas0-pthread)',
+  },
+  {
+    ...PRODUCTS,
+    id: 'plain',
+    name: 'plain JavaScript + crossEntropy',
+    worker: ['layer-products.mjs', 'plain'],
+    threads: false,
   },
 ];
 

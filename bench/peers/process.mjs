@@ -1,6 +1,7 @@
 // @ts-check
 // The suite's end of a peer: a process that gets requests and gives answers, a line of JSON each, one at a time.
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -24,16 +25,19 @@ export class PeerProcess {
     const command = file.endsWith('.py')
       ? [python, script, ...args]
       : [process.execPath, path.join(import.meta.dirname, 'worker.mjs'), script, ...args];
+    // Those are for kernels of another CPU than this one.
+    const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...environment } = process.env;
     const env = {
       // glibc keeps what is freed, so that peers that allocate their outputs get the same pages again: new ones can
       // cost more than the computation, on virtual machines above all.
       MALLOC_MMAP_MAX_: '0',
       MALLOC_TRIM_THRESHOLD_: String(2 ** 40),
       MALLOC_ARENA_MAX: '1', // those of threads keep 64 MB at most
-      ...process.env,
-      // OpenMP and MKL read theirs when they are loaded.
+      ...environment,
+      // OpenMP, MKL and OpenBLAS read theirs when they are loaded.
       OMP_NUM_THREADS: String(threads),
       MKL_NUM_THREADS: String(threads),
+      OPENBLAS_NUM_THREADS: String(threads),
     };
     this.#child = spawn(command[0], command.slice(1), { env, stdio: 'pipe' });
     this.#child.on('error', (error) => {
@@ -76,6 +80,15 @@ export class PeerProcess {
     }, TIMEOUT_MS);
     this.#child.stdin.write(`${JSON.stringify({ request, ...values })}\n`);
     return answer.finally(() => clearTimeout(timer));
+  }
+
+  /** Resident memory in bytes, now and at its peak, as Linux counts it. */
+  memory() {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    const [now, peak] = ['VmRSS', 'VmHWM'].map(
+      (name) => 1024 * Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]),
+    );
+    return { now, peak };
   }
 
   end() {

@@ -1,6 +1,7 @@
 """The process of a peer that is written in Python. See process.mjs and worker.mjs, whose requests these are."""
 
 import json
+import math
 import os
 import sys
 import time
@@ -39,7 +40,7 @@ def rest():
 
 
 def serve(start):
-    """start(threads) returns a version and prepare(logits, targets), which returns run() and result()."""
+    """start(threads) returns a version and prepare(arrays..., targets, options), which returns run() and result()."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # stdout is for answers, whatever a library prints
     prepare = run = result = None
@@ -51,22 +52,27 @@ def serve(start):
             return {"version": version}
         if request == "prepare":
             run = result = None
-            rows, classes = values["rows"], values["classes"]
-            logits = np.fromfile(values["file"], np.float32, rows * classes).reshape(rows, classes)
-            targets = np.fromfile(values["file"], np.int32, offset=logits.nbytes)
-            run, result = prepare(logits, targets)
+            with open(values["file"], "rb") as file:
+                sizes = values["arrays"].values()
+                arrays = [np.fromfile(file, np.float32, math.prod(size)).reshape(size) for size in sizes]
+                targets = np.fromfile(file, np.int32)
+            run, result = prepare(*arrays, targets, **values["options"])
             return {}
         if request == "verify":
-            run()
-            loss, gradient = result()
-            np.asarray(gradient, np.float32).tofile(values["file"])
-            return {"loss": float(loss)}
+            ns = timed(run, 1)
+            loss, *gradients = result()
+            with open(values["file"], "ab") as file:
+                for gradient in gradients:
+                    np.asarray(gradient, np.float32).tofile(file)
+            return {"loss": float(loss), "ns": ns}
         if request == "warm":
             return {"ns": warm(run, values["ms"])}
         if request == "sample":
             if values["warmMs"] > 0:
                 warm(run, values["warmMs"])
-            return {"ns": timed(run, values["repeats"])}
+            before = time.process_time_ns()
+            ns = timed(run, values["repeats"])
+            return {"ns": ns, "cpuNs": (time.process_time_ns() - before) / values["repeats"]}
         raise ValueError(f"request {request}")
 
     for line in sys.stdin:

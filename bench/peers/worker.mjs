@@ -6,19 +6,29 @@ import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 
 /**
- * @typedef {object} Batch
+ * @typedef {object} Batch the arrays are the peer's own
  * @property {number} rows
  * @property {number} classes
- * @property {Float32Array} logits the peer's own
+ * @property {Float32Array} logits
  * @property {Int32Array} targets
  *
+ * @typedef {object} LayerBatch of a linear layer
+ * @property {number} rows
+ * @property {number} features
+ * @property {number} classes
+ * @property {Float32Array} input
+ * @property {Float32Array} linearWeight
+ * @property {Int32Array} targets
+ * @property {number} epsilon
+ * @property {boolean} gradient whether those of input and weight are wanted
+ *
+ * @typedef {{ loss: number, gradient?: Float32Array | Float32Array[] }} Result
  * @typedef {object} Call of the mean loss and its gradient
  * @property {() => unknown} run once; a promise if the peer has it no other way
- * @property {() => { loss: number, gradient?: Float32Array } | Promise<{ loss: number, gradient?: Float32Array }>} [result]
- *   of the last run
+ * @property {() => Result | Promise<Result>} [result] of the last run
  * @property {() => unknown} [release]
  *
- * @typedef {{ version: string, prepare: (batch: Batch) => Call | Promise<Call> }} Started
+ * @typedef {{ version: string, prepare: (batch: any) => Call | Promise<Call> }} Started batch: a Batch or LayerBatch
  * @typedef {{ threads: number, modules: string, args: string[] }} Start modules: where to look for packages
  */
 
@@ -57,30 +67,36 @@ async function answer({ request, ...values }) {
     return { version: peer.version };
   }
   if (request === 'prepare') {
-    const { rows, classes, file } = values;
+    const { shape, arrays, file, options } = values;
     await call?.release?.();
     call = undefined;
-    const logits = new Float32Array(rows * classes);
-    const targets = new Int32Array(rows);
+    /** @type {Record<string, Float32Array>} */
+    const floats = {};
+    for (const [name, [rows, columns]] of Object.entries(arrays))
+      floats[name] = new Float32Array(rows * columns);
+    const targets = new Int32Array(shape.rows);
     const data = openSync(file, 'r');
-    for (const array of [logits, targets]) {
+    for (const array of [...Object.values(floats), targets]) {
       for (let at = 0; at < array.byteLength; ) at += readSync(data, array, at, array.byteLength - at, null);
     }
     closeSync(data);
-    call = await peer.prepare({ rows, classes, logits, targets });
+    call = await peer.prepare({ ...shape, ...floats, targets, ...options });
     return {};
   }
   if (call === undefined) throw new Error(`${request} before prepare`);
   if (request === 'verify') {
-    await call.run();
-    const { loss, gradient } = (await call.result?.()) ?? {};
-    if (gradient) writeFileSync(values.file, gradient);
-    return { loss };
+    const ns = await time(call, 1);
+    const { loss, gradient = [] } = (await call.result?.()) ?? {};
+    for (const part of [gradient].flat()) writeFileSync(values.file, part, { flag: 'a' });
+    return { loss, ns };
   }
   if (request === 'warm') return { ns: await warm(call, values.ms) };
   if (request === 'sample') {
     if (values.warmMs > 0) await warm(call, values.warmMs);
-    return { ns: await time(call, values.repeats) };
+    const before = process.cpuUsage();
+    const ns = await time(call, values.repeats);
+    const { user, system } = process.cpuUsage(before);
+    return { ns, cpuNs: ((user + system) * 1e3) / values.repeats };
   }
   throw new Error(`request ${request}`);
 }
