@@ -259,12 +259,18 @@ class LayerProducts {
     });
   }
 
-  // ∂loss/∂input = ∂loss/∂z · linearWeight, for rows and features.
+  // ∂loss/∂input = ∂loss/∂z · linearWeight, for rows and features. A part of all rows has its own columns of the
+  // chunk's memory for its panels, so that it packs the logits' gradient once.
   void addInputGradient(const LayerPart& part) const {
+    if (part.row == 0 && part.endRow == chunk_.count) {
+      return addInputGradient(part, part.column, part.endColumn - part.column, packed_ + part.column * kProductBlock);
+    }
+    forColumns(part, [&](size_t d, size_t n) { addInputGradient(part, d, n, panels_); });
+  }
+
+  // The same for n features from d on, whose panels have room at `panels`.
+  void addInputGradient(const LayerPart& part, size_t d, size_t n, Real* panels) const {
     auto* const gradient = static_cast<Real*>(layer_.inputGradient);
-    const size_t d = part.column;
-    const size_t n = part.endColumn - d;
-    Real* const panels = part.row == 0 && part.endRow == chunk_.count ? packed_ + d * kProductBlock : panels_;
     forBlocks(batch_.classes, [&](size_t first, size_t k) {
       packRows<kPanel<V>, V>([&](size_t i) { return weightRow(first + i) + d; }, n, k, panels);
       forRows(part, [&](size_t row, size_t rows) {

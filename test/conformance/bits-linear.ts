@@ -118,6 +118,7 @@ const wide: Case[] = (
     [13, 481, 513],
     [3, 2000, 65],
     [300, 2, 1000],
+    [700, 260, 257], // pieces of rows, with more features than scratch memory has room for in double
   ] as const
 ).map((shape, i) =>
   pinned(`layers of ${shape.join(' x ')}, by threads`, (hash) => {

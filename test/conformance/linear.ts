@@ -273,7 +273,12 @@ function leftOut(): Case[] {
         draw(classes * features),
         draw(classes),
       ];
-      const call = { name: 'linearCrossEntropy', type, linearWeight, options: { classes, linearBias } } as const;
+      const call = {
+        name: 'linearCrossEntropy',
+        type,
+        linearWeight,
+        options: { classes, linearBias },
+      } as const;
       const all = run(functions, { ...call, logits, targets }, everything);
       const few = {
         logits: logits.filter((_, i) => !ignored[Math.floor(i / features)]),
