@@ -30,7 +30,9 @@ const LOOKS = {
   plain: [COLORS.black, []],
   torch: [COLORS.blue, []],
   'torch-compile': [COLORS.blue, [6, 3]],
+  'torch-chunked': [COLORS.blue, [2, 2]],
   jax: [COLORS.green, []],
+  openblas: [COLORS.green, []],
   'tfjs-wasm': [COLORS.purple, []],
   'tfjs-cpu': [COLORS.purple, [6, 3]],
 };
@@ -307,12 +309,21 @@ export function drawLines({
 /**
  * A row for each peer with a mark for each kind, and the figure beside it, over a logarithmic axis.
  * @param {{ title: string, subtitle: string | string[], x: string, kinds: string[],
- *   marks: { peer: Named, kind: string, x: number }[] }} chart
+ *   marks: { peer: Named, kind: string, x: number }[], ofMark?: (value: number) => string,
+ *   ofTick?: (value: number) => string }} chart ofMark, ofTick: how figures are written, by default as powers of ten
  */
-export function drawMarks({ title, subtitle, x, kinds, marks }) {
+export function drawMarks({
+  title,
+  subtitle,
+  x,
+  kinds,
+  marks,
+  ofMark = (value) => value.toExponential(1),
+  ofTick = (value) => value.toExponential(0),
+}) {
   const width = 560;
-  const power = (/** @type {number} */ value) => value.toExponential(0);
   const names = [...new Set(marks.map(({ peer }) => peer.name))];
+  const widestKind = Math.max(...kinds.map((kind) => textWidth(kind, LABEL_SIZE)));
   const scale = scaleOf(
     marks.map((mark) => mark.x).filter((value) => value > 0),
     width,
@@ -325,7 +336,7 @@ export function drawMarks({ title, subtitle, x, kinds, marks }) {
       kind: mark.kind,
       x: Math.max(mark.x, scale.domain[0] * 10 ** (8 / scale.perDecade)),
     },
-    ...{ color: look(mark.peer)[0], label: mark.x === 0 ? '0' : mark.x.toExponential(1) },
+    ...{ color: look(mark.peer)[0], label: mark.x === 0 ? '0' : ofMark(mark.x) },
   }));
   const encoding = {
     x: {
@@ -333,7 +344,7 @@ export function drawMarks({ title, subtitle, x, kinds, marks }) {
       type: 'quantitative',
       title: x,
       scale: { type: 'log', domain: scale.domain, nice: false },
-      axis: { ...labelled(ticksOf(scale, widest(power)), power), grid: true },
+      axis: { ...labelled(ticksOf(scale, widest(ofTick)), ofTick), grid: true },
     },
     y: {
       field: 'peer',
@@ -349,8 +360,14 @@ export function drawMarks({ title, subtitle, x, kinds, marks }) {
   const shape = {
     field: 'kind',
     type: 'nominal',
-    scale: { domain: kinds, range: ['circle', 'diamond', 'square', 'cross'] },
-    legend: { title: null, orient: 'top', symbolFillColor: COLORS.grey, symbolStrokeColor: COLORS.grey },
+    scale: { domain: kinds, range: ['circle', 'diamond', 'square', 'cross', 'triangle-up', 'triangle-down'] },
+    legend: {
+      title: null,
+      orient: 'top',
+      columns: Math.floor(width / (24 + widestKind)),
+      symbolFillColor: COLORS.grey,
+      symbolStrokeColor: COLORS.grey,
+    },
   };
   const layer = [
     { mark: { type: 'point', filled: true, opacity: 1, size: 70 }, encoding: { ...encoding, shape } },

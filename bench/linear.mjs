@@ -4,24 +4,15 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { callName, TIME_HEAD, timeCells, writeLayerReport } from './linear-report.mjs';
 import { LAYER, layerAccuracyOf, memoryOf } from './peers/layer.mjs';
 import { addedPeer, LAYER_PEERS } from './peers/list.mjs';
 import { EPSILON, openSession, timesOf, withPeers, writeResults } from './peers/measure.mjs';
-import {
-  fail,
-  figure,
-  layerShapesOf,
-  machine,
-  machineName,
-  positive,
-  shapeName,
-  table,
-  threadsName,
-} from './race.mjs';
+import { fail, layerShapesOf, machine, machineName, positive, shapeName, table } from './race.mjs';
 import { describe } from './report.mjs';
 
+/** @import { LayerResults, LayerTiming } from './linear-report.mjs' */
 /** @import { LayerAccuracy, Memory } from './peers/layer.mjs' */
-/** @import { Timing } from './peers/measure.mjs' */
 /** @import { LayerShape } from './race.mjs' */
 
 const SHAPES = '32x64x10,64x32x1024,512x256x1000,1024x512x50257,2048x768x32000,256x2048x128256'; // by work
@@ -40,7 +31,7 @@ const { values: options } = parseArgs({
     add: { type: 'string', multiple: true, default: [] },
     python: { type: 'string', default: 'python3' },
     modules: { type: 'string', default: path.dirname(import.meta.dirname) },
-    json: { type: 'string' },
+    json: { type: 'string', default: path.join(import.meta.dirname, 'report', 'linear.json') },
     help: { type: 'boolean' },
   },
 });
@@ -57,7 +48,7 @@ if (options.help) {
   --add FILE.mjs           a peer of your own, as those of bench/peers are
   --python python3         of an environment with PyTorch
   --modules DIR            where to look for npm packages, by default here
-  --json FILE              the figures, with the machine and all quartiles`);
+  --json FILE              the results, by default bench/report/linear.json; the report goes beside it`);
   process.exit();
 }
 
@@ -87,29 +78,19 @@ const accuracy = [];
 /** @type {Record<string, string>} */
 let versions = {};
 
-/** @typedef {LayerShape & Timing & { gradient: boolean }} LayerTiming gradient: whether those of input and weight were computed */
-
 /** @param {LayerTiming[]} times of one shape */
 function printTimes(times) {
   if (times.length === 0) return;
-  const [{ gradient, threads, rows, features, classes }] = times;
-  const what = `${shapeName({ rows, features, classes })}, ${gradient ? 'loss and gradients' : 'loss'}, ${threadsName(threads)}`;
-  const lines = table([what, 'ms', '× smoothloss', 'CPU ms', '× smoothloss', 'GFLOP/s', 'samples']);
-  const own = times.find(({ peer }) => peer === 'smoothloss');
-  for (const { peer, nsPerCall, cpuNsPerCall, samples } of times) {
-    const [low, median, high] = [nsPerCall.low, nsPerCall.median, nsPerCall.high].map((ns) =>
-      figure(ns / 1e6),
-    );
-    const flops = 2 * (gradient ? 3 : 1) * rows * features * classes;
-    const ratio = (/** @type {'nsPerCall' | 'cpuNsPerCall'} */ of, /** @type {number} */ ns) =>
-      own ? (ns / own[of].median).toFixed(2) : '';
-    lines.push([
-      ...[nameOf(peer), `${median} [${low}–${high}]`, ratio('nsPerCall', nsPerCall.median)],
-      ...[figure(cpuNsPerCall.median / 1e6), ratio('cpuNsPerCall', cpuNsPerCall.median)],
-      ...[figure(flops / nsPerCall.median), samples],
-    ]);
-  }
+  const lines = table([`${callName(times[0])}: ${shapeName(times[0])}`, ...TIME_HEAD]);
+  for (const time of times) lines.push([nameOf(time.peer), ...timeCells(time, times)]);
   console.log(lines.toString());
+}
+
+/** Nanoseconds that a peer's call will take, by the largest that was measured. @param {string} id @param {LayerShape} shape */
+function foretold(id, shape) {
+  const last = timings.findLast(({ peer, gradient }) => peer === id && gradient);
+  if (!last) return Infinity;
+  return (last.nsPerCall.median / LAYER.work(last)) * LAYER.work({ ...shape, gradient: true });
 }
 
 console.log(machineName(machine));
@@ -132,34 +113,22 @@ for (const [i, threads] of threadCounts.entries()) {
   });
   versions = { ...found, ...versions };
 }
-const there = peers.filter(({ id }) => versions[id] !== undefined);
 if (existsSync('/proc/self/status')) {
-  for (const shape of memoryShapes) memory.push(...(await memoryOf(there, shape, session)));
+  for (const shape of memoryShapes) {
+    const able = peers.filter(({ id }) => foretold(id, shape) <= longest * 1e9);
+    memory.push(...(await memoryOf(able, shape, session)));
+  }
 }
 session.say('');
 
-if (accuracy.length > 0) {
-  const lines = table(['error against float64, relative', 'loss', 'gradient of input', 'of weight'], 1);
-  for (const { peer, rows, features, classes, ...errors } of accuracy) {
-    const figures = [errors.loss, errors.input, errors.linearWeight].map((error) => error.toExponential(1));
-    lines.push([`${shapeName({ rows, features, classes })}: ${nameOf(peer)}`, ...figures]);
-  }
-  console.log(lines.toString());
-}
-if (memory.length > 0) {
-  const lines = table(['memory beyond inputs and gradients', 'MiB'], 1);
-  for (const { peer, bytes, ...shape } of memory) {
-    lines.push([`${shapeName(shape)}: ${nameOf(peer)}`, figure(bytes / 2 ** 20)]);
-  }
-  console.log(lines.toString());
-}
-for (const note of session.notes) console.log(describe(note, peers));
-if (options.json !== undefined) {
-  writeResults(options.json, {
-    ...{ machine, epsilon: EPSILON },
-    peers: peers.map(({ worker, ...peer }) => ({ ...peer, version: versions[peer.id] })),
-    ...{ notes: session.notes, timings, memory, accuracy },
-  });
-  console.log(`${options.json} holds the figures.`);
-}
-process.exitCode = session.notes.some(({ outcome }) => outcome === 'disagrees') ? 1 : 0;
+/** @type {LayerResults} */
+const results = {
+  ...{ machine, epsilon: EPSILON },
+  peers: peers.map(({ worker, ...peer }) => ({ ...peer, version: versions[peer.id] })),
+  ...{ notes: session.notes, timings, memory, accuracy },
+};
+writeResults(options.json, results);
+const report = await writeLayerReport(results, options.json);
+for (const note of results.notes) console.log(describe(note, peers));
+console.log(`${options.json} holds the figures, ${report} the report.`);
+process.exitCode = results.notes.some(({ outcome }) => outcome === 'disagrees') ? 1 : 0;

@@ -23,9 +23,9 @@ import { count, figure, machineName, shapeName, threadsName } from './race.mjs';
  */
 
 const elements = (/** @type {Shape} */ { rows, classes }) => rows * classes;
-const small = (/** @type {number | undefined} */ n) => (n ? n.toExponential(1) : String(n ?? ''));
+export const small = (/** @type {number | undefined} */ n) => (n ? n.toExponential(1) : String(n ?? ''));
 /** @template {Shape} T @param {T[]} list */
-const shapesIn = (list) => [...new Map(list.map((one) => [shapeName(one), one])).values()];
+export const shapesIn = (list) => [...new Map(list.map((one) => [shapeName(one), one])).values()];
 
 /** The value that comes with the most shapes: those that were measured to be a line. @param {Shape[]} shapes @param {'rows' | 'classes'} key */
 function commonest(shapes, key) {
@@ -97,7 +97,7 @@ const find = (timings, peer, { rows, classes }, threads) =>
     (one) => one.peer === peer && one.rows === rows && one.classes === classes && one.threads === threads,
   );
 
-const plain = (/** @type {number} */ n) => (n >= 1 ? count(n) : String(n));
+export const plain = (/** @type {number} */ n) => (n >= 1 ? count(n) : String(n));
 /** 100, 1k, 10M. @param {number} n */
 function short(n) {
   if (n >= 1e6) return `${count(n / 1e6)}M`;
@@ -399,8 +399,8 @@ function timeTables({ peers, timings }) {
   });
 }
 
-/** @param {Results['peers']} peers */
-function whoWasCompared(peers) {
+/** @param {Results['peers']} peers @param {string} [measure] of the tolerances */
+export function whoWasCompared(peers, measure = 'gradient of the sum; loss, relative') {
   /** @param {Pick<Peer, 'tolerance'>} peer */
   const within = ({ tolerance }) => {
     if (!tolerance) return 'not checked';
@@ -409,7 +409,7 @@ function whoWasCompared(peers) {
   return [
     '## Who was compared',
     markdownTable(
-      ['', 'version', 'threads', 'its gradient', 'agrees within: gradient of the sum; loss, relative'],
+      ['', 'version', 'threads', 'its gradient', `agrees within: ${measure}`],
       peers.flatMap(({ version, ...peer }) =>
         version === undefined
           ? []

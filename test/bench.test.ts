@@ -28,6 +28,7 @@ interface One {
 type Results = Record<'timings' | 'accuracy' | 'memory' | 'notes', One[]>;
 
 const CHARTS = ['time-by-classes', 'time-by-rows', 'bandwidth', 'growth', 'threads', 'accuracy'];
+const LINEAR_CHARTS = ['linear-time', 'linear-memory', 'linear-accuracy'];
 const OWN = [
   'memcpy',
   'smoothloss',
@@ -72,6 +73,20 @@ function checkMarkup(svg: string): void {
   expect(svg.replaceAll(/<(\/?)([a-zA-Z]+)(?:\s+[\w:-]+="[^"<]*")*\s*(\/?)>/g, '')).not.toMatch(/[<>]/);
 }
 
+/** The page, and the charts that it shows. */
+function checkReport(file: string, charts: string[]): void {
+  const page = readFileSync(path.join(directory, file), 'utf8');
+  expect(page).not.toMatch(/undefined|NaN|null/);
+  expect([...page.matchAll(/\((.+)\.svg\)/g)].map(([, name]) => name)).toEqual(charts);
+  for (const name of charts) {
+    const svg = readFileSync(path.join(directory, `${name}.svg`), 'utf8');
+    checkMarkup(svg);
+    expect(svg).toMatch(/^<svg .*xmlns=/);
+    expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+    expect(svg).toContain('>smoothloss</text>');
+  }
+}
+
 describe('bench:peers', () => {
   it('measures who is there, names who is missing, and draws the report', () => {
     const { status, stdout, stderr, results } = compare(
@@ -108,16 +123,7 @@ describe('bench:peers', () => {
     );
     expect(stdout).toMatch(/missing: ONNX Runtime.*npm install --no-save .*onnxruntime-node/);
 
-    const page = readFileSync(path.join(directory, 'README.md'), 'utf8');
-    expect(page).not.toMatch(/undefined|NaN|null/);
-    expect([...page.matchAll(/\((.+)\.svg\)/g)].map(([, name]) => name)).toEqual(CHARTS);
-    for (const name of CHARTS) {
-      const svg = readFileSync(path.join(directory, `${name}.svg`), 'utf8');
-      checkMarkup(svg);
-      expect(svg).toMatch(/^<svg .*xmlns=/);
-      expect(svg).not.toMatch(/NaN|undefined|Infinity/);
-      expect(svg).toContain('>smoothloss</text>');
-    }
+    checkReport('README.md', CHARTS);
   });
 
   it('does not time a peer that computes something else, and fails', () => {
@@ -211,9 +217,14 @@ describe('bench:linear', () => {
       expect(memory.map(({ peer }) => peer)).toEqual(own);
       expect(memory[2].bytes).toBeGreaterThan(0.9 * logits); // plain JavaScript has them as a whole
     }
-    expect(notes.map(({ peer, outcome }) => [peer, outcome])).toEqual([['openblas', 'missing']]);
+    const others = ['openblas', 'torch', 'torch-chunked', 'tfjs-wasm'];
+    expect(notes.map(({ peer, outcome }) => [peer, outcome])).toEqual(others.map((id) => [id, 'missing']));
     expect(stdout).toMatch(/missing: OpenBLAS \+ crossEntropy: .*npm install --no-save koffi/);
-    expect(stdout).toContain('3 × 4 × 5, loss and gradients, 2 threads');
+    expect(stdout).toContain('Loss and gradients, 2 threads: 3 × 4 × 5');
+    checkReport(
+      'linear.md',
+      process.platform === 'linux' ? LINEAR_CHARTS : ['linear-time', 'linear-accuracy'],
+    );
   });
 
   it('does not time a peer that computes something else, and fails', () => {

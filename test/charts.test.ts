@@ -12,7 +12,10 @@ import { root } from './support/root.js';
 
 const load = (file: string) => import(pathToFileURL(path.join(root, file)).href);
 const report = path.join(root, 'bench/report');
-const results = JSON.parse(readFileSync(path.join(report, 'results.json'), 'utf8'));
+const [results, linearResults] = ['results.json', 'linear.json'].map((file) =>
+  JSON.parse(readFileSync(path.join(report, file), 'utf8')),
+);
+const LINEAR_CHARTS = ['linear-time', 'linear-memory', 'linear-accuracy'];
 
 interface Timing {
   peer: string;
@@ -82,13 +85,16 @@ describe('the report', () => {
   const charts = new Map<string, Chart>();
   beforeAll(async () => {
     const { pageOf } = await load('bench/report.mjs');
-    await pageOf(results, false, (name: string, view: Scene) => charts.set(name, read(view)));
+    const { layerPageOf } = await load('bench/linear-report.mjs');
+    const keep = (name: string, view: Scene) => charts.set(name, read(view));
+    await pageOf(results, false, keep);
+    await layerPageOf(linearResults, keep);
   }, 300_000);
 
-  it.each(['time-by-classes', 'time-by-rows', 'bandwidth', 'growth', 'threads', 'accuracy'])(
-    '%s is legible',
-    (name) => expectLegible(charts.get(name) ?? expect.fail('not drawn')),
-  );
+  it.each([
+    ...['time-by-classes', 'time-by-rows', 'bandwidth', 'growth', 'threads', 'accuracy'],
+    ...LINEAR_CHARTS,
+  ])('%s is legible', (name) => expectLegible(charts.get(name) ?? expect.fail('not drawn')));
 
   it('marks every gain that the number of threads does not explain, and has a row on it', () => {
     const at = ({ peer, rows, classes }: Timing, threads: number) =>
@@ -112,16 +118,21 @@ describe('the report', () => {
     }
   });
 
-  it('is what bench:report makes of results.json, byte for byte', () => {
+  it('is what bench:report makes of results.json and linear.json, byte for byte', () => {
     const directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-report-'));
     try {
-      for (const file of ['results.json', 'instructions.md']) {
+      for (const file of ['results.json', 'linear.json', 'instructions.md']) {
         copyFileSync(path.join(report, file), path.join(directory, file));
       }
-      const args = [path.join(root, 'bench/report.mjs'), '--json', path.join(directory, 'results.json')];
-      const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-      expect(stderr).toBe('');
-      expect(status).toBe(0);
+      for (const [program, file] of [
+        ['report.mjs', 'results.json'],
+        ['linear-report.mjs', 'linear.json'],
+      ]) {
+        const args = [path.join(root, 'bench', program), '--json', path.join(directory, file)];
+        const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+        expect(stderr).toBe('');
+        expect(status).toBe(0);
+      }
       expect(readdirSync(directory)).toEqual(readdirSync(report));
       for (const file of readdirSync(report)) {
         const [made, committed] = [directory, report].map((from) =>

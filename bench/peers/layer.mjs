@@ -16,9 +16,6 @@ import { answerOf, EPSILON, makeData, reasonOf, withPeers } from './measure.mjs'
  *   the loss; root of the mean square of a gradient's errors, relative to that of the gradient
  */
 
-/** @param {Partial<LayerShape>} a @param {LayerShape} b */
-const isSame = (a, b) => a.rows === b.rows && a.features === b.features && a.classes === b.classes;
-
 const smoothingOf = ({ epsilon = EPSILON }) => epsilon;
 
 /** The loss, and the gradients of input and weight if wanted. @type {Task<LayerShape & { gradient: boolean }>} */
@@ -88,7 +85,6 @@ export async function memoryOf(peers, shape, session) {
   /** @type {Memory[]} */
   const memory = [];
   for (const peer of peers) {
-    if (session.notes.some((note) => note.peer === peer.id && isSame(note, shape))) continue;
     await withPeers([peer], 1, session, async (contestants) => {
       for (const contestant of contestants) {
         session.say(`memory, ${shapeName(shape)}: ${peer.name}`);

@@ -155,6 +155,30 @@ export const LAYER_PEERS = [
     worker: ['layer-products.mjs', 'plain'],
     threads: false,
   },
+  {
+    ...TORCH,
+    id: 'torch',
+    name: 'PyTorch, eager',
+    worker: ['layer_torch_peer.py', 'eager'],
+    allocates: true,
+    outputs: FRESH,
+  },
+  {
+    ...TORCH,
+    id: 'torch-chunked',
+    name: 'PyTorch, in chunks, ε = 0',
+    worker: ['layer_torch_peer.py', 'chunked'],
+    epsilon: 0, // with label smoothing it computes all logits at once
+    allocates: true,
+    outputs: FRESH,
+  },
+  {
+    ...TFJS,
+    id: 'tfjs-wasm',
+    name: 'TensorFlow.js, wasm',
+    worker: ['layer-tfjs.mjs', 'wasm'],
+    allocates: true,
+  },
 ];
 
 /** A peer of the user's own: a module that exports start() as those of this folder do. @param {string} file @returns {Peer} */

@@ -4,8 +4,8 @@ import path from 'node:path';
 
 /** @import { Start, Started } from './worker.mjs' */
 
-/** @param {Start} options args: 'wasm' or 'cpu' @returns {Promise<Started>} */
-export async function start({ modules, args: [backend] }) {
+/** @param {string} modules @param {string} backend 'wasm' or 'cpu' */
+export async function loadTensorFlow(modules, backend) {
   const load = createRequire(path.join(modules, 'index.js'));
   const tf = load('@tensorflow/tfjs');
   if (backend === 'wasm') {
@@ -14,6 +14,12 @@ export async function start({ modules, args: [backend] }) {
     wasm.setThreadsCount(1); // its threads are web workers, which Node does not have
   }
   if (!(await tf.setBackend(backend))) throw new Error(`backend ${backend} does not start`);
+  return tf;
+}
+
+/** @param {Start} options args: 'wasm' or 'cpu' @returns {Promise<Started>} */
+export async function start({ modules, args: [backend] }) {
+  const tf = await loadTensorFlow(modules, backend);
   return {
     version: tf.version_core,
     prepare({ rows, classes, logits, targets }) {
