@@ -351,7 +351,7 @@ describe('the files of lib/ that mirror native ones', () => {
     ['lib/js/log-prob-losses.ts', 'log_prob_losses-inl.h', ['add', 'target', 'prior', 'smoothing']],
     // Visitors mask elements one by one.
     ['lib/js/bce-with-logits.ts', 'bce_with_logits-inl.h', ['clearMasked']],
-    // C++ has tiles of vectors where JavaScript has panels and chains, which are written out for V8.
+    // C++ has tiles of vectors where JavaScript has panels and chains, which are written out for V8; and packs the input.
     [
       'lib/js/products.ts',
       'products-inl.h kernels.h',
@@ -363,7 +363,7 @@ describe('the files of lib/ that mirror native ones', () => {
         'fillPanel',
         'addPanel',
         ...['summands', 'a', 'start', 'n'],
-        ...['target', 'out', 'down', 'across', 'places', 'width'],
+        ...['input', 'target', 'out', 'down', 'across', 'places', 'width'],
       ],
     ],
     // C++ has one buffer for the memory of a chunk.
