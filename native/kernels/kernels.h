@@ -70,31 +70,31 @@ struct LayerChunk {
   bool first;     // of the batch: later chunks are added to the gradients of linearWeight and linearBias
   void* logits;   // Real [count, stride]; then their gradient
   size_t stride;  // ≥ C
-  // Real [rows, columns], as many rows as the chunk or a product block, rounded up to kPartRows, and as many columns as
-  // features, rounded up to kPartColumns: the input's rows, then linearWeight's panels, then the input's columns,
+  // Real [rows, columns], as many rows as the chunk or a product block, rounded up to kPieceRows, and as many columns
+  // as features, rounded up to kPieceColumns: the input's rows, then linearWeight's panels, then the input's columns,
   // packed.
   void* packed;
 };
 
 // The steps of a chunk, in order; between kLogits and kInputGradient the loss turns the logits into their gradient.
-// Parts of a step can be computed at the same time. They begin at multiples of kPartRows and kPartColumns, which are
-// whole strips and panels of all backends.
-enum class LayerStep : uint32_t {  // rows and columns of a part
+// Pieces of a step can be computed at the same time. They begin at multiples of kPieceRows and kPieceColumns, which are
+// whole slivers and panels of all backends.
+enum class LayerStep : uint32_t {  // rows and columns of a piece
   kPackInputRows,                  // rows of the chunk
   kLogits,                         // rows of the chunk, classes
   kInputGradient,                  // rows of the chunk, features
   kPackInputColumns,               // features
   kWeightGradient                  // classes, features
 };
-constexpr size_t kPartRows = 12;
-constexpr size_t kPartColumns = 32;
-struct LayerPart {
+constexpr size_t kPieceRows = 12;
+constexpr size_t kPieceColumns = 32;
+struct LayerPiece {
   size_t row;
   size_t endRow;
   size_t column;
   size_t endColumn;
 };
-using LayerKernel = void (*)(const Batch& batch, const LayerChunk& chunk, LayerStep step, const LayerPart& part,
+using LayerKernel = void (*)(const Batch& batch, const LayerChunk& chunk, LayerStep step, const LayerPiece& piece,
                              Scratch& scratch);
 
 struct Loss {

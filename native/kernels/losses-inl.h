@@ -115,7 +115,7 @@ void crossEntropy(const Batch& batch, size_t begin, size_t end, Scratch& scratch
   addRows<GeneralCrossEntropy>(batch, begin, end, scratch, sums);
 }
 
-void layer(const Batch& batch, const LayerChunk& chunk, LayerStep step, const LayerPart& part, Scratch& scratch) {
+void layer(const Batch& batch, const LayerChunk& chunk, LayerStep step, const LayerPiece& part, Scratch& scratch) {
   forType<LayerProducts>(batch.type,
                          [&](auto as) { typename decltype(as)::Type(batch, chunk, scratch).run(step, part); });
 }

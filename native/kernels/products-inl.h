@@ -3,16 +3,16 @@
 //
 // Each element of a product is Σ_k a_k · b_k in blocks of kProductBlock: within a block a chain of fma from +0, in the
 // order of k; the blocks are added in order. For the logits k is the feature, for the gradient of the input the class,
-// for that of the weight the row, counted over the rows that take part. Nothing else shows in the bits: vectors run
+// for that of the weight the row, counted over the rows that take piece. Nothing else shows in the bits: vectors run
 // across columns, never along k, and no sum is split between threads.
 //
-// A product is computed in tiles that fit the registers, from two factors that are packed: `a` into strips of kTileRows
-// rows, `b` into panels of kPanel columns; in both, what a tile needs for one k lies together, and k after k. A tile
-// then reads two streams, a panel from the first-level cache and strips from the second. (After Goto and van de Geijn,
-// Anatomy of High-Performance Matrix Multiplication, 2008.)
+// A product is computed in microtiles that fit the registers, from two factors that are packed: `a` into slivers of
+// kMicrotileRows rows, `b` into panels of kPanel columns; in both, what a microtile needs for one k lies together, and
+// k after k. A microtile then reads two streams, a panel from the first-level cache and slivers from the second. (After
+// Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008.)
 
 template <typename V>
-constexpr size_t kPanel = kTileVectors * V::kWidth;
+constexpr size_t kPanel = kMicrotileVectors * V::kWidth;
 
 // Prefetches some bytes to the first-level cache.
 template <typename T>
@@ -25,7 +25,7 @@ template <typename Real>
 constexpr size_t kMostRows = 768 / sizeof(Real);
 template <typename Real>
 constexpr size_t kMostColumns = Scratch::kRowBytes / (kProductBlock * sizeof(Real));
-static_assert(kMostRows<float> % kTileRows == 0 && kMostRows<double> % kTileRows == 0, "");
+static_assert(kMostRows<float> % kMicrotileRows == 0 && kMostRows<double> % kMicrotileRows == 0, "");
 
 // Stores a vector in row i of the k of a group, from column v on. What is stored beyond the row is stored anew with the
 // next row; nothing is stored beyond the group.
@@ -93,24 +93,24 @@ SMOOTHLOSS_INLINE void packTransposed(const Row& row, size_t n, size_t k, typena
   }
 }
 
-// One tile: the sums over a block of k of a strip and a panel.
+// One microtile: the sums over a block of k of a sliver and a panel.
 template <typename V>
-SMOOTHLOSS_INLINE void sumTile(const typename V::Real* strip, const typename V::Real* panel, size_t k,
-                               V (&sums)[kTileRows][kTileVectors]) {
-  V tile[kTileRows][kTileVectors];
-  for (auto& row : tile) {
+SMOOTHLOSS_INLINE void sumMicrotile(const typename V::Real* sliver, const typename V::Real* panel, size_t k,
+                                    V (&sums)[kMicrotileRows][kMicrotileVectors]) {
+  V own[kMicrotileRows][kMicrotileVectors];
+  for (auto& row : own) {
     for (V& sum : row) sum = set1(typename V::Real(0));
   }
-  for (; k > 0; --k, strip += kTileRows, panel += kPanel<V>) {
-    V b[kTileVectors];
-    for (size_t j = 0; j < kTileVectors; ++j) b[j] = load(As<V>(), panel + j * V::kWidth);
-    for (size_t r = 0; r < kTileRows; ++r) {
-      const V a = set1(strip[r]);
-      for (size_t j = 0; j < kTileVectors; ++j) tile[r][j] = fma(a, b[j], tile[r][j]);
+  for (; k > 0; --k, sliver += kMicrotileRows, panel += kPanel<V>) {
+    V b[kMicrotileVectors];
+    for (size_t j = 0; j < kMicrotileVectors; ++j) b[j] = load(As<V>(), panel + j * V::kWidth);
+    for (size_t r = 0; r < kMicrotileRows; ++r) {
+      const V a = set1(sliver[r]);
+      for (size_t j = 0; j < kMicrotileVectors; ++j) own[r][j] = fma(a, b[j], own[r][j]);
     }
   }
-  for (size_t r = 0; r < kTileRows; ++r) {
-    for (size_t j = 0; j < kTileVectors; ++j) sums[r][j] = tile[r][j];
+  for (size_t r = 0; r < kMicrotileRows; ++r) {
+    for (size_t j = 0; j < kMicrotileVectors; ++j) sums[r][j] = own[r][j];
   }
 }
 
@@ -137,37 +137,37 @@ SMOOTHLOSS_INLINE void putSums(V sum, typename V::Real* out, size_t column, size
   storeFirst(out, sum, n);
 }
 
-// Columns whose panels stay in the second-level cache while one strip after the other passes.
+// Columns whose panels stay in the second-level cache while one sliver after the other passes.
 constexpr size_t kNearColumns = 192;
 
-// A block of k of a product: out(row)[column] for `rows` rows of strips and `columns` columns of panels. A strip passes
-// all near panels before the next, so that rows of `out` are written along: the other order took 10 to 20 % longer with
-// rows of 768 and 2,048 columns, waiting for `out`.
+// A block of k of a product: out(row)[column] for `rows` rows of slivers and `columns` columns of panels. A sliver
+// passes all near panels before the next, so that rows of `out` are written along: the other order took 10 to 20 %
+// longer with rows of 768 and 2,048 columns, waiting for `out`.
 template <typename V, typename Out>
-SMOOTHLOSS_INLINE void multiply(const typename V::Real* strips, size_t rows, const typename V::Real* panels,
+SMOOTHLOSS_INLINE void multiply(const typename V::Real* slivers, size_t rows, const typename V::Real* panels,
                                 size_t columns, size_t k, const Out& out, const Destination<typename V::Real>& to) {
   for (size_t near = 0; near < columns; near += kNearColumns) {
     const size_t end = columns - near < kNearColumns ? columns : near + kNearColumns;
-    for (size_t row = 0; row < rows; row += kTileRows) {
-      const size_t count = rows - row < kTileRows ? rows - row : kTileRows;
-      typename V::Real* p[kTileRows];
-      for (size_t r = 0; r < kTileRows; ++r) p[r] = out(row + (r < count ? r : count - 1));
+    for (size_t row = 0; row < rows; row += kMicrotileRows) {
+      const size_t count = rows - row < kMicrotileRows ? rows - row : kMicrotileRows;
+      typename V::Real* p[kMicrotileRows];
+      for (size_t r = 0; r < kMicrotileRows; ++r) p[r] = out(row + (r < count ? r : count - 1));
       for (size_t column = near; column < end; column += kPanel<V>) {
-        for (size_t r = 0; r < kTileRows; ++r) prefetchLine(p[r] + column);
-        V sums[kTileRows][kTileVectors];
-        sumTile(strips + row * k, panels + column * k, k, sums);
+        for (size_t r = 0; r < kMicrotileRows; ++r) prefetchLine(p[r] + column);
+        V sums[kMicrotileRows][kMicrotileVectors];
+        sumMicrotile(slivers + row * k, panels + column * k, k, sums);
         const size_t left = end - column;
-        const auto put = [&](size_t tileRows, size_t vectors) {
-          for (size_t r = 0; r < tileRows; ++r) {
+        const auto put = [&](size_t some, size_t vectors) {
+          for (size_t r = 0; r < some; ++r) {
             for (size_t j = 0; j < vectors; ++j) {
               putSums(sums[r][j], p[r] + column + j * V::kWidth, column + j * V::kWidth, left - j * V::kWidth, to);
             }
           }
         };
-        if (count == kTileRows && left >= kPanel<V>) {
-          put(kTileRows, kTileVectors);  // constants, which the compiler unrolls
+        if (count == kMicrotileRows && left >= kPanel<V>) {
+          put(kMicrotileRows, kMicrotileVectors);  // constants, which the compiler unrolls
         } else {
-          put(count, left < kPanel<V> ? (left + V::kWidth - 1) / V::kWidth : kTileVectors);
+          put(count, left < kPanel<V> ? (left + V::kWidth - 1) / V::kWidth : kMicrotileVectors);
         }
       }
     }
@@ -190,8 +190,8 @@ class LayerProducts {
   const Batch& batch_;
   const Layer& layer_;
   const LayerChunk& chunk_;
-  Real* const panels_;  // scratch memory, as strips_
-  Real* const strips_;
+  Real* const panels_;  // scratch memory, as slivers_
+  Real* const slivers_;
   Real* const packed_;  // of the chunk
 
  public:
@@ -200,21 +200,21 @@ class LayerProducts {
         layer_(batch.layer),
         chunk_(chunk),
         panels_(reinterpret_cast<Real*>(scratch.row)),
-        strips_(reinterpret_cast<Real*>(scratch.blocks[0])),
+        slivers_(reinterpret_cast<Real*>(scratch.blocks[0])),
         packed_(static_cast<Real*>(chunk.packed)) {}
 
-  void run(LayerStep step, const LayerPart& part) const {
+  void run(LayerStep step, const LayerPiece& piece) const {
     switch (step) {
       case LayerStep::kPackInputRows:
-        return packInputRows(part);
+        return packInputRows(piece);
       case LayerStep::kLogits:
-        return logitsOf(part);
+        return logitsOf(piece);
       case LayerStep::kInputGradient:
-        return addInputGradient(part);
+        return addInputGradient(piece);
       case LayerStep::kPackInputColumns:
-        return packInputColumns(part);
+        return packInputColumns(piece);
       case LayerStep::kWeightGradient:
-        return addWeightGradient(part);
+        return addWeightGradient(piece);
     }
   }
 
@@ -224,9 +224,9 @@ class LayerProducts {
   }
   const T* weightRow(size_t c) const { return static_cast<const T*>(layer_.linearWeight) + c * layer_.features; }
   Real* logitsAt(size_t row) const { return static_cast<Real*>(chunk_.logits) + row * chunk_.stride; }
-  // Strips of the chunk's rows, or panels of the features, for a block of k after the other.
-  Real* inputStrips(size_t row, size_t first, size_t k) const {
-    return packed_ + first * roundUp<kTileRows>(chunk_.count) + row * k;
+  // Slivers of the chunk's rows, or panels of the features, for a block of k after the other.
+  Real* inputSlivers(size_t row, size_t first, size_t k) const {
+    return packed_ + first * roundUp<kMicrotileRows>(chunk_.count) + row * k;
   }
   Real* inputPanels(size_t d, size_t first, size_t k) const {
     return packed_ + first * roundUp<kPanel<V>>(layer_.features) + d * k;
@@ -236,46 +236,47 @@ class LayerProducts {
     return (n + kTo - 1) / kTo * kTo;
   }
 
-  // Packs the rows that take part into strips, for logitsOf.
-  void packInputRows(const LayerPart& part) const {
+  // Packs the rows that take part into slivers, for logitsOf.
+  void packInputRows(const LayerPiece& piece) const {
     forBlocks(layer_.features, [&](size_t first, size_t k) {
-      packTransposed<kTileRows, V>([&](size_t i) { return inputRow(part.row + i) + first; }, part.endRow - part.row, k,
-                                   inputStrips(part.row, first, k));
+      packTransposed<kMicrotileRows, V>([&](size_t i) { return inputRow(piece.row + i) + first; },
+                                        piece.endRow - piece.row, k, inputSlivers(piece.row, first, k));
     });
   }
 
   // z = input · linearWeightᵀ + linearBias, for rows and classes.
-  void logitsOf(const LayerPart& part) const {
-    const size_t rows = part.endRow - part.row;
-    forColumns(part, [&](size_t c, size_t n) {
-      Real* const bias = layer_.linearBias ? strips_ : nullptr;
+  void logitsOf(const LayerPiece& piece) const {
+    const size_t rows = piece.endRow - piece.row;
+    forColumns(piece, [&](size_t c, size_t n) {
+      Real* const bias = layer_.linearBias ? slivers_ : nullptr;
       if (bias)
         packRows<kPanel<V>, V>([&](size_t) { return static_cast<const T*>(layer_.linearBias) + c; }, n, 1, bias);
       forBlocks(layer_.features, [&](size_t first, size_t k) {
         packTransposed<kPanel<V>, V>([&](size_t i) { return weightRow(c + i) + first; }, n, k, panels_);
-        multiply<V>(inputStrips(part.row, first, k), rows, panels_, n, k,
-                    [&](size_t row) { return logitsAt(part.row + row) + c; }, {bias, first > 0, false});
+        multiply<V>(inputSlivers(piece.row, first, k), rows, panels_, n, k,
+                    [&](size_t row) { return logitsAt(piece.row + row) + c; }, {bias, first > 0, false});
       });
     });
   }
 
-  // ∂loss/∂input = ∂loss/∂z · linearWeight, for rows and features. A part of all rows has its own columns of the
+  // ∂loss/∂input = ∂loss/∂z · linearWeight, for rows and features. A piece of all rows has its own columns of the
   // chunk's memory for its panels, so that it packs the logits' gradient once.
-  void addInputGradient(const LayerPart& part) const {
-    if (part.row == 0 && part.endRow == chunk_.count) {
-      return addInputGradient(part, part.column, part.endColumn - part.column, packed_ + part.column * kProductBlock);
+  void addInputGradient(const LayerPiece& piece) const {
+    if (piece.row == 0 && piece.endRow == chunk_.count) {
+      return addInputGradient(piece, piece.column, piece.endColumn - piece.column,
+                              packed_ + piece.column * kProductBlock);
     }
-    forColumns(part, [&](size_t d, size_t n) { addInputGradient(part, d, n, panels_); });
+    forColumns(piece, [&](size_t d, size_t n) { addInputGradient(piece, d, n, panels_); });
   }
 
   // The same for n features from d on, whose panels have room at `panels`.
-  void addInputGradient(const LayerPart& part, size_t d, size_t n, Real* panels) const {
+  void addInputGradient(const LayerPiece& piece, size_t d, size_t n, Real* panels) const {
     auto* const gradient = static_cast<Real*>(layer_.inputGradient);
     forBlocks(batch_.classes, [&](size_t first, size_t k) {
       packRows<kPanel<V>, V>([&](size_t i) { return weightRow(first + i) + d; }, n, k, panels);
-      forRows(part, [&](size_t row, size_t rows) {
-        packTransposed<kTileRows, V>([&](size_t i) { return logitsAt(row + i) + first; }, rows, k, strips_);
-        multiply<V>(strips_, rows, panels, n, k,
+      forRows(piece, [&](size_t row, size_t rows) {
+        packTransposed<kMicrotileRows, V>([&](size_t i) { return logitsAt(row + i) + first; }, rows, k, slivers_);
+        multiply<V>(slivers_, rows, panels, n, k,
                     [&](size_t i) { return gradient + chunk_.rows[row + i] * layer_.features + d; },
                     {nullptr, first > 0, first + k == batch_.classes});
       });
@@ -283,24 +284,24 @@ class LayerProducts {
   }
 
   // Packs the input's columns into panels, for addWeightGradient.
-  void packInputColumns(const LayerPart& part) const {
+  void packInputColumns(const LayerPiece& piece) const {
     forBlocks(chunk_.count, [&](size_t first, size_t k) {
-      packRows<kPanel<V>, V>([&](size_t i) { return inputRow(first + i) + part.column; }, part.endColumn - part.column,
-                             k, inputPanels(part.column, first, k));
+      packRows<kPanel<V>, V>([&](size_t i) { return inputRow(first + i) + piece.column; },
+                             piece.endColumn - piece.column, k, inputPanels(piece.column, first, k));
     });
   }
 
-  // ∂loss/∂linearWeight = (∂loss/∂z)ᵀ · input, for classes (the part's rows) and features; and ∂loss/∂linearBias.
-  void addWeightGradient(const LayerPart& part) const {
+  // ∂loss/∂linearWeight = (∂loss/∂z)ᵀ · input, for classes (the piece's rows) and features; and ∂loss/∂linearBias.
+  void addWeightGradient(const LayerPiece& piece) const {
     auto* const gradient = static_cast<Real*>(layer_.linearWeightGradient);
     const bool adds = !chunk_.first || layer_.accumulate;
-    forRows(part, [&](size_t c, size_t n) {
-      if (layer_.linearBiasGradient && part.column == 0) addBiasGradient(c, n, adds);
+    forRows(piece, [&](size_t c, size_t n) {
+      if (layer_.linearBiasGradient && piece.column == 0) addBiasGradient(c, n, adds);
       if (gradient == nullptr) return;
       forBlocks(chunk_.count, [&](size_t first, size_t k) {
-        packRows<kTileRows, V>([&](size_t i) { return logitsAt(first + i) + c; }, n, k, strips_);
-        multiply<V>(strips_, n, inputPanels(part.column, first, k), part.endColumn - part.column, k,
-                    [&](size_t i) { return gradient + (c + i) * layer_.features + part.column; },
+        packRows<kMicrotileRows, V>([&](size_t i) { return logitsAt(first + i) + c; }, n, k, slivers_);
+        multiply<V>(slivers_, n, inputPanels(piece.column, first, k), piece.endColumn - piece.column, k,
+                    [&](size_t i) { return gradient + (c + i) * layer_.features + piece.column; },
                     {nullptr, adds || first > 0, first + k == chunk_.count});
       });
     });
@@ -321,15 +322,15 @@ class LayerProducts {
   }
 
   template <typename Action>
-  static void forRows(const LayerPart& part, const Action& action) {
-    for (size_t row = part.row; row < part.endRow; row += kMostRows<Real>) {
-      action(row, part.endRow - row < kMostRows<Real> ? part.endRow - row : kMostRows<Real>);
+  static void forRows(const LayerPiece& piece, const Action& action) {
+    for (size_t row = piece.row; row < piece.endRow; row += kMostRows<Real>) {
+      action(row, piece.endRow - row < kMostRows<Real> ? piece.endRow - row : kMostRows<Real>);
     }
   }
   template <typename Action>
-  static void forColumns(const LayerPart& part, const Action& action) {
-    for (size_t c = part.column; c < part.endColumn; c += kMostColumns<Real>) {
-      action(c, part.endColumn - c < kMostColumns<Real> ? part.endColumn - c : kMostColumns<Real>);
+  static void forColumns(const LayerPiece& piece, const Action& action) {
+    for (size_t c = piece.column; c < piece.endColumn; c += kMostColumns<Real>) {
+      action(c, piece.endColumn - c < kMostColumns<Real> ? piece.endColumn - c : kMostColumns<Real>);
     }
   }
 };

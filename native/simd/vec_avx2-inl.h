@@ -154,9 +154,9 @@ SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) {
   return {_mm256_andnot_pd(_mm256_castsi256_pd(hit), a.v)};
 }
 
-// Tiles of products (products-inl.h): their sums fill 12 of the 16 registers.
-constexpr size_t kTileRows = 6;
-constexpr size_t kTileVectors = 2;
+// Microtiles of products (products-inl.h): their sums fill 12 of the 16 registers.
+constexpr size_t kMicrotileRows = 6;
+constexpr size_t kMicrotileVectors = 2;
 
 constexpr bool kStreams = true;
 SMOOTHLOSS_INLINE void stream(float* p, Vec a) { _mm256_stream_ps(p, a.v); }

@@ -99,8 +99,8 @@ SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) {
   return {_mm512_maskz_mov_pd(static_cast<__mmask8>(lane < 8 ? ~(1u << lane) : ~0u), a.v)};
 }
 
-constexpr size_t kTileRows = 12;
-constexpr size_t kTileVectors = 2;
+constexpr size_t kMicrotileRows = 12;
+constexpr size_t kMicrotileVectors = 2;
 
 constexpr bool kStreams = true;
 SMOOTHLOSS_INLINE void stream(float* p, Vec a) { _mm512_stream_ps(p, a.v); }

@@ -76,8 +76,8 @@ SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) {
   return clearWhere(vceqq_u64(doubleNumbers(), vdupq_n_u64(lane)), a);
 }
 
-constexpr size_t kTileRows = 6;
-constexpr size_t kTileVectors = 4;
+constexpr size_t kMicrotileRows = 6;
+constexpr size_t kMicrotileVectors = 4;
 
 constexpr bool kStreams = false;  // these CPUs detect by themselves that whole lines are written
 

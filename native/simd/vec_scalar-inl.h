@@ -39,9 +39,10 @@ SMOOTHLOSS_INLINE DoubleVec keepFirst(DoubleVec a, size_t, double) { return a; }
 SMOOTHLOSS_INLINE Vec dropLane(Vec a, size_t lane) { return {lane == 0 ? 0.0f : a.v}; }
 SMOOTHLOSS_INLINE DoubleVec dropLane(DoubleVec a, size_t lane) { return {lane == 0 ? 0.0 : a.v}; }
 
-// The rows of a tile of products-inl.h, and how many vectors of columns it has: their sums shall fill the registers.
-constexpr size_t kTileRows = 4;
-constexpr size_t kTileVectors = 2;
+// The rows of a microtile of products-inl.h, and how many vectors of columns it has: their sums shall fill the
+// registers.
+constexpr size_t kMicrotileRows = 4;
+constexpr size_t kMicrotileVectors = 2;
 
 constexpr bool kStreams = false;  // whether there are non-temporal stores: see streamPair
 

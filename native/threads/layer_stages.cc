@@ -33,10 +33,10 @@ void clear(void* array, size_t offset, size_t bytes) {
 
 }  // namespace
 
-LayerPart LayerStages::Grid::part(size_t piece) const {
-  const size_t first = piece * size;
-  return byColumns ? LayerPart{0, rows, first, less(columns, first + size)}
-                   : LayerPart{first, less(rows, first + size), 0, columns};
+LayerPiece LayerStages::Grid::piece(size_t i) const {
+  const size_t first = i * size;
+  return byColumns ? LayerPiece{0, rows, first, less(columns, first + size)}
+                   : LayerPiece{first, less(rows, first + size), 0, columns};
 }
 
 LayerStages::LayerStages(const Loss& loss, const Batch& batch, size_t begin, size_t end, size_t threads)
@@ -53,7 +53,7 @@ bool LayerStages::reserve(Buffer& buffer) {
   const size_t count = less(end_ - taken_, rowChunk(batch_));
   chunk_.stride = strideOf(batch_.classes, real_);
   const size_t packed =
-      roundUp(count > kProductBlock ? count : kProductBlock, kPartRows) * roundUp(features, kPartColumns) * real_ +
+      roundUp(count > kProductBlock ? count : kProductBlock, kPieceRows) * roundUp(features, kPieceColumns) * real_ +
       kLine;
   if (count > 0 && chunk_.stride > SIZE_MAX / 64 / count) return false;
   const size_t rows = roundUp(count * sizeof(size_t), kLine);
@@ -108,7 +108,7 @@ void LayerStages::run(size_t first, size_t end, Scratch& scratch) {
     if (stage_ == kLoss) {
       runLoss(piece, scratch);
     } else {
-      loss_.layer(batch_, chunk_, kSteps[stage_], grid_.part(piece), scratch);
+      loss_.layer(batch_, chunk_, kSteps[stage_], grid_.piece(piece), scratch);
     }
   }
 }
@@ -176,7 +176,7 @@ LayerStages::Grid LayerStages::cut(size_t rows, size_t columns) const {
   const bool byColumns = columns >= rows;
   const size_t side = byColumns ? columns : rows;
   const size_t pieces = roundUp((side + kMost - 1) / kMost, threads_);
-  return {rows, columns, byColumns, roundUp((side + pieces - 1) / pieces, byColumns ? kPartColumns : kPartRows)};
+  return {rows, columns, byColumns, roundUp((side + pieces - 1) / pieces, byColumns ? kPieceColumns : kPieceRows)};
 }
 
 // The losses of one loss chunk: a run of rows that lie together in the batch after the other.

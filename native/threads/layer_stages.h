@@ -33,7 +33,7 @@ class LayerStages {
     bool byColumns;
     size_t size;
     size_t pieces() const { return ((byColumns ? columns : rows) + size - 1) / size; }
-    LayerPart part(size_t piece) const;
+    LayerPiece piece(size_t i) const;
   };
 
   bool hasGradient() const;

@@ -15,7 +15,7 @@ type Shape = readonly [rows: number, features: number, classes: number];
 type Floats = Float32Array | Float64Array;
 const NAMES = ['input', 'linearWeight', 'linearBias'] as const;
 
-/** Of strips, panels and vectors: of each dimension. */
+/** Of slivers, panels and vectors: of each dimension. */
 const SIZES = [1, 2, 3, 5, 8, 9, 12, 13, 16, 17, 31, 32, 33, 40];
 /** Around kProductBlock, the most columns of a piece, and two blocks. */
 const BLOCKS = [255, 256, 257, 479, 480, 481, 511, 512, 513];
