@@ -310,7 +310,7 @@ describe('modules', () => {
       print({ keys, imported: Object.keys(imported).filter((key) => key !== '__esModule' && key !== 'module.exports').sort(), same: keys.every((key) => imported[key] === required[key]) });
     `;
     const keys =
-      'availableBackends backend bceWithLogits crossEntropy klDiv loadBackend nllLoss setThreads smoothLabels'.split(
+      'availableBackends backend bceWithLogits crossEntropy klDiv linearCrossEntropy loadBackend nllLoss setThreads smoothLabels'.split(
         ' ',
       );
     expect(runChild(program, {}, 'module').output).toEqual({ keys, imported: keys, same: true });
