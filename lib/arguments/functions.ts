@@ -7,7 +7,6 @@ import { INDEX_ARRAY } from '../typed-arrays.js';
 import type {
   BceWithLogitsOptions,
   CrossEntropyOptions,
-  CrossEntropyPerRow,
   Functions,
   KlDivOptions,
   LinearCrossEntropyOptions,
@@ -107,11 +106,22 @@ const SOFT: readonly string[] = ['Float32Array', 'Float64Array'];
 const ANY_TARGETS = `${INDEX_ARRAY} of classes, a Float32Array or Float64Array of probabilities, or { a, b, lambda }`;
 const REDUCTIONS: readonly Reduction[] = ['mean', 'sum', 'none'];
 const ROW_NORMALIZERS: readonly NormalizerName[] = ['weight', 'rows', 'all'];
-/** Of crossEntropy and linearCrossEntropy. */
+/** Options that neither crossEntropy nor linearCrossEntropy has. */
 const NOT_OF_SOFTMAX = ['logTarget', 'posWeight', SIGNAL] as const;
-const SOFTMAX_PER_ROW: readonly CrossEntropyPerRow[] = ['loss', 'nll', 'lse', 'entropy', 'prediction'];
-const SOFTMAX_METRICS: readonly MetricName[] = ['nll', 'accuracy', 'entropy', 'zLoss'];
 const ELEMENT_NORMALIZERS: readonly NormalizerName[] = ['elements', 'rows', 'weight', 'all'];
+
+/** What crossEntropy and linearCrossEntropy have in common. */
+const OF_SOFTMAX = {
+  targets: ANY_TARGETS,
+  dense: SOFT,
+  classTargets: true,
+  typicalTargets: 'Int32Array',
+  perElement: false,
+  reductions: REDUCTIONS,
+  normalizers: ROW_NORMALIZERS,
+  perRow: ['loss', 'nll', 'lse', 'entropy', 'prediction'],
+  metrics: ['nll', 'accuracy', 'entropy', 'zLoss'],
+} as const satisfies Partial<Rules>;
 
 export const FUNCTIONS: Readonly<Record<FunctionName, Rules>> = {
   bceWithLogits: {
@@ -221,30 +231,14 @@ export const FUNCTIONS: Readonly<Record<FunctionName, Rules>> = {
     kernel: 'crossEntropy',
     options: known<CrossEntropyOptions>(...allBut(...NOT_OF_SOFTMAX, 'linearBias', 'accumulate')),
     logits: 'logits',
-    targets: ANY_TARGETS,
-    dense: SOFT,
-    classTargets: true,
-    typicalTargets: 'Int32Array',
-    perElement: false,
-    reductions: REDUCTIONS,
-    normalizers: ROW_NORMALIZERS,
-    perRow: SOFTMAX_PER_ROW,
-    metrics: SOFTMAX_METRICS,
+    ...OF_SOFTMAX,
   },
   linearCrossEntropy: {
     of: 'layer',
     kernel: 'linearCrossEntropy',
     options: known<LinearCrossEntropyOptions>(...allBut(...NOT_OF_SOFTMAX, 'rowStride', 'inner')),
     logits: 'input',
-    targets: ANY_TARGETS,
-    dense: SOFT,
-    classTargets: true,
-    typicalTargets: 'Int32Array',
-    perElement: false,
-    reductions: REDUCTIONS,
-    normalizers: ROW_NORMALIZERS,
-    perRow: SOFTMAX_PER_ROW,
-    metrics: SOFTMAX_METRICS,
+    ...OF_SOFTMAX,
   },
   smoothLabels: {
     of: 'labels',
