@@ -24,7 +24,7 @@ const exact: Fma = (a, b, c) =>
   [a, b, c].every(Number.isFinite) ? exactFma(a, b, c) : Math.fround(a * b + c);
 const twice: Fma = (a, b, c) => c + a * b;
 
-/** Σ a_k · b_k by the definition, over `length` terms; the first block is added to `start`, if there is one. */
+/** Σ a_k · b_k by the definition, over `length` terms; they are added to `start`, if there is one. */
 function sum(
   double: boolean,
   fma: Fma,
@@ -34,10 +34,15 @@ function sum(
 ): number {
   const round = double ? (x: number) => x : Math.fround;
   let total = start;
-  for (let k = 0; k < length; k += 256) {
-    let chain = 0;
-    for (let i = k; i < Math.min(k + 256, length); i++) chain = fma(...term(i), chain);
-    total = total === undefined ? chain : round(total + chain);
+  const add = (to: number | undefined, x: number) => (to === undefined ? x : round(to + x));
+  for (let block = 0; block < length; block += 256) {
+    let blockSum: number | undefined;
+    for (let k = block; k < Math.min(block + 256, length); k += 128) {
+      let chain = 0;
+      for (let i = k; i < Math.min(k + 128, length); i++) chain = fma(...term(i), chain);
+      blockSum = add(blockSum, chain);
+    }
+    total = add(total, blockSum as number);
   }
   return total ?? 0;
 }
@@ -187,7 +192,7 @@ describe('a product', () => {
     }
   }
 
-  const SIZES = [1, 4, 255, 256, 257, 512, 513];
+  const SIZES = [1, 4, 127, 128, 129, 255, 256, 257, 384, 385, 512, 513];
 
   it.each(Object.entries(KINDS))('of %s', (_, draw) => {
     const random = new Random(80);

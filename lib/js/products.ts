@@ -1,8 +1,8 @@
 // The three products of linearCrossEntropy: logits, the gradient of input, and that of linearWeight and linearBias. Mirrors
 // native/kernels/products-inl.h.
 //
-// Every element of a product is a sum over k, in blocks of PRODUCT_BLOCK: a chain of fma from +0 within a block, and block after
-// block added to the element. Each function here adds one block to one panel, which is PANEL columns of its result.
+// Every element of a product is a sum over k in blocks of PRODUCT_BLOCK, added in order. A block is the sum of two chains of
+// PRODUCT_CHAIN fma from +0. Each function here adds one block to one panel, which is PANEL columns of its result.
 
 import { type Batch, type Elements, FLOAT32, FLOAT64, type Floats, type Layer } from '../batch.js';
 import { load } from './elements.js';
@@ -11,8 +11,9 @@ import { oneNaN } from './results.js';
 
 const fround = Math.fround;
 
-/** How many k a chain has; kProductBlock in native/kernels/kernels.h. */
+/** How many k a block and a chain have; kProductBlock and kProductChain in native/kernels/kernels.h. */
 export const PRODUCT_BLOCK = 256;
+export const PRODUCT_CHAIN = 128;
 /** Columns of a panel. */
 export const PANEL = 4;
 
@@ -23,8 +24,9 @@ const b1 = new Float64Array(PRODUCT_BLOCK);
 const b2 = new Float64Array(PRODUCT_BLOCK);
 const b3 = new Float64Array(PRODUCT_BLOCK);
 const panel = [b0, b1, b2, b3];
-// The sums of two rows with the panel.
+// The sums of two rows with the panel, and those of the first chains.
 const sums = new Float64Array(2 * PANEL);
+const firstSums = new Float64Array(2 * PANEL);
 
 // Just more and just less than 1. A double times either rounds to the same float, unless it lies halfway between two floats, or
 // nearly. That holds for subnormal floats and at the edge of overflow, too.
@@ -32,7 +34,7 @@ const MORE = 1 + 2 ** -52;
 const LESS = 1 - 2 ** -52;
 
 /**
- * `sums` ← the chains of two rows of `a`, n numbers from `at` and from `next` on, with the columns of the panel. Returns false,
+ * `sums` ← the chains over [begin, end) of two rows of `a`, at `at` and `next`, with the columns of the panel. Returns false,
  * with nothing done, if it meets NaN, or a sum about halfway between two floats that double does not hold exactly: only then
  * can rounding twice be wrong. About halfway but exact is common: it is in nearly every chain of bfloat16 numbers.
  *
@@ -41,7 +43,7 @@ const LESS = 1 - 2 ** -52;
  * another for subnormal sums; so does one more condition for NaN, which leaves too few registers. There is no call in the
  * loop, as in exp32Until.
  */
-function chainsUnlessHalfway(a: Float32Array, at: number, next: number, n: number): boolean {
+function chainsUnlessHalfway(a: Float32Array, at: number, next: number, begin: number, end: number): boolean {
   let s0 = 0;
   let s1 = 0;
   let s2 = 0;
@@ -50,7 +52,7 @@ function chainsUnlessHalfway(a: Float32Array, at: number, next: number, n: numbe
   let t1 = 0;
   let t2 = 0;
   let t3 = 0;
-  for (let k = 0; k < n; k++) {
+  for (let k = begin; k < end; k++) {
     const x = a[at + k];
     const y = a[next + k];
     const p0 = x * b0[k];
@@ -113,13 +115,10 @@ function chainsUnlessHalfway(a: Float32Array, at: number, next: number, n: numbe
   return true;
 }
 
-/** `sums` ← the chains of two rows of `a`, n numbers from `at` and from `next` on, with the columns of the panel. */
-type Chains<A extends Floats> = (a: A, at: number, next: number, n: number) => void;
-
-function chains32(a: Float32Array, at: number, next: number, n: number): void {
-  if (chainsUnlessHalfway(a, at, next, n)) return;
+function chains32(a: Float32Array, at: number, next: number, begin: number, end: number): void {
+  if (chainsUnlessHalfway(a, at, next, begin, end)) return;
   sums.fill(0);
-  for (let k = 0; k < n; k++) {
+  for (let k = begin; k < end; k++) {
     for (let j = 0; j < PANEL; j++) {
       sums[j] = fma(a[at + k], panel[j][k], sums[j]);
       sums[PANEL + j] = fma(a[next + k], panel[j][k], sums[PANEL + j]);
@@ -128,7 +127,7 @@ function chains32(a: Float32Array, at: number, next: number, n: number): void {
 }
 
 // The same in double, where fma rounds twice.
-function chains64(a: Float64Array, at: number, next: number, n: number): void {
+function chains64(a: Float64Array, at: number, next: number, begin: number, end: number): void {
   let s0 = 0;
   let s1 = 0;
   let s2 = 0;
@@ -137,7 +136,7 @@ function chains64(a: Float64Array, at: number, next: number, n: number): void {
   let t1 = 0;
   let t2 = 0;
   let t3 = 0;
-  for (let k = 0; k < n; k++) {
+  for (let k = begin; k < end; k++) {
     const x = a[at + k];
     const y = a[next + k];
     s0 += x * b0[k];
@@ -157,6 +156,22 @@ function chains64(a: Float64Array, at: number, next: number, n: number): void {
   sums[5] = t1;
   sums[6] = t2;
   sums[7] = t3;
+}
+
+/** `sums` ← the sums over a block of two rows of `a`, n numbers from `at` and from `next` on, with the columns of the panel. */
+function sumMicrotile<A extends Floats>(a: A, at: number, next: number, n: number): void {
+  const double = a instanceof Float64Array;
+  const chains = (double ? chains64 : chains32) as (
+    ...of: [a: A, at: number, next: number, begin: number, end: number]
+  ) => void;
+  chains(a, at, next, 0, Math.min(PRODUCT_CHAIN, n));
+  if (n <= PRODUCT_CHAIN) return;
+  firstSums.set(sums);
+  chains(a, at, next, PRODUCT_CHAIN, n);
+  for (let i = 0; i < sums.length; i++) {
+    const sum = firstSums[i] + sums[i];
+    sums[i] = double ? sum : fround(sum);
+  }
 }
 
 /** A chunk of rows of linearCrossEntropy, all of which take part, and its memory. */
@@ -219,11 +234,10 @@ const biases = new Float64Array(PANEL);
 function addPanel<A extends Floats>(of: Summands<A>, to: Target, from: Float64Array | null): void {
   const { a, start, step, n, count } = of;
   const { out, down, across, places, width } = to;
-  const chains = (a instanceof Float64Array ? chains64 : chains32) as Chains<A>;
   for (let i = 0; i < count; i += 2) {
     const at = start + i * step;
     const last = i + 1 === count;
-    chains(a, at, last ? at : at + step, n);
+    sumMicrotile(a, at, last ? at : at + step, n);
     for (let r = 0; r < (last ? 1 : 2); r++) {
       let index = to.start + (places === null ? i + r : places[i + r]) * down;
       for (let j = 0; j < width; j++, index += across) {
@@ -264,6 +278,18 @@ export function addInputGradient<A extends Floats>(chunk: Chunk<A>, k: number, d
   );
 }
 
+// The sum over a block of n numbers.
+function sumBlock(type: number, numbers: Float64Array, n: number): number {
+  const round = (x: number) => (type === FLOAT64 ? x : fround(x));
+  const chain = (begin: number, end: number) => {
+    let sum = 0;
+    for (let k = begin; k < end; k++) sum = round(sum + numbers[k]);
+    return sum;
+  };
+  const first = chain(0, Math.min(PRODUCT_CHAIN, n));
+  return n > PRODUCT_CHAIN ? round(first + chain(PRODUCT_CHAIN, n)) : first;
+}
+
 /**
  * Adds the block of rows from `k` on to the gradients of the classes from `c` on: of linearWeight those of the features [begin,
  * end), and that of linearBias with the first of these.
@@ -298,9 +324,7 @@ export function addWeightGradient<A extends Floats>(
   }
   if (linearBiasGradient !== null && begin === 0) {
     for (let j = 0; j < width; j++) {
-      const column = panel[j];
-      let sum = 0;
-      for (let r = 0; r < n; r++) sum = type === FLOAT64 ? sum + column[r] : fround(sum + column[r]);
+      const sum = sumBlock(type, panel[j], n);
       linearBiasGradient[c + j] = oneNaN(adds ? linearBiasGradient[c + j] + sum : sum);
     }
   }

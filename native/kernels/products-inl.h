@@ -1,15 +1,16 @@
 // The products of linearCrossEntropy: input · linearWeightᵀ, and both of its gradients. Include after results-inl.h, in
 // a backend's unnamed namespace. lib/js/products.ts mirrors this file.
 //
-// Each element of a product is Σ_k a_k · b_k in blocks of kProductBlock: within a block a chain of fma from +0, in the
-// order of k; the blocks are added in order. For the logits k is the feature, for the gradient of the input the class,
-// for that of the weight the row, counted over the rows that take piece. Nothing else shows in the bits: vectors run
-// across columns, never along k, and no sum is split between threads.
+// Each element of a product is Σ_k a_k · b_k in blocks of kProductBlock, which are added in order. A block is the sum
+// of two chains of kProductChain fma from +0, in the order of k. For the logits k is the feature, for the gradient of
+// the input the class, for that of the weight the row, counted over the rows that take part. Nothing else shows in the
+// bits: vectors run across columns, never along k, and no sum is split between threads.
 //
-// A product is computed in microtiles that fit the registers, from two factors that are packed: `a` into slivers of
-// kMicrotileRows rows, `b` into panels of kPanel columns; in both, what a microtile needs for one k lies together, and
-// k after k. A microtile then reads two streams, a panel from the first-level cache and slivers from the second. (After
-// Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008.)
+// A product is computed in microtiles that fit the registers: kMicrotileRows rows of `a` by kPanel columns of `b`. `b`
+// is packed into panels, in which what a microtile needs for one k lies together, and k after k; `a` is packed into
+// slivers in the same way, but for the gradient of logits. A microtile then reads two streams, a panel from the
+// first-level cache and slivers from the second. (After Goto and van de Geijn, Anatomy of High-Performance Matrix
+// Multiplication, 2008.)
 
 template <typename V>
 constexpr size_t kPanel = kMicrotileVectors * V::kWidth;
@@ -93,24 +94,51 @@ SMOOTHLOSS_INLINE void packTransposed(const Row& row, size_t n, size_t k, typena
   }
 }
 
-// One microtile: the sums over a block of k of a sliver and a panel.
-template <typename V>
-SMOOTHLOSS_INLINE void sumMicrotile(const typename V::Real* sliver, const typename V::Real* panel, size_t k,
+// The rows of a microtile at one k, and those of all microtiles from their first row: packed into slivers of k numbers
+// a row, or where they lie.
+template <typename Real>
+struct Sliver {
+  const Real* p;
+  SMOOTHLOSS_INLINE Real operator[](size_t r) const { return p[r]; }
+  SMOOTHLOSS_INLINE void next() { p += kMicrotileRows; }
+};
+template <typename Real>
+struct Slivers {
+  const Real* p;
+  size_t k;
+  SMOOTHLOSS_INLINE Sliver<Real> operator()(size_t row) const { return {p + row * k}; }
+};
+template <typename Real>
+struct StridedRows {
+  const Real* p;
+  size_t stride;
+  // Three rows share a pointer, since an address can have a stride, or its double.
+  SMOOTHLOSS_INLINE Real operator[](size_t r) const { return (p + r / 3 * 3 * stride)[r % 3 * stride]; }
+  SMOOTHLOSS_INLINE void next() { ++p; }
+  SMOOTHLOSS_INLINE StridedRows operator()(size_t row) const { return {p + row * stride, stride}; }
+};
+
+// One microtile: the sums over a block of k of some rows and a panel.
+template <typename V, typename Rows>
+SMOOTHLOSS_INLINE void sumMicrotile(Rows rows, const typename V::Real* panel, size_t k,
                                     V (&sums)[kMicrotileRows][kMicrotileVectors]) {
-  V own[kMicrotileRows][kMicrotileVectors];
-  for (auto& row : own) {
-    for (V& sum : row) sum = set1(typename V::Real(0));
-  }
-  for (; k > 0; --k, sliver += kMicrotileRows, panel += kPanel<V>) {
-    V b[kMicrotileVectors];
-    for (size_t j = 0; j < kMicrotileVectors; ++j) b[j] = load(As<V>(), panel + j * V::kWidth);
-    for (size_t r = 0; r < kMicrotileRows; ++r) {
-      const V a = set1(sliver[r]);
-      for (size_t j = 0; j < kMicrotileVectors; ++j) own[r][j] = fma(a, b[j], own[r][j]);
+  for (size_t first = 0; first < k; first += kProductChain) {
+    V own[kMicrotileRows][kMicrotileVectors];
+    for (auto& row : own) {
+      for (V& sum : row) sum = set1(typename V::Real(0));
     }
-  }
-  for (size_t r = 0; r < kMicrotileRows; ++r) {
-    for (size_t j = 0; j < kMicrotileVectors; ++j) sums[r][j] = own[r][j];
+    const size_t end = k - first < kProductChain ? k : first + kProductChain;
+    for (size_t i = first; i < end; ++i, rows.next(), panel += kPanel<V>) {
+      V b[kMicrotileVectors];
+      for (size_t j = 0; j < kMicrotileVectors; ++j) b[j] = load(As<V>(), panel + j * V::kWidth);
+      for (size_t r = 0; r < kMicrotileRows; ++r) {
+        const V a = set1(rows[r]);
+        for (size_t j = 0; j < kMicrotileVectors; ++j) own[r][j] = fma(a, b[j], own[r][j]);
+      }
+    }
+    for (size_t r = 0; r < kMicrotileRows; ++r) {
+      for (size_t j = 0; j < kMicrotileVectors; ++j) sums[r][j] = first > 0 ? add(sums[r][j], own[r][j]) : own[r][j];
+    }
   }
 }
 
@@ -140,34 +168,34 @@ SMOOTHLOSS_INLINE void putSums(V sum, typename V::Real* out, size_t column, size
 // Columns whose panels stay in the second-level cache while one sliver after the other passes.
 constexpr size_t kNearColumns = 192;
 
-// A block of k of a product: out(row)[column] for `rows` rows of slivers and `columns` columns of panels. A sliver
-// passes all near panels before the next, so that rows of `out` are written along: the other order took 10 to 20 %
-// longer with rows of 768 and 2,048 columns, waiting for `out`.
-template <typename V, typename Out>
-SMOOTHLOSS_INLINE void multiply(const typename V::Real* slivers, size_t rows, const typename V::Real* panels,
-                                size_t columns, size_t k, const Out& out, const Destination<typename V::Real>& to) {
+// A block of k of a product: out(row)[column] for `count` rows and `columns` columns of panels. It reads whole
+// microtiles of rows. They pass all near panels before the next do, so that rows of `out` are written along: the other
+// order took 10 to 20 % longer with rows of 768 and 2,048 columns, waiting for `out`.
+template <typename V, typename Rows, typename Out>
+SMOOTHLOSS_INLINE void multiply(const Rows& rows, size_t count, const typename V::Real* panels, size_t columns,
+                                size_t k, const Out& out, const Destination<typename V::Real>& to) {
   for (size_t near = 0; near < columns; near += kNearColumns) {
     const size_t end = columns - near < kNearColumns ? columns : near + kNearColumns;
-    for (size_t row = 0; row < rows; row += kMicrotileRows) {
-      const size_t count = rows - row < kMicrotileRows ? rows - row : kMicrotileRows;
+    for (size_t row = 0; row < count; row += kMicrotileRows) {
+      const size_t some = count - row < kMicrotileRows ? count - row : kMicrotileRows;
       typename V::Real* p[kMicrotileRows];
-      for (size_t r = 0; r < kMicrotileRows; ++r) p[r] = out(row + (r < count ? r : count - 1));
+      for (size_t r = 0; r < kMicrotileRows; ++r) p[r] = out(row + (r < some ? r : some - 1));
       for (size_t column = near; column < end; column += kPanel<V>) {
         for (size_t r = 0; r < kMicrotileRows; ++r) prefetchLine(p[r] + column);
         V sums[kMicrotileRows][kMicrotileVectors];
-        sumMicrotile(slivers + row * k, panels + column * k, k, sums);
+        sumMicrotile(rows(row), panels + column * k, k, sums);
         const size_t left = end - column;
-        const auto put = [&](size_t some, size_t vectors) {
-          for (size_t r = 0; r < some; ++r) {
+        const auto put = [&](size_t height, size_t vectors) {
+          for (size_t r = 0; r < height; ++r) {
             for (size_t j = 0; j < vectors; ++j) {
               putSums(sums[r][j], p[r] + column + j * V::kWidth, column + j * V::kWidth, left - j * V::kWidth, to);
             }
           }
         };
-        if (count == kMicrotileRows && left >= kPanel<V>) {
+        if (some == kMicrotileRows && left >= kPanel<V>) {
           put(kMicrotileRows, kMicrotileVectors);  // constants, which the compiler unrolls
         } else {
-          put(count, left < kPanel<V> ? (left + V::kWidth - 1) / V::kWidth : kMicrotileVectors);
+          put(some, left < kPanel<V> ? (left + V::kWidth - 1) / V::kWidth : kMicrotileVectors);
         }
       }
     }
@@ -253,31 +281,21 @@ class LayerProducts {
         packRows<kPanel<V>, V>([&](size_t) { return static_cast<const T*>(layer_.linearBias) + c; }, n, 1, bias);
       forBlocks(layer_.features, [&](size_t first, size_t k) {
         packTransposed<kPanel<V>, V>([&](size_t i) { return weightRow(c + i) + first; }, n, k, panels_);
-        multiply<V>(inputSlivers(piece.row, first, k), rows, panels_, n, k,
+        multiply<V>(Slivers<Real>{inputSlivers(piece.row, first, k), k}, rows, panels_, n, k,
                     [&](size_t row) { return logitsAt(piece.row + row) + c; }, {bias, first > 0, false});
       });
     });
   }
 
-  // ∂loss/∂input = ∂loss/∂z · linearWeight, for rows and features. A piece of all rows has its own columns of the
-  // chunk's memory for its panels, so that it packs the logits' gradient once.
+  // ∂loss/∂input = ∂loss/∂z · linearWeight, for rows and features. The logits' gradient is read where it lies: to pack
+  // it took 5 % longer with 768 features, and a quarter with 32.
   void addInputGradient(const LayerPiece& piece) const {
-    if (piece.row == 0 && piece.endRow == chunk_.count) {
-      return addInputGradient(piece, piece.column, piece.endColumn - piece.column,
-                              packed_ + piece.column * kProductBlock);
-    }
-    forColumns(piece, [&](size_t d, size_t n) { addInputGradient(piece, d, n, panels_); });
-  }
-
-  // The same for n features from d on, whose panels have room at `panels`.
-  void addInputGradient(const LayerPiece& piece, size_t d, size_t n, Real* panels) const {
     auto* const gradient = static_cast<Real*>(layer_.inputGradient);
-    forBlocks(batch_.classes, [&](size_t first, size_t k) {
-      packRows<kPanel<V>, V>([&](size_t i) { return weightRow(first + i) + d; }, n, k, panels);
-      forRows(piece, [&](size_t row, size_t rows) {
-        packTransposed<kMicrotileRows, V>([&](size_t i) { return logitsAt(row + i) + first; }, rows, k, slivers_);
-        multiply<V>(slivers_, rows, panels, n, k,
-                    [&](size_t i) { return gradient + chunk_.rows[row + i] * layer_.features + d; },
+    forColumns(piece, [&](size_t d, size_t n) {
+      forBlocks(batch_.classes, [&](size_t first, size_t k) {
+        packRows<kPanel<V>, V>([&](size_t i) { return weightRow(first + i) + d; }, n, k, panels_);
+        multiply<V>(StridedRows<Real>{logitsAt(piece.row) + first, chunk_.stride}, piece.endRow - piece.row, panels_, n,
+                    k, [&](size_t row) { return gradient + chunk_.rows[piece.row + row] * layer_.features + d; },
                     {nullptr, first > 0, first + k == batch_.classes});
       });
     });
@@ -300,8 +318,8 @@ class LayerProducts {
       if (gradient == nullptr) return;
       forBlocks(chunk_.count, [&](size_t first, size_t k) {
         packRows<kMicrotileRows, V>([&](size_t i) { return logitsAt(first + i) + c; }, n, k, slivers_);
-        multiply<V>(slivers_, n, inputPanels(piece.column, first, k), piece.endColumn - piece.column, k,
-                    [&](size_t i) { return gradient + (c + i) * layer_.features + piece.column; },
+        multiply<V>(Slivers<Real>{slivers_, k}, n, inputPanels(piece.column, first, k), piece.endColumn - piece.column,
+                    k, [&](size_t i) { return gradient + (c + i) * layer_.features + piece.column; },
                     {nullptr, adds || first > 0, first + k == chunk_.count});
       });
     });
@@ -311,11 +329,17 @@ class LayerProducts {
     auto* const gradient = static_cast<Real*>(layer_.linearBiasGradient) + c;
     forBlocks(chunk_.count, [&](size_t first, size_t k) {
       for (size_t j = 0; j < n; j += V::kWidth) {
-        V sum = set1(Real(0));
-        for (size_t row = first; row < first + k; ++row) {
-          const Real* const p = logitsAt(row) + c + j;
-          sum = add(sum, n - j >= V::kWidth ? load(As<V>(), p) : loadFirst(As<V>(), p, n - j));
-        }
+        const auto chain = [&](size_t row, size_t end) {
+          V sum = set1(Real(0));
+          for (; row < end; ++row) {
+            const Real* const p = logitsAt(row) + c + j;
+            sum = add(sum, n - j >= V::kWidth ? load(As<V>(), p) : loadFirst(As<V>(), p, n - j));
+          }
+          return sum;
+        };
+        const size_t middle = first + (k < kProductChain ? k : kProductChain);
+        V sum = chain(first, middle);
+        if (middle < first + k) sum = add(sum, chain(middle, first + k));
         putSums(sum, gradient + j, 0, n - j, {nullptr, adds || first > 0, true});
       }
     });

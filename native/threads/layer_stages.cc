@@ -52,13 +52,12 @@ bool LayerStages::reserve(Buffer& buffer) {
   const size_t features = batch_.layer.features;
   const size_t count = less(end_ - taken_, rowChunk(batch_));
   chunk_.stride = strideOf(batch_.classes, real_);
-  const size_t packed =
-      roundUp(count > kProductBlock ? count : kProductBlock, kPieceRows) * roundUp(features, kPieceColumns) * real_ +
-      kLine;
-  if (count > 0 && chunk_.stride > SIZE_MAX / 64 / count) return false;
+  const size_t height = roundUp(count, kPieceRows);
+  const size_t packed = height * roundUp(features, kPieceColumns) * real_;
+  if (height > 0 && chunk_.stride > SIZE_MAX / 64 / height) return false;
   const size_t rows = roundUp(count * sizeof(size_t), kLine);
   const size_t sums = roundUp((count + lossChunk_ - 1) / lossChunk_ * sizeof(Sums), kLine);
-  const size_t logits = count * chunk_.stride * real_;
+  const size_t logits = height * chunk_.stride * real_;
   unsigned char* memory = buffer.reserve(rows + sums + logits + packed + kLine);
   if (memory == nullptr) return false;
   memory += (kLine - reinterpret_cast<uintptr_t>(memory) % kLine) % kLine;
@@ -154,26 +153,28 @@ void LayerStages::closeChunk(Sums& total) {
   chunk_.count = 0;
 }
 
+// Of logits and the gradient of input each piece has its own columns, of the gradient of linearWeight its own classes:
+// what it packs no other piece packs again.
 LayerStages::Grid LayerStages::gridOf(Stage stage) const {
   const size_t features = batch_.layer.features;
   switch (stage) {
     case kLogits:
-      return cut(chunk_.count, batch_.classes);
+      return cut(chunk_.count, batch_.classes, true);
     case kInputGradient:
-      return cut(chunk_.count, features);
+      return cut(chunk_.count, features, true);
     case kPackInputColumns:
-      return cut(0, features);
+      return cut(0, features, true);
     case kWeightGradient:
-      return cut(batch_.classes, features);
+      return cut(batch_.classes, features, false);
     default:
-      return cut(chunk_.count, 0);
+      return cut(chunk_.count, 0, false);
   }
 }
 
-// As many pieces as threads, or a multiple of that: whatever a piece packs for itself, others pack again.
-LayerStages::Grid LayerStages::cut(size_t rows, size_t columns) const {
+// As many pieces as threads, or a multiple of that; by the longer side if there are fewer the other way.
+LayerStages::Grid LayerStages::cut(size_t rows, size_t columns, bool byColumns) const {
   constexpr size_t kMost = 480;
-  const bool byColumns = columns >= rows;
+  if ((byColumns ? columns / kPieceColumns : rows / kPieceRows) < threads_) byColumns = columns >= rows;
   const size_t side = byColumns ? columns : rows;
   const size_t pieces = roundUp((side + kMost - 1) / kMost, threads_);
   return {rows, columns, byColumns, roundUp((side + pieces - 1) / pieces, byColumns ? kPieceColumns : kPieceRows)};

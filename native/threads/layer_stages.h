@@ -26,7 +26,7 @@ class LayerStages {
  private:
   enum Stage { kPackInputRows, kLogits, kLoss, kInputGradient, kPackInputColumns, kWeightGradient, kStages };
 
-  // The pieces of a stage: its rows and columns, of which the longer side is cut.
+  // The pieces of a stage: its columns are cut, or its rows.
   struct Grid {
     size_t rows;
     size_t columns;
@@ -43,7 +43,7 @@ class LayerStages {
   void openChunk();
   void closeChunk(Sums& total);
   Grid gridOf(Stage stage) const;
-  Grid cut(size_t rows, size_t columns) const;
+  Grid cut(size_t rows, size_t columns, bool byColumns) const;
   void runLoss(size_t piece, Scratch& scratch);
   Batch batchOf(size_t row, size_t count, size_t place) const;
   bool takesPart(size_t row) const { return static_cast<uint32_t>(batch_.targets[row]) < batch_.classes; }

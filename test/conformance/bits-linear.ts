@@ -17,8 +17,8 @@ const NAMES = ['input', 'linearWeight', 'linearBias'] as const;
 
 /** Of slivers, panels and vectors: of each dimension. */
 const SIZES = [1, 2, 3, 5, 8, 9, 12, 13, 16, 17, 31, 32, 33, 40];
-/** Around kProductBlock, the most columns of a piece, and two blocks. */
-const BLOCKS = [255, 256, 257, 479, 480, 481, 511, 512, 513];
+/** Around kProductChain, kProductBlock, the most columns of a piece, and two blocks. */
+const BLOCKS = [127, 128, 129, 256, 257, 385, 480, 481, 513];
 /** Around kProductBlock and chunks of rows. */
 const MANY_ROWS = [255, 256, 257, 511, 512, 513, 1025];
 const RANDOM = 2000;
