@@ -26,10 +26,18 @@ const CHECKPOINTS = 10;
  * @param {Corpus} corpus
  * @param {Options} options
  * @param {{ labelSmoothing: number, linearCrossEntropy: LinearCrossEntropy }} loss
+ * @param {number} last the step to end with
  * @param {(step: number, model: Model) => void} [checkpoint] called ten times in the course of the training
  */
-function train(name, { classes, training }, options, { labelSmoothing, linearCrossEntropy }, checkpoint) {
-  const { batch, steps, rate, seed } = options;
+function train(
+  name,
+  { classes, training },
+  options,
+  { labelSmoothing, linearCrossEntropy },
+  last,
+  checkpoint,
+) {
+  const { batch, steps, jsSteps, rate, seed } = options;
   const model = new Model({ ...options, vocabulary: classes }, seed);
   const random = generator(seed + 1);
   const order = training.positions.slice();
@@ -41,12 +49,14 @@ function train(name, { classes, training }, options, { labelSmoothing, linearCro
     linearWeight: model.gradients.w2,
     linearBias: model.gradients.b2,
   };
-  const progress = trainingProgress(name, steps, batch, labelSmoothing > 0 ? 'smoothed loss' : 'loss');
+  const progress = trainingProgress(name, last, batch, labelSmoothing > 0 ? 'smoothed loss' : 'loss');
+  // What the js backend must arrive at.
+  const early = { weights: new Float32Array(0), lossTime: 0 };
   let next = order.length;
   let lossTime = 0;
   let trainingTime = 0;
 
-  for (let step = 1; step <= steps; step++) {
+  for (let step = 1; step <= last; step++) {
     if (next + batch > order.length) {
       shuffle(order, random);
       next = 0;
@@ -78,15 +88,16 @@ function train(name, { classes, training }, options, { labelSmoothing, linearCro
       progress.stop();
       throw new UserError(`the loss is ${loss} in step ${step}: try a smaller --rate`);
     }
+    if (step === jsSteps) Object.assign(early, { weights: model.weights.slice(), lossTime });
     if (step % Math.ceil(steps / CHECKPOINTS) === 0 || step === steps) checkpoint?.(step, model);
   }
   progress.stop();
-  return { model, lossTime };
+  return { model, early };
 }
 
 /** @param {Options} options */
 async function main(options) {
-  const { epsilon, steps, batch, out } = options;
+  const { epsilon, steps, jsSteps, batch, out } = options;
   const chosen = options.backend ? backendNamed(options.backend) : { ...backend, linearCrossEntropy };
   const corpus = prepareCorpus(readText(options.file), options);
   const { classes, training, seen, heldOut } = corpus;
@@ -94,7 +105,8 @@ async function main(options) {
   console.log(`tokens   ${count(training.tokens.length)} to train on, of ${count(classes)} kinds`);
   const slower = `: ${chosen.reason ?? 'as asked for'}; the output layer takes longer, and gives the same`;
   console.log(`backend  ${chosen.name}${chosen.name === 'js' ? slower : ''}`);
-  const again = chosen.name === 'js' ? '' : `, and with ε = ${epsilon} again on the js backend`;
+  const repeated = jsSteps < steps ? `${count(jsSteps)} of ${count(steps)} steps` : 'all steps';
+  const again = chosen.name === 'js' ? '' : `, and ${repeated} with ε = ${epsilon} again on the js backend`;
   console.log(`runs     with label smoothing ε = 0 (none) and ε = ${epsilon}${again}`);
 
   // The same model twice: trained on the labels as they are, and on smoothed ones.
@@ -102,27 +114,26 @@ async function main(options) {
     /** @type {{ step: number, training: number, heldOut: number }[]} */
     const curve = [];
     const loss = { labelSmoothing, linearCrossEntropy: chosen.linearCrossEntropy };
-    const { model, lossTime } = train(`ε = ${labelSmoothing}`, corpus, options, loss, (step, model) => {
+    const { model, early } = train(`ε = ${labelSmoothing}`, corpus, options, loss, steps, (step, model) => {
       const [a, b] = [seen, heldOut].map((part) => evaluate(model, chosen.linearCrossEntropy, part).loss);
       curve.push({ step, training: a, heldOut: b });
     });
     const result = evaluate(model, chosen.linearCrossEntropy, heldOut);
-    return { epsilon: labelSmoothing, model, lossTime, curve, result };
+    return { epsilon: labelSmoothing, early, curve, result };
   });
 
-  // The second of them again with the JavaScript backend, which must arrive at the same bits.
-  const { model, lossTime } = runs[1];
-  const trained = [{ backend: chosen.name, model, lossTime }];
+  // The begin of the second of them again with the JavaScript backend, which must arrive at the same bits.
+  const trained = [{ backend: chosen.name, ...runs[1].early }];
   if (chosen.name !== 'js') {
     const loss = { labelSmoothing: epsilon, linearCrossEntropy: backendNamed('js').linearCrossEntropy };
-    trained.push({ backend: 'js', ...train(`ε = ${epsilon}, js`, corpus, options, loss) });
+    trained.push({ backend: 'js', ...train(`ε = ${epsilon}, js`, corpus, options, loss, jsSteps).early });
   }
 
   printResults(runs, heldOut.positions.length);
   printTimes(
-    `ε = ${epsilon}, ${count(steps)} steps of ${count(batch)} × ${count(classes)} logits`,
-    trained.map(({ model, ...run }) => ({ ...run, fingerprint: fingerprint(model) })),
-    steps * batch * classes,
+    `ε = ${epsilon}, ${count(jsSteps)} steps of ${count(batch)} × ${count(classes)} logits`,
+    trained.map(({ weights, ...run }) => ({ ...run, fingerprint: fingerprint(weights) })),
+    jsSteps * batch * classes,
   );
   const chart = await drawChart(runs);
   writeFileSync(out, await chart.toSVG());
@@ -140,18 +151,18 @@ function backendNamed(name) {
   }
 }
 
-/** @param {Model} model */
-function fingerprint({ weights }) {
+/** @param {Float32Array} weights */
+function fingerprint(weights) {
   return createHash('sha256').update(new Uint8Array(weights.buffer)).digest('hex');
 }
 
-/** @param {{ backend: string, model: Model }[]} trained */
+/** @param {{ backend: string, weights: Float32Array }[]} trained */
 function compareBits([chosen, reference]) {
   if (!reference) {
     console.log('This was the js backend already: there is no other model to compare with.');
     return;
   }
-  const [a, b] = [chosen, reference].map(({ model }) => new Uint32Array(model.weights.buffer));
+  const [a, b] = [chosen, reference].map(({ weights }) => new Uint32Array(weights.buffer));
   const different = a.reduce((sum, bits, i) => sum + (bits === b[i] ? 0 : 1), 0);
   const all = `${count(a.length)} weights`;
   if (different > 0) {

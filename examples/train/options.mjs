@@ -13,6 +13,7 @@ usage: node examples/train.mjs [options] [text file]
 
   --epsilon <number>      label smoothing of the second run, above 0 and at most 1 (0.1)
   --steps <count>         training steps of each run (1500)
+  --js-steps <count>      how many of them the js backend repeats (a twentieth)
   --batch <count>         tokens in a step (64)
   --rate <number>         learning rate of Adam, falls to a tenth in the course of a run (0.01)
   --vocabulary <count>    tokens to learn, the classes of the softmax, 257 to 65536 (1024)
@@ -51,7 +52,7 @@ export function readOptions(args) {
    * @param {(value: number) => boolean} isIn
    */
   const number = (name, range, isIn) => {
-    const text = values[name];
+    const text = values[name] ?? '';
     const value = text.trim() === '' ? NaN : Number(text);
     if (!isIn(value)) throw new UserError(`--${name} is '${text}': must be ${range}`);
     return value;
@@ -64,10 +65,13 @@ export function readOptions(args) {
       (value) => Number.isInteger(value) && value >= least && value <= most,
     );
 
+  const steps = integer('steps', 1, 1e6);
+  const jsSteps = values['js-steps'] === undefined ? Math.ceil(steps / 20) : integer('js-steps', 1, steps);
   const options = {
     file: positionals[0] ?? DEFAULT_TEXT,
     epsilon: number('epsilon', 'a number above 0 and at most 1', (value) => value > 0 && value <= 1),
-    steps: integer('steps', 1, 1e6),
+    steps,
+    jsSteps,
     batch: integer('batch', 1, 4096),
     rate: number('rate', 'a number above 0 and at most 1', (value) => value > 0 && value <= 1),
     vocabulary: integer('vocabulary', 257, 65536),
@@ -91,6 +95,7 @@ function parse(args) {
       options: {
         epsilon: { type: 'string', default: '0.1' },
         steps: { type: 'string', default: '1500' },
+        'js-steps': { type: 'string' },
         batch: { type: 'string', default: '64' },
         rate: { type: 'string', default: '0.01' },
         vocabulary: { type: 'string', default: '1024' },

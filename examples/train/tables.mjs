@@ -50,6 +50,6 @@ export function printTimes(title, runs, logits) {
     table.push([name, ...runs.map(show)]);
   row('time in the output layer and its loss', ({ lossTime }) => time(lossTime));
   row('the same per logit', ({ lossTime }) => `${((lossTime * 1e6) / logits).toFixed(2)} ns`);
-  row('SHA-256 of the trained weights', ({ fingerprint }) => `${fingerprint.slice(0, 12)}…`);
+  row('SHA-256 of the weights then', ({ fingerprint }) => `${fingerprint.slice(0, 12)}…`);
   console.log(table.toString());
 }
