@@ -24,8 +24,9 @@ import { runChild } from './support/child.js';
 import { detach, type ResizableArrayBuffer, resizable } from './support/memory.js';
 import { NUMBER_TYPES } from './support/numbers.js';
 
+// The native backends share what goes on around their kernels.
 const available = availableBackends();
-const both = available.map((name) => ({
+const both = [...new Set([available[0], 'js'] as const)].map((name) => ({
   name,
   now: loadBackend(name),
   later: promises.loadBackend(name),
