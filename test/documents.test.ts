@@ -138,12 +138,13 @@ describe('docs/architecture.md', () => {
   const ofMetrics = /[sS]ums\b|total\.|numerator|metrics|MetricName|zLoss: number;/;
 
   it.each([
-    ['Adding an option', /\b(k?zLoss|kZLoss)\b/, ['lib/arguments/hints.ts', 'lib/types/results.ts'], 7],
+    ['Adding an option', /\b(k?zLoss|kZLoss)\b/, ['lib/arguments/hints.ts', 'lib/types/results.ts'], 7, 12],
     // The rest is its own two files, those that it consists of, and words of messages.
-    ['Adding a loss', /\b(cross_entropy-inl|crossEntropy|CrossEntropy(Options|PerRow)?)\b/, [], 8],
-  ] as const)('%s: the list is whole, and its code is there', (heading, name, besides, count) => {
+    ['Adding a loss', /\b(cross_entropy-inl|crossEntropy|CrossEntropy(Options|PerRow)?)\b/, [], 8, 16],
+  ] as const)('%s: the list is whole, and its code is there', (heading, name, besides, count, inAll) => {
     const listed = places(heading);
     expect([...listed.keys()]).toHaveLength(count);
+    expect([...listed.values()].flat()).toHaveLength(inAll);
     for (const [file, pieces] of listed) {
       expect(pieces.length, file).toBeGreaterThan(0);
       for (const piece of pieces) expect(read(file), file).toContain(piece);

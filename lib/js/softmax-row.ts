@@ -95,6 +95,7 @@ export class SoftmaxSolver {
     const factor = bounded(upstreamOf(batch, index) * batch.logitScale);
     const reciprocal = factor / sum;
     const zGradient = 2 * batch.zLoss * lse;
+    const zTerm = batch.zLoss !== 0 ? batch.zLoss * (lse * lse) : 0;
     row.multiplier = (total + zGradient) * reciprocal;
     row.offset = -(factor * target.mass);
     row.pivotGradient = (expPivot * (rest + zGradient) - over.exps * target.own) * reciprocal + 0;
@@ -114,7 +115,6 @@ export class SoftmaxSolver {
     if (target.ownSecond > 0) loss += target.ownSecond * nllSecond;
     if (target.mass > 0) loss += target.mass * (target.otherFactors * lseAboveMax - over.otherLogits);
     if (parts.kl) loss += target.entropy;
-    const zTerm = batch.zLoss !== 0 ? batch.zLoss * (lse * lse) : 0;
     loss += zTerm;
     if (!row.defined) loss = NaN;
     const weighed = addLoss(batch, index, loss, sums);

@@ -283,11 +283,13 @@ class SoftmaxSolver {
     }
     const double lseAboveMax = row.defined ? from.lseAboveMax[n] : kNaN;
     const double lse = row.maximum + lseAboveMax;
+    const double zGradient = 2.0 * batch_.zLoss * lse;
+    const double zTerm = parts_.has(Parts::kZLoss) ? batch_.zLoss * (lse * lse) : 0.0;
     const double nllSecond = lseAboveMax + (row.maximum - row.zSecond);
     row.deferredFactor = 0.0;
     if (sizeof(Real) == sizeof(float) && from.square[n] > kMostSquare) {
       row.deferredFactor = from.factor[n];
-      row.multiplier = bounded((total + 2.0 * batch_.zLoss * lse) / from.sum[n]);  // 0 · ∞ would be NaN
+      row.multiplier = bounded((total + zGradient) / from.sum[n]);  // 0 · ∞ would be NaN
       row.offset = -target.mass;
     }
 
@@ -295,7 +297,6 @@ class SoftmaxSolver {
     if (kGeneral && target.ownSecond > 0.0) loss += target.ownSecond * nllSecond;
     loss += from.smoothedLoss[n];
     if (parts_.kl()) loss += target.entropy;
-    const double zTerm = parts_.has(Parts::kZLoss) ? batch_.zLoss * (lse * lse) : 0.0;
     loss += zTerm;
     if (!row.defined) loss = kNaN;
     const double weighed = addLoss<Real>(batch_, index, loss, sums);
