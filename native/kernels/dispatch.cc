@@ -23,32 +23,57 @@ extern const Kernels kNeonKernels;
 namespace {
 
 #if defined(SMOOTHLOSS_X64)
-// The instruction sets that the CPU has and whose registers the operating system saves.
+// The registers that cpuid answers in.
+struct Leaf {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+
+  explicit Leaf(unsigned leaf) {
+#if defined(_MSC_VER)
+    int registers[4];
+    __cpuidex(registers, static_cast<int>(leaf), 0);
+    eax = static_cast<unsigned>(registers[0]);
+    ebx = static_cast<unsigned>(registers[1]);
+    ecx = static_cast<unsigned>(registers[2]);
+    edx = static_cast<unsigned>(registers[3]);
+#else
+    __cpuid_count(leaf, 0, eax, ebx, ecx, edx);
+#endif
+  }
+};
+
+// The registers that the operating system saves: XCR0, whose lower half is enough.
+unsigned savedRegisters() {
+#if defined(_MSC_VER)
+  return static_cast<unsigned>(_xgetbv(0));
+#else
+  unsigned low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));  // its intrinsic needs a compiler flag
+  return low;
+#endif
+}
+
+// Bits of leaf 1 (ecx), of leaf 7 (ebx and ecx), and of XCR0 (Intel's manual, CPUID in volume 2, and volume 1, 13.3).
+constexpr unsigned kFma = 1u << 12, kOsxsave = 1u << 27, kF16c = 1u << 29;
+constexpr unsigned kAvx2 = 1u << 5, kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW and VL
+constexpr unsigned kVbmi2 = 1u << 6;
+constexpr unsigned kAvxRegisters = 0x6, kAvx512Registers = 0xe6;
+
+// The instruction sets that the CPU has and whose registers the operating system saves. Not __builtin_cpu_supports,
+// which not every compiler's library has.
 struct Cpu {
   bool avx2 = false;    // with FMA and F16C
   bool avx512 = false;  // F, BW, DQ, VL and VBMI2: older CPUs, without VBMI2, lower their clock for AVX-512
 
   Cpu() {
-#if defined(_MSC_VER)
-    int leaf1[4], leaf7[4];
-    __cpuid(leaf1, 0);
-    if (leaf1[0] < 7) return;
-    __cpuidex(leaf1, 1, 0);
-    __cpuidex(leaf7, 7, 0);
-    const auto has = [](int word, int bit) { return ((word >> bit) & 1) != 0; };
-    if (!has(leaf1[2], 27)) return;  // OSXSAVE
-    const unsigned long long saved = _xgetbv(0);
-    avx2 = has(leaf1[2], 12) && has(leaf1[2], 29) && has(leaf7[1], 5) && (saved & 0x6) == 0x6;
-    avx512 = avx2 && has(leaf7[1], 16) && has(leaf7[1], 17) && has(leaf7[1], 30) && has(leaf7[1], 31) &&
-             has(leaf7[2], 6) && (saved & 0xe6) == 0xe6;
-#else
-    // Some compilers do not know F16C by name.
-    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-    const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && ((ecx >> 29) & 1) != 0;
-    avx2 = f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-             __builtin_cpu_supports("avx512vbmi2");
+    const auto has = [](unsigned word, unsigned bits) { return (word & bits) == bits; };
+    if (Leaf(0).eax < 7) return;
+    const Leaf leaf1(1), leaf7(7);
+    if (!has(leaf1.ecx, kOsxsave)) return;
+    const unsigned saved = savedRegisters();
+    avx2 = has(leaf1.ecx, kFma | kF16c) && has(leaf7.ebx, kAvx2) && has(saved, kAvxRegisters);
+    avx512 = avx2 && has(leaf7.ebx, kAvx512) && has(leaf7.ecx, kVbmi2);
+#if !defined(__APPLE__)  // which saves those of AVX-512 once a thread has used them
+    avx512 = avx512 && has(saved, kAvx512Registers);
 #endif
 #if defined(SMOOTHLOSS_EMULATE_AVX512)  // by test/emulation/avx512, with AVX2
     avx512 = avx2;
