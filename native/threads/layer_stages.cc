@@ -12,6 +12,7 @@ constexpr size_t kLine = 64;  // bytes of a cache line
 
 size_t roundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
 size_t less(size_t a, size_t b) { return a < b ? a : b; }
+size_t atLeastOne(size_t n) { return n > 1 ? n : 1; }  // which it is; clang-tidy cannot know
 
 // The numbers from one row to the next: whole cache lines. Not a multiple of 1 KB, since the rows of a tile would then
 // share few sets of the cache.
@@ -175,8 +176,8 @@ LayerStages::Grid LayerStages::gridOf(Stage stage) const {
 LayerStages::Grid LayerStages::cut(size_t rows, size_t columns, bool byColumns) const {
   constexpr size_t kMost = 480;
   if ((byColumns ? columns / kPieceColumns : rows / kPieceRows) < threads_) byColumns = columns >= rows;
-  const size_t side = byColumns ? columns : rows;
-  const size_t pieces = roundUp((side + kMost - 1) / kMost, threads_);
+  const size_t side = atLeastOne(byColumns ? columns : rows);
+  const size_t pieces = roundUp((side + kMost - 1) / kMost, atLeastOne(threads_));
   return {rows, columns, byColumns, roundUp((side + pieces - 1) / pieces, byColumns ? kPieceColumns : kPieceRows)};
 }
 
