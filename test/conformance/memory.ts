@@ -65,6 +65,9 @@ const HALF_ELEMENTS = halves(ROWS * CLASSES);
 const PER_CLASS = floats(CLASSES);
 const PER_ROW = floats(ROWS);
 const BITS = ELEMENTS.map((x) => Math.round(x));
+/** As many as rows, so that linearWeight has as many elements as logits have. */
+const FEATURES = ROWS;
+const LAYER_INPUT = floats(ROWS * FEATURES);
 const STRIDE = CLASSES + 3;
 const STRIDED = floats(ROWS * STRIDE);
 
@@ -200,6 +203,23 @@ const SAMPLES: readonly Sample[] = [
       mask: make('Uint8Array', ROW_MASK, 'mask'),
       labelSmoothing: 0.25,
       gradient: make('Float32Array', zeros(ROWS * CLASSES), 'gradient') as Float32Array,
+    },
+  })),
+  sample('linearCrossEntropy', 'of class indices', ['softcap', 'metrics'], (make) => ({
+    logits: make('Float32Array', LAYER_INPUT, 'input') as Float32Array,
+    linearWeight: make('Float32Array', ELEMENTS, 'linearWeight') as Float32Array,
+    targets: make('Int32Array', FIRST, 'targets'),
+    options: {
+      classes: CLASSES,
+      linearBias: make('Float32Array', PER_CLASS.toReversed(), 'linearBias') as Float32Array,
+      weight: make('Float32Array', PER_CLASS, 'weight'),
+      rowWeight: make('Float32Array', PER_ROW, 'rowWeight'),
+      labelSmoothing: 0.25,
+      perRow: ['loss', 'prediction'],
+      gradient: {
+        input: make('Float32Array', zeros(ROWS * FEATURES), 'gradient.input') as Float32Array,
+        linearWeight: make('Float32Array', zeros(CLASSES * FEATURES), 'gradient') as Float32Array,
+      },
     },
   })),
   sample('smoothLabels', 'of mixed targets', [], (make) => ({
@@ -437,12 +457,14 @@ function rightOrRefused(functions: Functions, each: Sample, call: Call, what: st
     }
   }
   const [numbers] = right;
-  if (gradient !== undefined) {
-    const now = elementsOf(gradient);
+  const gradients = ArrayBuffer.isView(gradient) ? [gradient] : Object.values(gradient ?? {});
+  gradients.forEach((array, i) => {
+    const now = elementsOf(array);
     if (code !== 'none' && now.some((x) => !Object.is(x, 0)))
       fail(`${what}: refused, but the gradient was written`);
-    if (code === 'none') sameElements(now, right.at(-1)?.[1] as Numbers, `the gradient, ${what}: accepted`);
-  }
+    if (code === 'none')
+      sameElements(now, right.at(i - gradients.length)?.[1] as Numbers, `the gradient, ${what}: accepted`);
+  });
   if (result?.labels !== undefined)
     sameBytes([['labels', result.labels]], right.slice(1), `${what}: accepted`);
   else if (result !== undefined) same(result.numerator, numbers[1][0], `the numerator, ${what}: accepted`);
