@@ -2,7 +2,7 @@
 // The three products of a layer around crossEntropy: by OpenBLAS, which koffi calls, or in plain JavaScript.
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { crossEntropy } from 'smoothloss';
+import { backend, crossEntropy } from 'smoothloss';
 import { plainLayerGradients, plainLogits } from '../plain.mjs';
 
 /** @import { LayerShape } from '../race.mjs' */
@@ -22,8 +22,14 @@ const PLAIN = { version: process.version, logitsOf: plainLogits, gradientsOf: pl
 const LIBRARIES = { win32: 'libopenblas.dll', darwin: 'libopenblas.dylib' };
 const [ROW_MAJOR, AS_IT_IS, TRANSPOSED] = [101, 111, 112];
 
+/** @type {Partial<Record<string, string>>} */
+const CORES = { avx512: 'SkylakeX', avx2: 'Haswell' };
+
 /** @param {string} modules @returns {Products} */
 function openblas(modules) {
+  // OpenBLAS 0.3.21 takes newer CPUs for one of 2004, and is then five times as slow.
+  const core = CORES[backend.name];
+  if (core !== undefined) process.env.OPENBLAS_CORETYPE = core;
   const koffi = createRequire(path.join(modules, 'index.js'))('koffi');
   let library;
   try {

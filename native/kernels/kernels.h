@@ -70,7 +70,7 @@ struct LayerChunk {
   const size_t* rows;  // the indices of its rows, in order
   size_t count;
   bool first;     // of the batch: later chunks are added to the gradients of linearWeight and linearBias
-  void* logits;   // Real [rows, stride], rows as below, those after `count` of any content; then their gradient
+  void* logits;   // Real [rows, stride], rows as below; then their gradient. Those after `count` are 0 at first
   size_t stride;  // ≥ C
   // Real [rows, columns], as many rows as the chunk, rounded up to kPieceRows, and as many columns as features, rounded
   // up to kPieceColumns: the input's rows, then its columns, packed.
