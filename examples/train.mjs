@@ -122,7 +122,7 @@ async function main(options) {
     return { epsilon: labelSmoothing, early, curve, result };
   });
 
-  // The begin of the second of them again with the JavaScript backend, which must arrive at the same bits.
+  // The beginning of the second of them again with the JavaScript backend, which must arrive at the same bits.
   const trained = [{ backend: chosen.name, ...runs[1].early }];
   if (chosen.name !== 'js') {
     const loss = { labelSmoothing: epsilon, linearCrossEntropy: backendNamed('js').linearCrossEntropy };
