@@ -62,40 +62,41 @@ SMOOTHLOSS_INLINE void packRows(const Row& row, size_t n, size_t k, typename V::
   }
 }
 
-// The same for the transpose: n rows of k numbers.
+// The same for the transpose: n rows of k numbers. Of a panel with few columns it packs the first vector, as multiply
+// reads no other.
 template <size_t kWidth, typename V, typename Row>
 SMOOTHLOSS_INLINE void packTransposed(const Row& row, size_t n, size_t k, typename V::Real* to) {
   constexpr size_t kVectors = (kWidth + V::kWidth - 1) / V::kWidth;
   const V zero = set1(typename V::Real(0));
   for (size_t j = 0; j < n; j += kWidth) {
     typename V::Real* const group = to + j * k;
+    const size_t vectors = kWidth == kPanel<V> && n - j <= V::kWidth ? 1 : kVectors;
     for (size_t i = 0; i < k; i += V::kWidth) {
       const bool whole = i + V::kWidth <= k;
-      V v[kVectors][V::kWidth];
-      for (size_t g = 0; g < kVectors; ++g) {
+      const size_t count = whole ? V::kWidth : k - i;
+      // The last one first, since it stores beyond the row.
+      for (size_t g = vectors; g-- > 0;) {
+        V v[V::kWidth];
         for (size_t r = 0; r < V::kWidth; ++r) {
           const size_t at = g * V::kWidth + r;
           if (at >= kWidth || j + at >= n) {
-            v[g][r] = zero;
+            v[r] = zero;
           } else if (whole) {
-            v[g][r] = load(As<V>(), row(j + at) + i);
+            v[r] = load(As<V>(), row(j + at) + i);
           } else {
-            v[g][r] = loadFirst(As<V>(), row(j + at) + i, k - i);
+            v[r] = loadFirst(As<V>(), row(j + at) + i, k - i);
           }
           if (j + kWidth + at < n && i % 16 == 0) prefetchLine(row(j + kWidth + at) + i);
         }
-        transpose(v[g]);
-      }
-      const size_t count = whole ? V::kWidth : k - i;
-      for (size_t r = 0; r < count; ++r) {
-        for (size_t g = 0; g < kVectors; ++g) storePacked<kWidth>(group, i + r, k, g * V::kWidth, v[g][r]);
+        transpose(v);
+        for (size_t r = 0; r < count; ++r) storePacked<kWidth>(group, i + r, k, g * V::kWidth, v[r]);
       }
     }
   }
 }
 
 // The rows of a microtile at one k, and those of all microtiles from their first row: packed into slivers of k numbers
-// a row, or where they lie.
+// a row, or where they lie. Unless they end there (kEnds), whole microtiles of them can be read.
 template <typename Real>
 struct Sliver {
   const Real* p;
@@ -104,12 +105,14 @@ struct Sliver {
 };
 template <typename Real>
 struct Slivers {
+  static constexpr bool kEnds = false;
   const Real* p;
   size_t k;
   SMOOTHLOSS_INLINE Sliver<Real> operator()(size_t row) const { return {p + row * k}; }
 };
-template <typename Real>
+template <typename Real, bool kEnd>
 struct StridedRows {
+  static constexpr bool kEnds = kEnd;
   const Real* p;
   size_t stride;
   // Three rows share a pointer, since an address can have a stride, or its double.
@@ -118,26 +121,26 @@ struct StridedRows {
   SMOOTHLOSS_INLINE StridedRows operator()(size_t row) const { return {p + row * stride, stride}; }
 };
 
-// One microtile: the sums over a block of k of some rows and a panel.
-template <typename V, typename Rows>
+// One microtile: the sums over a block of k of some rows and the first vectors of a panel.
+template <typename V, size_t kVectors, typename Rows>
 SMOOTHLOSS_INLINE void sumMicrotile(Rows rows, const typename V::Real* panel, size_t k,
-                                    V (&sums)[kMicrotileRows][kMicrotileVectors]) {
+                                    V (&sums)[kMicrotileRows][kVectors]) {
   for (size_t first = 0; first < k; first += kProductChain) {
-    V own[kMicrotileRows][kMicrotileVectors];
+    V own[kMicrotileRows][kVectors];
     for (auto& row : own) {
       for (V& sum : row) sum = set1(typename V::Real(0));
     }
     const size_t end = k - first < kProductChain ? k : first + kProductChain;
     for (size_t i = first; i < end; ++i, rows.next(), panel += kPanel<V>) {
-      V b[kMicrotileVectors];
-      for (size_t j = 0; j < kMicrotileVectors; ++j) b[j] = load(As<V>(), panel + j * V::kWidth);
+      V b[kVectors];
+      for (size_t j = 0; j < kVectors; ++j) b[j] = load(As<V>(), panel + j * V::kWidth);
       for (size_t r = 0; r < kMicrotileRows; ++r) {
         const V a = set1(rows[r]);
-        for (size_t j = 0; j < kMicrotileVectors; ++j) own[r][j] = fma(a, b[j], own[r][j]);
+        for (size_t j = 0; j < kVectors; ++j) own[r][j] = fma(a, b[j], own[r][j]);
       }
     }
     for (size_t r = 0; r < kMicrotileRows; ++r) {
-      for (size_t j = 0; j < kMicrotileVectors; ++j) sums[r][j] = first > 0 ? add(sums[r][j], own[r][j]) : own[r][j];
+      for (size_t j = 0; j < kVectors; ++j) sums[r][j] = first > 0 ? add(sums[r][j], own[r][j]) : own[r][j];
     }
   }
 }
@@ -168,39 +171,61 @@ SMOOTHLOSS_INLINE void putSums(V sum, typename V::Real* out, size_t column, size
 // Columns whose panels stay in the second-level cache while one sliver after the other passes.
 constexpr size_t kNearColumns = 192;
 
-// A block of k of a product: out(row)[column] for `count` rows and `columns` columns of panels. It reads whole
-// microtiles of rows. They pass all near panels before the next do, so that rows of `out` are written along: the other
-// order took 10 to 20 % longer with rows of 768 and 2,048 columns, waiting for `out`.
+// One microtile of a product: out(row)[column] for rows [begin, end) of those from `row` on, and `columns` columns.
+template <typename V, size_t kVectors, typename Rows>
+SMOOTHLOSS_INLINE void multiplyMicrotile(const Rows& rows, size_t begin, size_t end, const typename V::Real* panel,
+                                         size_t column, size_t columns, size_t k,
+                                         typename V::Real* const (&out)[kMicrotileRows],
+                                         const Destination<typename V::Real>& to) {
+  for (size_t r = 0; r < kMicrotileRows; ++r) prefetchLine(out[r] + column);
+  V sums[kMicrotileRows][kVectors];
+  sumMicrotile(rows, panel, k, sums);
+  const auto put = [&](size_t first, size_t last, size_t vectors) {
+    for (size_t r = first; r < last; ++r) {
+      for (size_t j = 0; j < vectors; ++j) {
+        putSums(sums[r][j], out[r] + column + j * V::kWidth, column + j * V::kWidth, columns - j * V::kWidth, to);
+      }
+    }
+  };
+  if (end - begin == kMicrotileRows && columns >= kVectors * V::kWidth) {
+    put(0, kMicrotileRows, kVectors);  // constants, which the compiler unrolls
+  } else {
+    put(begin, end, columns < kVectors * V::kWidth ? (columns + V::kWidth - 1) / V::kWidth : kVectors);
+  }
+}
+
+// A block of k of a product: out(row)[column] for rows from `begin` on and `columns` columns of panels. The rows pass
+// all near panels before the next do, so that rows of `out` are written along: the other order took 10 to 20 % longer
+// with rows of 768 and 2,048 columns, waiting for `out`.
 template <typename V, typename Rows, typename Out>
-SMOOTHLOSS_INLINE void multiply(const Rows& rows, size_t count, const typename V::Real* panels, size_t columns,
-                                size_t k, const Out& out, const Destination<typename V::Real>& to) {
+SMOOTHLOSS_INLINE void multiply(const Rows& rows, size_t begin, size_t end, const typename V::Real* panels,
+                                size_t columns, size_t k, const Out& out, const Destination<typename V::Real>& to) {
   for (size_t near = 0; near < columns; near += kNearColumns) {
-    const size_t end = columns - near < kNearColumns ? columns : near + kNearColumns;
-    for (size_t row = 0; row < count; row += kMicrotileRows) {
-      const size_t some = count - row < kMicrotileRows ? count - row : kMicrotileRows;
+    const size_t endColumn = columns - near < kNearColumns ? columns : near + kNearColumns;
+    for (size_t row = begin; row < end; row += kMicrotileRows) {
+      const size_t some = end - row < kMicrotileRows ? end - row : kMicrotileRows;
+      // Where no rows follow, the last microtile begins before them, and leaves out what others have computed.
+      const size_t before = Rows::kEnds ? kMicrotileRows - some : 0;
       typename V::Real* p[kMicrotileRows];
-      for (size_t r = 0; r < kMicrotileRows; ++r) p[r] = out(row + (r < some ? r : some - 1));
-      for (size_t column = near; column < end; column += kPanel<V>) {
-        for (size_t r = 0; r < kMicrotileRows; ++r) prefetchLine(p[r] + column);
-        V sums[kMicrotileRows][kMicrotileVectors];
-        sumMicrotile(rows(row), panels + column * k, k, sums);
-        const size_t left = end - column;
-        const auto put = [&](size_t height, size_t vectors) {
-          for (size_t r = 0; r < height; ++r) {
-            for (size_t j = 0; j < vectors; ++j) {
-              putSums(sums[r][j], p[r] + column + j * V::kWidth, column + j * V::kWidth, left - j * V::kWidth, to);
-            }
-          }
+      for (size_t r = 0; r < kMicrotileRows; ++r) p[r] = out(row - before + (r < before + some ? r : some - 1));
+      for (size_t column = near; column < endColumn; column += kPanel<V>) {
+        const size_t left = endColumn - column;
+        const auto microtile = [&](auto vectors) {
+          multiplyMicrotile<V, vectors>(rows(row - before), before, before + some, panels + column * k, column, left, k,
+                                        p, to);
         };
-        if (some == kMicrotileRows && left >= kPanel<V>) {
-          put(kMicrotileRows, kMicrotileVectors);  // constants, which the compiler unrolls
+        if (left > V::kWidth) {
+          microtile(std::integral_constant<size_t, kMicrotileVectors>{});
         } else {
-          put(some, left < kPanel<V> ? (left + V::kWidth - 1) / V::kWidth : kMicrotileVectors);
+          microtile(std::integral_constant<size_t, 1>{});
         }
       }
     }
   }
 }
+
+// With more classes the input is packed in any case.
+constexpr size_t kFewClasses = 256;
 
 // Calls action(first, size) for each block of k.
 template <typename Action>
@@ -259,6 +284,14 @@ class LayerProducts {
   Real* inputPanels(size_t d, size_t first, size_t k) const {
     return packed_ + first * roundUp<kPanel<V>>(layer_.features) + d * k;
   }
+  // Whether logitsOf reads the input where it lies: for few classes packing it took longer, by a third with 10 classes
+  // and 768 features. Rows a multiple of 4 KB apart would share a set of the first-level cache, which may have fewer
+  // lines than a microtile has rows.
+  bool readsInput() const {
+    const size_t last = chunk_.count - 1;
+    return std::is_same<T, Real>::value && batch_.classes <= kFewClasses && last + 1 >= kMicrotileRows &&
+           chunk_.rows[last] - chunk_.rows[0] == last && layer_.features * sizeof(Real) % 4096 != 0;
+  }
   template <size_t kTo>
   static size_t roundUp(size_t n) {
     return (n + kTo - 1) / kTo * kTo;
@@ -266,6 +299,7 @@ class LayerProducts {
 
   // Packs the rows that take part into slivers, for logitsOf.
   void packInputRows(const LayerPiece& piece) const {
+    if (readsInput()) return;
     forBlocks(layer_.features, [&](size_t first, size_t k) {
       packTransposed<kMicrotileRows, V>([&](size_t i) { return inputRow(piece.row + i) + first; },
                                         piece.endRow - piece.row, k, inputSlivers(piece.row, first, k));
@@ -274,15 +308,20 @@ class LayerProducts {
 
   // z = input · linearWeightᵀ + linearBias, for rows and classes.
   void logitsOf(const LayerPiece& piece) const {
-    const size_t rows = piece.endRow - piece.row;
     forColumns(piece, [&](size_t c, size_t n) {
       Real* const bias = layer_.linearBias ? slivers_ : nullptr;
       if (bias)
         packRows<kPanel<V>, V>([&](size_t) { return static_cast<const T*>(layer_.linearBias) + c; }, n, 1, bias);
       forBlocks(layer_.features, [&](size_t first, size_t k) {
         packTransposed<kPanel<V>, V>([&](size_t i) { return weightRow(c + i) + first; }, n, k, panels_);
-        multiply<V>(Slivers<Real>{inputSlivers(piece.row, first, k), k}, rows, panels_, n, k,
-                    [&](size_t row) { return logitsAt(piece.row + row) + c; }, {bias, first > 0, false});
+        const auto multiplyRows = [&](const auto& rows) {
+          multiply<V>(rows, piece.row, piece.endRow, panels_, n, k, [&](size_t row) { return logitsAt(row) + c; },
+                      {bias, first > 0, false});
+        };
+        if constexpr (std::is_same<T, Real>::value) {
+          if (readsInput()) return multiplyRows(StridedRows<Real, true>{inputRow(0) + first, layer_.features});
+        }
+        multiplyRows(Slivers<Real>{inputSlivers(0, first, k), k});
       });
     });
   }
@@ -294,8 +333,8 @@ class LayerProducts {
     forColumns(piece, [&](size_t d, size_t n) {
       forBlocks(batch_.classes, [&](size_t first, size_t k) {
         packRows<kPanel<V>, V>([&](size_t i) { return weightRow(first + i) + d; }, n, k, panels_);
-        multiply<V>(StridedRows<Real>{logitsAt(piece.row) + first, chunk_.stride}, piece.endRow - piece.row, panels_, n,
-                    k, [&](size_t row) { return gradient + chunk_.rows[piece.row + row] * layer_.features + d; },
+        multiply<V>(StridedRows<Real, false>{logitsAt(0) + first, chunk_.stride}, piece.row, piece.endRow, panels_, n,
+                    k, [&](size_t row) { return gradient + chunk_.rows[row] * layer_.features + d; },
                     {nullptr, first > 0, first + k == batch_.classes});
       });
     });
@@ -318,8 +357,9 @@ class LayerProducts {
       if (gradient == nullptr) return;
       forBlocks(chunk_.count, [&](size_t first, size_t k) {
         packRows<kMicrotileRows, V>([&](size_t i) { return logitsAt(first + i) + c; }, n, k, slivers_);
-        multiply<V>(Slivers<Real>{slivers_, k}, n, inputPanels(piece.column, first, k), piece.endColumn - piece.column,
-                    k, [&](size_t i) { return gradient + (c + i) * layer_.features + piece.column; },
+        multiply<V>(Slivers<Real>{slivers_, k}, 0, n, inputPanels(piece.column, first, k),
+                    piece.endColumn - piece.column, k,
+                    [&](size_t i) { return gradient + (c + i) * layer_.features + piece.column; },
                     {nullptr, adds || first > 0, first + k == chunk_.count});
       });
     });

@@ -156,15 +156,18 @@ void LayerStages::closeChunk(Sums& total) {
   chunk_.count = 0;
 }
 
-// Of logits and the gradient of input each piece has its own columns, of the gradient of linearWeight its own classes:
-// what it packs no other piece packs again.
+// Of the gradient of linearWeight each piece has its own classes: what it packs no other piece packs again. So has each
+// piece of the logits and of the gradient of input its own columns, unless linearWeight is small beside the chunk: then
+// each thread packs all of it for rows of its own, since to fetch logits that another core computed takes longer (two
+// threads gain 1.5 instead of 1.3 with 512 rows, 64 features and 512 classes).
 LayerStages::Grid LayerStages::gridOf(Stage stage) const {
   const size_t features = batch_.layer.features;
+  const bool byColumns = threads_ == 1 || features * threads_ > chunk_.count;
   switch (stage) {
     case kLogits:
-      return cut(chunk_.count, batch_.classes, true);
+      return cut(chunk_.count, batch_.classes, byColumns);
     case kInputGradient:
-      return cut(chunk_.count, features, true);
+      return cut(chunk_.count, features, byColumns);
     case kPackInputColumns:
       return cut(0, features, true);
     case kWeightGradient:
