@@ -55,6 +55,24 @@ describe('the process survives', () => {
     );
   });
 
+  // The addon asks, and tries, whether it can hold arrays.
+  const change = (object: string, name: string, descriptor: string) =>
+    `Object.defineProperty(${object}, '${name}', { configurable: true, ${descriptor} });`;
+  const thrower = "get() { throw new Error('thrown'); }";
+  itNative.each([
+    ['as it is', '', !process.version.startsWith('v22.')],
+    ['with a global Bun', 'globalThis.Bun = {};', false],
+    ['with the version of Electron', change('process.versions', 'electron', "value: '1'"), false],
+    ['without process', 'delete globalThis.process;', false],
+    ['whose versions throw', change('process', 'versions', thrower), false],
+    ['whose transfer throws', change('ArrayBuffer.prototype', 'transfer', 'value() { throw 1; }'), false],
+    ['whose transfer cannot be read', change('ArrayBuffer.prototype', 'transfer', thrower), false],
+  ])('loading the addon in a runtime %s', (_, program, holds) => {
+    const file = `require('node-gyp-build').path(${JSON.stringify(root)})`;
+    const child = runChild(`const file = ${file}; ${program} print(require(file).holds);`);
+    expect(child).toEqual({ output: holds, stderr: '', status: 0, signal: null });
+  });
+
   itNative('arrays whose iterator gives more than they hold', () => {
     survives(
       `const logits = new Float32Array(rows * classes);
