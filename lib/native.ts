@@ -18,7 +18,7 @@ type Arrays = readonly (ArrayBufferView | null | undefined)[];
 /** What native/addon/addon.cc exports. */
 export interface Addon {
   readonly backends: readonly NativeBackend[];
-  /** Whether jobs can keep their arrays' memory from being detached; if not, `start` starts nothing. */
+  /** Whether jobs can keep their arrays' memory from being detached; if not, all must lie in SharedArrayBuffers. */
   readonly holds: boolean;
   /**
    * Computes the batch whose numbers and targets are in the arena. The arrays follow in the order of Argument in
@@ -28,7 +28,8 @@ export interface Addon {
   compute(arena: ArrayBuffer, ...arrays: Arrays): void;
   /**
    * The same in other threads. `done` gets the sums, or nothing if the job was aborted. Returns the job's number for
-   * `abort`; 0 if it could not be started: there are no threads, there is no memory, or an array's memory could shrink.
+   * `abort`; 0 if it could not be started: there are no threads, there is no memory, or an array's memory could shrink
+   * or go.
    */
   start(
     done: (...sums: [] | [number, number, number, number, number]) => void,
@@ -57,8 +58,7 @@ export function nativeKernels(addon: Addon, name: NativeBackend): Kernels {
   const kernelOf = (operation: number): Kernel => {
     const kernel: Kernel = (batch, threads, begin = 0, end = rowsOf(batch), arena = lastArena()) =>
       compute(addon, backend, operation, batch, threads, begin, end, arena);
-    if (addon.holds)
-      kernel.start = (batch, threads, done) => start(addon, backend, operation, batch, threads, done);
+    kernel.start = (batch, threads, done) => start(addon, backend, operation, batch, threads, done);
     return kernel;
   };
   return fromNames(KERNELS, (_, operation) => kernelOf(operation));

@@ -121,8 +121,8 @@ export const backend: Backend = functions.backend;
  * or writes, or read what it writes, is rejected with ERR_OVERLAP (in this JavaScript thread; with SharedArrayBuffers
  * other threads must see to it themselves). If a buffer is detached or resized meanwhile, the promise is rejected with
  * ERR_INVALID_ARG_TYPE, and its old contents are lost or half-written; nothing worse happens. Resizable ArrayBuffers,
- * and all calls with backend `'js'`, on Windows and in Node 22, are computed on the event loop's own thread, in slices
- * of some milliseconds.
+ * all calls with backend `'js'`, and in Node 22 and outside Node all calls with an array outside SharedArrayBuffers, are
+ * computed on the event loop's own thread, in slices of some milliseconds.
  *
  * @param logits As for `crossEntropy` of `smoothloss`.
  * @param targets Likewise.

@@ -450,7 +450,8 @@ function raw(entry: RawAddon): void {
       : done;
   const job = survive(() => entry.start(callback, ...args));
   if (typeof job === 'number' && job !== 0) {
-    if (typeof callback !== 'function' || !entry.holds) throw new Error('a job was started that cannot be');
+    const unheld = !entry.holds && arrays.some((array) => array?.buffer instanceof ArrayBuffer);
+    if (typeof callback !== 'function' || unheld) throw new Error('a job was started that cannot be');
     jobs++;
     lastJob = job;
   }

@@ -34,7 +34,7 @@ using smoothloss::Scratch;
 struct Instance {
   std::unique_ptr<Scratch> scratch;
   Buffer buffer;
-  bool holds = false;  // whether arrays of jobs can be held
+  bool holds = false;  // whether arrays of jobs can be held; if not, they must be shared
   Jobs jobs;
 };
 
@@ -87,7 +87,7 @@ napi_value compute(napi_env env, napi_callback_info info) {
 }
 
 // start(callback, arena, ...arrays): returns the number of the job; 0 if it cannot be started: there are no threads or
-// no memory, or an array's memory could shrink meanwhile.
+// no memory, or an array's memory could shrink or go meanwhile.
 napi_value start(napi_env env, napi_callback_info info) {
   napi_value arguments[1 + kCallArguments];
   size_t count;
@@ -100,9 +100,8 @@ napi_value start(napi_env env, napi_callback_info info) {
   Call call;
   if (!readCall(env, arguments + 1, count - 1, &call)) return nullptr;
   if (!hasScratch(*instance)) return noMemory(env);
-  const double id = !instance->holds
-                        ? 0.0
-                        : instance->jobs.start(env, call, arguments + 2, count - 2, arguments[0], *instance->scratch);
+  const double id =
+      instance->jobs.start(env, call, arguments + 2, count - 2, arguments[0], instance->holds, *instance->scratch);
   napi_value result = nullptr;
   napi_create_double(env, id, &result);
   return result;

@@ -32,6 +32,37 @@ bool copyTargets(Batch& batch, Buffer& buffer) {
   return true;
 }
 
+// Whether a typed array lies in a SharedArrayBuffer. Nothing detaches or shrinks it, so that a reference to it is
+// enough.
+bool isShared(napi_env env, napi_value array) {
+  napi_value buffer;
+  bool own = true;
+  return napi_get_typedarray_info(env, array, nullptr, nullptr, nullptr, &buffer, nullptr) == napi_ok &&
+         napi_is_arraybuffer(env, buffer, &own) == napi_ok && !own;
+}
+
+// Values that are kept from being collected until drop(), or until the environment ends.
+class Kept {
+ public:
+  bool add(napi_env env, napi_value value) {
+    if (napi_create_reference(env, value, 1, &references_[count_]) != napi_ok) return false;
+    ++count_;
+    return true;
+  }
+  napi_value first(napi_env env) const {
+    napi_value value = nullptr;
+    napi_get_reference_value(env, references_[0], &value);
+    return value;
+  }
+  void drop(napi_env env) {
+    while (count_ > 0) napi_delete_reference(env, references_[--count_]);
+  }
+
+ private:
+  napi_ref references_[kCallArguments];  // the callback and all arrays but the arena
+  size_t count_ = 0;
+};
+
 }  // namespace
 
 class Job final : private Belongings, public BatchTask {
@@ -52,7 +83,7 @@ class Job final : private Belongings, public BatchTask {
   Jobs& jobs_;
   double id = 0.0;
   size_t slot = 0;
-  napi_ref callback = nullptr;
+  Kept kept;  // the callback, and arrays whose memory cannot be held
 };
 
 // A job's number is slot + 1 + kMostJobs · (how many jobs were started before), an integer that a double holds.
@@ -60,19 +91,27 @@ constexpr size_t kMostJobs = size_t{1} << 24;
 constexpr double kMostStarted = 0x1p29;
 
 double Jobs::start(napi_env env, const Call& call, const napi_value* arrays, size_t count, napi_value callback,
-                   Scratch& scratch) {
+                   bool holds, Scratch& scratch) {
   if ((queue_ == nullptr && !open(env)) || !makeRoom()) return 0.0;
   const DefaultFpEnvironment scope;
   Belongings belongings;
-  Batch batch = call.batch;
-  if (!copyTargets(batch, belongings.targets)) return 0.0;
-  for (size_t i = 0; i < count; ++i) {
+  Kept kept;
+  bool sound = kept.add(env, callback);
+  for (size_t i = 0; i < count && sound; ++i) {
     bool isArray = false;
     napi_is_typedarray(env, arrays[i], &isArray);
-    if (isArray && !belongings.hold.add(env, arrays[i])) return 0.0;
+    if (!isArray) continue;
+    sound = holds ? belongings.hold.add(env, arrays[i]) : isShared(env, arrays[i]) && kept.add(env, arrays[i]);
   }
-  std::unique_ptr<Job> job(new (std::nothrow) Job(*this, std::move(belongings), call, batch, scratch));
-  if (job == nullptr || !job->sound() || napi_create_reference(env, callback, 1, &job->callback) != napi_ok) return 0.0;
+  Batch batch = call.batch;
+  sound = sound && copyTargets(batch, belongings.targets);
+  std::unique_ptr<Job> job(sound ? new (std::nothrow) Job(*this, std::move(belongings), call, batch, scratch)
+                                 : nullptr);
+  if (job == nullptr || !job->sound()) {
+    kept.drop(env);
+    return 0.0;
+  }
+  job->kept = kept;
   const size_t pieces = job->next(scratch);
   {
     const Lock lock(mutex_);
@@ -83,7 +122,7 @@ double Jobs::start(napi_env env, const Call& call, const napi_value* arrays, siz
   if (pieces == 0) {
     job->finished();
   } else if (!Pool::get().start(*job, pieces, call.threads)) {
-    napi_delete_reference(env, job->callback);
+    job->kept.drop(env);
     const Lock lock(mutex_);
     --running_;
     return 0.0;
@@ -143,14 +182,14 @@ void Jobs::deliver(napi_env env, napi_value, void* context, void* data) {
   jobs.mutex_.unlock();
   jobs.remove(*job);
   if (jobs.pending_ == 0) napi_unref_threadsafe_function(env, jobs.queue_);
-  napi_value callback, self;
+  napi_value self;
+  napi_value const callback = job->kept.first(env);
   napi_value results[5];
   const Sums& total = job->total();
   const double sums[] = {total.numerator, total.nll, total.correct, total.entropy, total.zLoss};
-  bool sound =
-      napi_get_reference_value(env, job->callback, &callback) == napi_ok && napi_get_undefined(env, &self) == napi_ok;
+  bool sound = callback != nullptr && napi_get_undefined(env, &self) == napi_ok;
   for (size_t i = 0; i < 5; ++i) sound = sound && napi_create_double(env, sums[i], &results[i]) == napi_ok;
-  napi_delete_reference(env, job->callback);
+  job->kept.drop(env);
   if (sound) napi_call_function(env, self, callback, job->aborted() ? 0 : 5, results, nullptr);
 }
 

@@ -23,9 +23,10 @@ class Jobs {
   Jobs(const Jobs&) = delete;
   Jobs& operator=(const Jobs&) = delete;
 
-  // Starts a call; `arrays` are those of the call. `callback` gets the fields of Sums when it is done, nothing when it
-  // was aborted. Returns the job's number; 0 if it could not be started.
-  double start(napi_env env, const Call& call, const napi_value* arrays, size_t count, napi_value callback,
+  // Starts a call; `arrays` are those of the call, whose memory can be held, or else must be shared. `callback` gets
+  // the fields of Sums when it is done, nothing when it was aborted. Returns the job's number; 0 if it could not be
+  // started.
+  double start(napi_env env, const Call& call, const napi_value* arrays, size_t count, napi_value callback, bool holds,
                Scratch& scratch);
   // If the job is under way, no further piece of it is begun.
   void abort(double id);

@@ -5,6 +5,7 @@ import { detach, resizable } from '../support/memory.js';
 import { backends } from './backends.js';
 import { Random } from './random.js';
 import {
+  type Allocate,
   ARGUMENTS,
   type Argument,
   CLASSES,
@@ -74,6 +75,27 @@ function cases(): Case[] {
         same(compute(first.buffer, ...first.arrays, 1, {}, null), undefined, 'what it returns');
         same(compute.call(null, first.buffer, ...first.arrays), undefined, 'what it returns');
         first.marginsStay();
+      },
+    },
+    {
+      name: 'jobs, where arrays can be held or all are shared',
+      run: () => {
+        for (const operation of OPERATIONS) {
+          const starts = (allocate: Allocate) => {
+            const { buffer, arrays } = new RawCall(operation, 0, 1, 0, ROWS, CLASSES, allocate);
+            return (addon.start(() => {}, buffer, ...arrays) as number) > 0;
+          };
+          same(
+            starts((bytes) => new ArrayBuffer(bytes)),
+            addon.holds,
+            `it starts, ${operation.name}`,
+          );
+          same(
+            starts((bytes) => new SharedArrayBuffer(bytes)),
+            true,
+            `it starts, shared, ${operation.name}`,
+          );
+        }
       },
     },
     {
