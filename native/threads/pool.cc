@@ -2,10 +2,8 @@
 
 #include "threads/pool.h"
 
-#include <chrono>
 #include <memory>
 #include <new>
-#include <thread>
 
 #include "threads/fp_environment.h"
 
@@ -14,7 +12,7 @@ namespace smoothloss {
 namespace {
 
 size_t processors() {
-  static const size_t count = std::thread::hardware_concurrency();
+  static const size_t count = onlineProcessors();
   return count;
 }
 
@@ -139,10 +137,9 @@ void Pool::change() {
 bool Pool::spin(const std::atomic<uint32_t>& news) {
   const uint32_t seen = news.load(std::memory_order_relaxed);
   mutex_.unlock();
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point end = Clock::now() + std::chrono::microseconds(kSpinMicroseconds);
+  const double end = microseconds() + kSpinMicroseconds;
   bool any = false;
-  while (!any && Clock::now() < end) {
+  while (!any && microseconds() < end) {
     for (size_t i = 0; i < 16 && !any; ++i) {
       any = news.load(std::memory_order_acquire) != seen;
       if (!any) pauseProcessor();
