@@ -1,49 +1,137 @@
-// Builds the binary that the package ships for one platform, with prebuildify, into prebuilds/<platform>-<arch>:
+// Builds the binaries that the package ships into prebuilds/, and checks them:
 //
-//     node scripts/prebuild.mjs [--arch arm64]
+//     npm run build:prebuilt                                  the one for this machine
+//     npm run build:prebuilt -- linux-x64-musl win32-x64      those for some platforms
+//     npm run build:prebuilt -- --all                         all
 //
-// For another architecture than this machine's on Linux it takes Debian's cross compilers, unless CC and CXX name others.
+// One cross compiler makes them, clang with the C libraries of all platforms: `zig c++`. On Linux x64 npm fetches it;
+// elsewhere --zig names it, of the version in prebuild/compiler/package.json. The checks need LLVM's tools (Debian: llvm).
 
-import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
-import prebuildify from 'prebuildify';
+import { parseArgs } from 'node:util';
+import addonApi from 'node-addon-api';
+import nodeApi from 'node-api-headers';
+import pMap from 'p-map';
+import { checkBinary } from './prebuild/binaries.mjs';
+import { checkInstructions } from './prebuild/instructions.mjs';
+import { PLATFORMS } from './prebuild/platforms.mjs';
+import { run } from './prebuild/run.mjs';
+import { nodeFunctions } from './prebuild/windows.mjs';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
-const { values } = parseArgs({ options: { arch: { type: 'string', default: process.arch } } });
-const { arch } = values;
-const linux = process.platform === 'linux';
+const prebuilds = path.join(root, 'prebuilds');
+const native = path.join(root, 'native');
+const own = path.join(root, 'scripts', 'prebuild');
+const { variables: list } = JSON.parse(readFileSync(path.join(native, 'sources.gypi'), 'utf8'));
 
-// node-gyp's rebuild begins by deleting build/, so it gets a directory of its own.
-const cwd = path.join(root, 'build', 'prebuild', arch);
-rmSync(cwd, { recursive: true, force: true });
-mkdirSync(cwd, { recursive: true });
-for (const name of ['package.json', 'binding.gyp', 'native']) {
-  cpSync(path.join(root, name), path.join(cwd, name), { recursive: true });
+/** The name of the platform that this is. */
+function thisPlatform() {
+  const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
+  return `${process.platform}-${process.arch}${musl ? '-musl' : ''}`;
 }
 
-// Node's headers: those that came with it if they did; else node-gyp downloads them.
-const prefix = path.join(path.dirname(process.execPath), '..');
-if (!process.env.npm_config_nodedir && existsSync(path.join(prefix, 'include', 'node', 'common.gypi'))) {
-  process.env.npm_config_nodedir = prefix;
+/** The compiler, as a function of its arguments: what the lock file pins by its hash, unless another is given. */
+async function findCompiler(given) {
+  const cache = path.join(root, 'build', 'prebuild', 'cache');
+  const env = { ...process.env, ZIG_GLOBAL_CACHE_DIR: cache, ZIG_LOCAL_CACHE_DIR: cache };
+  let zig = given;
+  if (zig === undefined) {
+    const directory = path.join(own, 'compiler');
+    const packages = path.join(directory, 'node_modules', '@zigc');
+    if (!existsSync(packages)) await run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: directory });
+    zig = path.join(packages, 'linux-x64', 'bin', 'zig');
+    env.ZIG_LIB_DIR = path.join(packages, 'lib');
+  }
+  return (...args) => run(zig, ['c++', ...args], { cwd: native, env });
 }
 
-process.env.JOBS ??= 'max'; // for node-gyp
-
-const cross = linux && arch !== process.arch ? { arm64: 'aarch64', x64: 'x86_64' }[arch] : undefined;
-if (cross) {
-  process.env.CC ??= `${cross}-linux-gnu-gcc`;
-  process.env.CXX ??= `${cross}-linux-gnu-g++`;
+/** The functions of Node-API that objects call. */
+async function nodeFunctionsOf(objects) {
+  const symbols = await run('llvm-nm', ['--undefined-only', '--format=just-symbols', ...objects]);
+  return [...new Set(symbols.match(/\b(napi|node_api)_\w+/g))].sort();
 }
 
-await promisify(prebuildify)({
-  arch,
-  cwd,
-  out: root,
-  napi: true,
-  targets: [process.versions.node],
-  strip: true,
-  stripBin: cross ? `${cross}-linux-gnu-strip` : 'strip',
-  tagLibc: linux, // a binary for glibc must not be taken for one that loads on musl
+/** Compiles the sources for a platform, links and checks the binary. */
+async function build(name, compile) {
+  const { target, file, kernels } = PLATFORMS[name];
+  const [system, arch] = name.split('-');
+  const objectsOf = path.join(root, 'build', 'prebuild', name);
+  rmSync(objectsOf, { recursive: true, force: true });
+  const flags = [
+    ...[...list.smoothloss_cflags, '-g0', '-DNDEBUG', system === 'win32' ? '-DNOMINMAX' : '-fPIC'],
+    ...list.smoothloss_defines.map((define) => `-D${define}`),
+    ...['-I.', '-isystem', nodeApi.include_dir, '-isystem', path.resolve(addonApi.include_dir)],
+  ];
+  const to = ['-target', target, '-fvisibility-global-new-delete=force-hidden'];
+  // Where a region of a file asks for AVX-512, clang takes 512 bits only if the target may have them.
+  if (arch === 'x64') to.push('-mcpu=x86_64+evex512');
+  const objectOf = async (source) => {
+    const object = path.join(objectsOf, `${path.relative(root, path.resolve(native, source))}.o`);
+    mkdirSync(path.dirname(object), { recursive: true });
+    const options = [...flags, '-c', source, '-o', object];
+    if (kernels && source.startsWith('kernels/')) await run(kernels, options, { cwd: native });
+    else await compile(...to, ...options);
+    return object;
+  };
+  // The kernels first, which take longest.
+  const isKernel = (source) => Number(source.startsWith('kernels/'));
+  const sources = list.smoothloss_source_files.toSorted((a, b) => isKernel(b) - isKernel(a));
+  const objects = await pMap([...sources, path.join(own, 'runtime.cc')], objectOf, {
+    concurrency: os.availableParallelism(),
+  });
+  if (arch === 'x64') await checkInstructions(objects);
+
+  const link = {
+    linux: [`-Wl,--version-script,${path.join(own, 'exports.map')}`],
+    darwin: ['-Wl,-undefined,dynamic_lookup', '-Wl,-install_name,@rpath/smoothloss.node'],
+    win32: [],
+  }[system];
+  if (system === 'win32') {
+    const source = path.join(objectsOf, 'node_functions.cc');
+    writeFileSync(source, nodeFunctions(await nodeFunctionsOf(objects), arch));
+    link.push(source);
+  }
+  const binary = path.join(prebuilds, file);
+  mkdirSync(path.dirname(binary), { recursive: true });
+  await compile(...to, '-O3', '-nostdlib++', '-shared', '-s', ...objects, ...link, '-o', binary);
+  // A linker for Windows leaves these beside it.
+  for (const extension of ['pdb', 'lib']) rmSync(binary.replace(/node$/, extension), { force: true });
+  return `${file}: ${statSync(binary).size} bytes, needs ${await checkBinary(binary, name)}`;
+}
+
+/** Writes the hashes of all binaries that are there, as sha256sum does. */
+function writeHashes() {
+  const files = readdirSync(prebuilds, { recursive: true }).filter((file) => file.endsWith('.node'));
+  const lines = files.sort().map((file) => {
+    const hash = createHash('sha256')
+      .update(readFileSync(path.join(prebuilds, file)))
+      .digest('hex');
+    return `${hash}  ${file.replaceAll(path.sep, '/')}\n`;
+  });
+  writeFileSync(path.join(prebuilds, 'SHA256SUMS'), lines.join(''));
+}
+
+const { values, positionals } = parseArgs({
+  options: { all: { type: 'boolean' }, zig: { type: 'string' } },
+  allowPositionals: true,
 });
+const names = values.all ? Object.keys(PLATFORMS) : positionals.length > 0 ? positionals : [thisPlatform()];
+const unknown = names.find((name) => !Object.hasOwn(PLATFORMS, name));
+if (unknown !== undefined) {
+  console.error(
+    `${unknown} is not a platform of the package: must be one of ${Object.keys(PLATFORMS).join(', ')}`,
+  );
+  process.exit(1);
+}
+try {
+  const compile = await findCompiler(values.zig);
+  for (const name of names) console.log(`prebuilds/${await build(name, compile)}`);
+  writeHashes();
+} catch (error) {
+  console.error(`smoothloss: ${error.message}`);
+  process.exitCode = 1;
+}

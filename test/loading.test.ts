@@ -3,15 +3,18 @@
 
 import {
   copyFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { availableBackends, type BackendName, backend, crossEntropy, loadBackend } from 'smoothloss';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errorOf } from './conformance/table.js';
@@ -163,21 +166,29 @@ describe('without a native binary', () => {
     expect(stderr.match(/SMOOTHLOSS_NATIVE_MISSING/g)).toHaveLength(1);
   });
 
-  it('and none in the package either, JavaScript computes, says how to build one, and does not complain', () => {
-    const elsewhere = `Object.defineProperty(process, 'platform', { value: 'freebsd' }); ${SAY}`;
-    const build = 'npx node-gyp rebuild -C node_modules/smoothloss/native builds one';
-    const missing = `no native binary for freebsd-${process.arch} was found (${build})`;
-    expect(runChild(elsewhere, empty())).toMatchObject({
-      output: { ...js, reason: missing },
-      stderr: '',
-      status: 0,
-    });
-  });
+  it.each([
+    ['platform', 'freebsd', `freebsd-${process.arch}`],
+    ['arch', 'riscv64', `${process.platform}-riscv64`],
+  ])(
+    'and none in the package either, since %s is %s, JavaScript computes, says how to build one, and does not complain',
+    (key, value, name) => {
+      const elsewhere = `Object.defineProperty(process, '${key}', { value: '${value}' }); ${SAY}`;
+      const build = 'npx node-gyp rebuild -C node_modules/smoothloss/native builds one';
+      const missing = `no native binary for ${name} was found (${build})`;
+      expect(runChild(elsewhere, empty())).toMatchObject({
+        output: { ...js, reason: missing },
+        stderr: '',
+        status: 0,
+      });
+    },
+  );
 
-  it('the platforms for which one is missed are those that the workflow builds', () => {
+  it('the platforms for which one is missed are those that scripts/prebuild.mjs builds', async () => {
     const [, shipped] = /SHIPPED = \[([^\]]*)\]/.exec(read('lib/host/process.ts')) ?? [];
-    const built = [...read('.github/workflows/package.yml').matchAll(/\{ platform: ([\w-]+),/g)];
-    expect(shipped.match(/[\w-]+/g)?.sort()).toEqual(built.map(([, name]) => name).sort());
+    const platforms = pathToFileURL(path.join(root, 'scripts/prebuild/platforms.mjs')).href;
+    const { PLATFORMS } = (await import(platforms)) as { PLATFORMS: Record<string, { file: string }> };
+    const built = Object.values(PLATFORMS).map(({ file }) => path.dirname(file));
+    expect([...new Set(built)].sort()).toEqual(shipped.match(/[\w-]+/g)?.sort());
   });
 
   it('JavaScript gives another reason if it was asked for', () => {
@@ -253,6 +264,46 @@ describe('with a broken native binary', () => {
     expect(status).toBe(1);
     expect(stderr).toContain(`SMOOTHLOSS_BACKEND is "scalar", but the native binary ${file} does not load: `);
     expect(stderr).toContain("code: 'ERR_BACKEND_UNAVAILABLE'");
+  });
+});
+
+// node-gyp-build takes the binary for glibc everywhere but on Alpine.
+describe.runIf(process.platform === 'linux' && hasAddon)('with musl on a system that is not Alpine', () => {
+  const platform = `linux-${process.arch}`;
+  const onMusl = `
+    const fs = require('node:fs');
+    const { readdirSync } = fs;
+    fs.readdirSync = (at, ...rest) => (at === '/lib' ? ['ld-musl-${process.arch}.so.1'] : readdirSync(at, ...rest));
+    require('node:module').syncBuiltinESMExports();
+    process.report.getReport = () => ({ header: {} });
+  `;
+
+  function install(...files: [string, string | Buffer][]): string {
+    const place = mkdtempSync(path.join(directory, 'musl-'));
+    const folder = path.join(place, 'prebuilds', platform);
+    mkdirSync(folder, { recursive: true });
+    for (const name of ['package.json', 'dist'])
+      cpSync(path.join(root, name), path.join(place, name), { recursive: true });
+    symlinkSync(path.join(root, 'node_modules'), path.join(place, 'node_modules'));
+    for (const [name, content] of files) writeFileSync(path.join(folder, name), content);
+    return `${onMusl} const { backend } = require(${JSON.stringify(place)}); print(backend);`;
+  }
+
+  it('the binary for musl is used', () => {
+    const program = install(
+      ['smoothloss.glibc.node', 'not for here'],
+      ['smoothloss.musl.node', readFileSync(addonFile(root))],
+    );
+    expect(runChild(program)).toMatchObject({ output: { name: available[0] }, stderr: '', status: 0 });
+  });
+
+  it('a missing one is named', () => {
+    const { output, stderr } = runChild(install(['smoothloss.glibc.node', 'not for here']));
+    expect(output).toMatchObject({
+      name: 'js',
+      reason: expect.stringContaining(`for ${platform} with musl`),
+    });
+    expect(stderr).toContain('SMOOTHLOSS_NATIVE_MISSING');
   });
 });
 

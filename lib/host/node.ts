@@ -10,6 +10,7 @@ import {
   broken,
   inSnapshot,
   isGone,
+  isMusl,
   loadFrom,
   permitted,
   prebuiltIn,
@@ -29,6 +30,8 @@ function findAddon(): FoundAddon {
     if (typeof __dirname === 'undefined' || isGone(__dirname)) return loadFrom(besideProgram());
     const root = path.join(__dirname, '../..');
     const file = fileIn(root);
+    // node-gyp-build knows musl on Alpine alone, and takes the binary for glibc elsewhere.
+    if (file?.includes('.glibc.') && isMusl()) return loadFrom([prebuiltIn(root)]);
     if (file !== undefined) return broken(file, error);
     // Permissions may deny the files that node-gyp-build looks at, and allow the binary.
     const searched = error instanceof Error && error.message.startsWith('No native build was found');

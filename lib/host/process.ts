@@ -9,7 +9,7 @@ import type { Addon, FoundAddon } from '../native.js';
 
 export const platform = `${process.platform}-${process.arch}`;
 
-/** The platforms whose binary the package has; on Linux for glibc. The matrix of .github/workflows/package.yml is the same. */
+/** The platforms whose binary the package has; of Linux for glibc and for musl. PLATFORMS in scripts/ is the same list. */
 const SHIPPED = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64', 'win32-x64', 'win32-arm64'];
 const BUILD = 'npx node-gyp rebuild -C node_modules/smoothloss/native builds one';
 const BUNDLE =
@@ -94,7 +94,7 @@ export function broken(file: string, error: unknown): FoundAddon {
  * Whether the C library is musl, which does not run binaries for glibc. Some systems have both, so a report decides; it
  * takes 20 ms.
  */
-function isMusl(): boolean {
+export function isMusl(): boolean {
   return permitted(() => {
     if (!readdirSync('/lib').some((name) => name.startsWith('ld-musl-'))) return false;
     const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
@@ -104,10 +104,9 @@ function isMusl(): boolean {
 
 /** There is no binary. It warns only if the package has one for the platform. */
 function missing(): FoundAddon {
-  const musl = isMusl();
-  const shipped = SHIPPED.includes(platform) && !musl;
-  const remedy = shipped ? BUNDLE : BUILD;
-  const reason = `no native binary for ${platform}${musl ? ' with musl' : ''} was found (${remedy})`;
+  const shipped = SHIPPED.includes(platform);
+  const libc = isMusl() ? ' with musl' : '';
+  const reason = `no native binary for ${platform}${libc} was found (${shipped ? BUNDLE : BUILD})`;
   return shipped ? { reason, warning: 'SMOOTHLOSS_NATIVE_MISSING' } : { reason };
 }
 

@@ -35,7 +35,8 @@ export function loadAddon(): RawAddon | undefined {
     copyFileSync(file, path.join(directory, 'copy.node'));
     return requireFromRoot(path.join(directory, 'copy.node')) as RawAddon;
   } finally {
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    // Windows deletes no file that a process has loaded.
+    if (process.platform !== 'win32') rmSync(directory, { recursive: true, force: true });
   }
 }
 

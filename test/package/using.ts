@@ -1,7 +1,7 @@
 // The package installed where there is no compiler, used from CommonJS, ES modules and TypeScript, with its binary, without
 // it, and with one that does not load.
 //
-// SMOOTHLOSS_ARM64_NODE=<command that starts an arm64 Node>: tests the package there too.
+// SMOOTHLOSS_OTHER_PLATFORMS=<a line for each: the backend, the command that starts its runtime>: tests the package there too.
 
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -18,7 +18,10 @@ import {
 } from './support/installed.js';
 import { node } from './support/run.js';
 
-const arm64Node = process.env.SMOOTHLOSS_ARM64_NODE?.split(' ');
+const others = (process.env.SMOOTHLOSS_OTHER_PLATFORMS ?? '')
+  .split('\n')
+  .filter(Boolean)
+  .map((line) => line.split(' '));
 
 /** A binary of this system that does not run on this processor, if one was built. */
 function otherBinary(): Buffer | undefined {
@@ -76,12 +79,15 @@ describe('installed where there is no compiler', () => {
     }
   });
 
-  test.skipIf(!arm64Node)('computes with NEON on arm64, to the same bits', () => {
-    for (const script of ['use.cjs', 'use.mjs']) {
-      const result = runBare([...(arm64Node as string[]), script]);
-      expect(result).toEqual({ status: 0, stdout: use.stdout.replace(native, 'neon'), stderr: '' });
-    }
-  });
+  test.runIf(others.length > 0).each(others)(
+    'computes with %s on another platform: %s %s',
+    (backend, ...command) => {
+      for (const script of ['use.cjs', 'use.mjs']) {
+        const result = runBare([...command.filter(Boolean), script]);
+        expect(result).toEqual({ status: 0, stdout: use.stdout.replace(native, backend), stderr: '' });
+      }
+    },
+  );
 });
 
 describe('without its binary', () => {
