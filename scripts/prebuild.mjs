@@ -8,7 +8,16 @@
 // elsewhere --zig names it, of the version in prebuild/compiler/package.json. The checks need LLVM's tools (Debian: llvm).
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -95,12 +104,14 @@ async function build(name, compile) {
     writeFileSync(source, nodeFunctions(await nodeFunctionsOf(objects), arch));
     link.push(source);
   }
+  // The linker leaves other files beside it.
+  const linked = path.join(objectsOf, 'smoothloss.node');
+  await compile(...to, '-O3', '-nostdlib++', '-shared', '-s', ...objects, ...link, '-o', linked);
+  const needs = await checkBinary(linked, name);
   const binary = path.join(prebuilds, file);
   mkdirSync(path.dirname(binary), { recursive: true });
-  await compile(...to, '-O3', '-nostdlib++', '-shared', '-s', ...objects, ...link, '-o', binary);
-  // A linker for Windows leaves these beside it.
-  for (const extension of ['pdb', 'lib']) rmSync(binary.replace(/node$/, extension), { force: true });
-  return `${file}: ${statSync(binary).size} bytes, needs ${await checkBinary(binary, name)}`;
+  copyFileSync(linked, binary);
+  return `${file}: ${statSync(binary).size} bytes, needs ${needs}`;
 }
 
 /** Writes the hashes of all binaries that are there, as sha256sum does. */
@@ -129,6 +140,7 @@ if (unknown !== undefined) {
 }
 try {
   const compile = await findCompiler(values.zig);
+  if (values.all) rmSync(prebuilds, { recursive: true, force: true });
   for (const name of names) console.log(`prebuilds/${await build(name, compile)}`);
   writeHashes();
 } catch (error) {

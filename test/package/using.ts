@@ -18,10 +18,10 @@ import {
 } from './support/installed.js';
 import { node } from './support/run.js';
 
-const others = (process.env.SMOOTHLOSS_OTHER_PLATFORMS ?? '')
-  .split('\n')
-  .filter(Boolean)
-  .map((line) => line.split(' '));
+const others = (process.env.SMOOTHLOSS_OTHER_PLATFORMS ?? '').split('\n').flatMap((line) => {
+  const [backend, ...command] = line.split(' ');
+  return command.length > 0 ? [{ backend, command }] : [];
+});
 
 /** A binary of this system that does not run on this processor, if one was built. */
 function otherBinary(): Buffer | undefined {
@@ -80,10 +80,10 @@ describe('installed where there is no compiler', () => {
   });
 
   test.runIf(others.length > 0).each(others)(
-    'computes with %s on another platform: %s %s',
-    (backend, ...command) => {
+    'computes with $backend, run by $command',
+    ({ backend, command }) => {
       for (const script of ['use.cjs', 'use.mjs']) {
-        const result = runBare([...command.filter(Boolean), script]);
+        const result = runBare([...command, script]);
         expect(result).toEqual({ status: 0, stdout: use.stdout.replace(native, backend), stderr: '' });
       }
     },
