@@ -268,8 +268,8 @@ describe('with a broken native binary', () => {
 });
 
 // node-gyp-build takes the binary for glibc everywhere but on Alpine.
-describe.runIf(process.platform === 'linux' && hasAddon)('with musl on a system that is not Alpine', () => {
-  const platform = `linux-${process.arch}`;
+describe('with musl on a system that is not Alpine', () => {
+  const platform = `${process.platform}-${process.arch}`;
   const onMusl = `
     const fs = require('node:fs');
     const { readdirSync } = fs;
@@ -284,12 +284,12 @@ describe.runIf(process.platform === 'linux' && hasAddon)('with musl on a system 
     mkdirSync(folder, { recursive: true });
     for (const name of ['package.json', 'dist'])
       cpSync(path.join(root, name), path.join(place, name), { recursive: true });
-    symlinkSync(path.join(root, 'node_modules'), path.join(place, 'node_modules'));
+    symlinkSync(path.join(root, 'node_modules'), path.join(place, 'node_modules'), 'junction');
     for (const [name, content] of files) writeFileSync(path.join(folder, name), content);
     return `${onMusl} const { backend } = require(${JSON.stringify(place)}); print(backend);`;
   }
 
-  it('the binary for musl is used', () => {
+  itNative('the binary for musl is used', () => {
     const program = install(
       ['smoothloss.glibc.node', 'not for here'],
       ['smoothloss.musl.node', readFileSync(addonFile(root))],
