@@ -215,6 +215,7 @@ bool Hold::add(napi_env env, napi_value array) {
   shared = !shared;
   Owner owner;
   getOwner(buffer, shared, &owner);
+  if (owner.counter == nullptr) return false;
   counters_[count_++] = owner.counter;
   return shared || !isResizable(owner.store);
 }
