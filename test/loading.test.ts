@@ -270,6 +270,7 @@ describe('with a broken native binary', () => {
 // node-gyp-build takes the binary for glibc everywhere but on Alpine.
 describe('with musl on a system that is not Alpine', () => {
   const platform = `${process.platform}-${process.arch}`;
+  const OWN = { SMOOTHLOSS_PREBUILD: '' }; // the package's own binaries, whatever the suite is told to use
   const onMusl = `
     const fs = require('node:fs');
     const { readdirSync } = fs;
@@ -294,11 +295,11 @@ describe('with musl on a system that is not Alpine', () => {
       ['smoothloss.glibc.node', 'not for here'],
       ['smoothloss.musl.node', readFileSync(addonFile(root))],
     );
-    expect(runChild(program)).toMatchObject({ output: { name: available[0] }, stderr: '', status: 0 });
+    expect(runChild(program, OWN)).toMatchObject({ output: { name: available[0] }, stderr: '', status: 0 });
   });
 
   it('a missing one is named', () => {
-    const { output, stderr } = runChild(install(['smoothloss.glibc.node', 'not for here']));
+    const { output, stderr } = runChild(install(['smoothloss.glibc.node', 'not for here']), OWN);
     expect(output).toMatchObject({
       name: 'js',
       reason: expect.stringContaining(`for ${platform} with musl`),
