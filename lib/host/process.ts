@@ -9,7 +9,7 @@ import type { Addon, FoundAddon } from '../native.js';
 
 export const platform = `${process.platform}-${process.arch}`;
 
-/** The platforms whose binary the package has; of Linux for glibc and for musl. PLATFORMS in scripts/ is the same list. */
+/** The platforms whose binary the package has; of Linux for glibc and for musl: those of scripts/prebuild/platforms.mjs. */
 const SHIPPED = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64', 'win32-x64', 'win32-arm64'];
 const BUILD = 'npx node-gyp rebuild -C node_modules/smoothloss/native builds one';
 const BUNDLE =
