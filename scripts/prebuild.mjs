@@ -82,7 +82,7 @@ async function build(name, compile) {
     const object = path.join(objectsOf, `${path.relative(root, path.resolve(native, source))}.o`);
     mkdirSync(path.dirname(object), { recursive: true });
     const options = [...flags, '-c', source, '-o', object];
-    // By the place that the linker gives them, loops of AVX-512 took up to 15 % longer (64 x 32,000); those of AVX2 lose 3 %.
+    // By the place that the linker gives them, loops of AVX-512 took up to 15 % longer (64 x 32,000); those of AVX2 lose 2 to 5 %.
     const aligned = source.includes('avx512') ? ['-falign-functions=64', '-falign-loops=64'] : [];
     if (kernels && source.startsWith('kernels/'))
       await run(kernels, [...aligned, ...options], { cwd: native });
