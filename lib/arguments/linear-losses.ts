@@ -23,9 +23,18 @@ import { labelsHint, type TargetArrays, targetArrays } from './target-arrays.js'
 /** An array of the layer, and what is asked of its gradient. */
 interface Part {
   name: keyof LayerGradients;
+  /** What messages call the gradient. */
+  own: string;
   array: TypedArray | null;
   /** Undefined or false, true for a new array, or what must turn out to be an array. */
   asked: unknown;
+}
+
+/** An array of the call, and its buffer, which takes 50 ns to get. */
+interface Placed {
+  name: string;
+  array: TypedArray;
+  buffer: ArrayBufferLike;
 }
 
 type AskedGradients = Record<keyof LayerGradients, unknown>;
@@ -69,17 +78,17 @@ export function prepareLayer(
   if (b !== null) checkLength('linearBias', b, classes, 'classes');
   takeRows(call, rules, y, of);
   const parts: readonly Part[] = [
-    { name: 'input', array: x, asked: asked?.input },
-    { name: 'linearWeight', array: w, asked: asked?.linearWeight },
-    { name: 'linearBias', array: b, asked: asked?.linearBias },
+    { name: 'input', own: 'gradient.input', array: x, asked: asked?.input },
+    { name: 'linearWeight', own: 'gradient.linearWeight', array: w, asked: asked?.linearWeight },
+    { name: 'linearBias', own: 'gradient.linearBias', array: b, asked: asked?.linearBias },
   ];
-  const gradients = checkGradients(parts, call, y);
+  const gradients = asked === null ? {} : checkGradients(parts, call, y);
 
   const { rows, denominator } = weighRows(call, y);
   takeMean(batch, common, denominator, rows);
   parts.forEach((part) => {
     if (part.asked !== true) return;
-    gradients[part.name] = newFloats(batch.type, lengthOf(part.array), `gradient.${part.name}`);
+    gradients[part.name] = newFloats(batch.type, lengthOf(part.array), part.own);
   });
   batch.layer = {
     features,
@@ -179,21 +188,23 @@ function checkGradients(
 ): Partial<LayerGradients<Floats>> {
   const gradients: Partial<LayerGradients<Floats>> = {};
   const type = batch.type === FLOAT64 ? 'Float64Array' : 'Float32Array';
-  parts.forEach((part, i) => {
-    if (!isAsked(part.asked) || part.asked === true) return;
-    const own = `gradient.${part.name}`;
+  const placed: Placed[] = [];
+  parts.forEach(({ name, array }) => {
+    if (array !== null) placed.push({ name, array, buffer: bufferOf(array) });
+  });
+  parts.forEach(({ name, own, array, asked }) => {
+    if (!isAsked(asked) || asked === true) return;
     // No hint: the caller's own array is written to, and a conversion would make a copy.
-    if (typeOf(part.asked) !== type) throw typeError(own, part.asked, `true, false or a ${type}`);
-    const gradient = part.asked as Floats;
-    checkLength(own, gradient, lengthOf(part.array), `${part.name}.length`);
+    if (typeOf(asked) !== type) throw typeError(own, asked, `true, false or a ${type}`);
+    const gradient = asked as Floats;
+    checkLength(own, gradient, lengthOf(array), `${name}.length`);
     const buffer = bufferOf(gradient);
-    parts.forEach((other, j) => {
-      rejectOverlap(own, gradient, buffer, other.name, other.array);
-      const before = j < i ? gradients[other.name] : undefined;
-      rejectOverlap(own, gradient, buffer, `gradient.${other.name}`, before ?? null);
+    placed.forEach((other) => {
+      if (other.buffer === buffer) rejectOverlap(own, gradient, buffer, other.name, other.array);
     });
     rejectOverlaps(own, gradient, buffer, batch, y, mask, prior);
-    gradients[part.name] = gradient;
+    placed.push({ name: own, array: gradient, buffer });
+    gradients[name] = gradient;
   });
   return gradients;
 }

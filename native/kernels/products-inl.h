@@ -121,9 +121,37 @@ struct StridedRows {
   SMOOTHLOSS_INLINE StridedRows operator()(size_t row) const { return {p + row * stride, stride}; }
 };
 
+// The same for columns, whose rows are `stride` apart.
+template <typename Real>
+struct StridedColumns {
+  static constexpr bool kEnds = false;
+  const Real* p;
+  size_t stride;
+  SMOOTHLOSS_INLINE Real operator[](size_t r) const { return p[r]; }
+  SMOOTHLOSS_INLINE void next() { p += stride; }
+  SMOOTHLOSS_INLINE StridedColumns operator()(size_t row) const { return {p + row, stride}; }
+};
+
+// What a microtile multiplies with: panels of k rows, packed one after the other, or rows where they lie.
+template <typename V>
+struct PackedPanels {
+  static constexpr size_t stride = kPanel<V>;
+  const typename V::Real* p;
+  size_t k;
+  SMOOTHLOSS_INLINE const typename V::Real* operator()(size_t column) const { return p + column * k; }
+};
+template <typename V>
+struct StridedPanels {
+  const typename V::Real* p;
+  size_t stride;
+  SMOOTHLOSS_INLINE const typename V::Real* operator()(size_t column) const { return p + column; }
+  // Whether microtiles read nothing beyond n columns.
+  static bool fit(size_t n) { return n % kPanel<V> == 0 || n % kPanel<V> == V::kWidth; }
+};
+
 // One microtile: the sums over a block of k of some rows and the first vectors of a panel.
 template <typename V, size_t kVectors, typename Rows>
-SMOOTHLOSS_INLINE void sumMicrotile(Rows rows, const typename V::Real* panel, size_t k,
+SMOOTHLOSS_INLINE void sumMicrotile(Rows rows, const typename V::Real* panel, size_t stride, size_t k,
                                     V (&sums)[kMicrotileRows][kVectors]) {
   for (size_t first = 0; first < k; first += kProductChain) {
     V own[kMicrotileRows][kVectors];
@@ -131,7 +159,7 @@ SMOOTHLOSS_INLINE void sumMicrotile(Rows rows, const typename V::Real* panel, si
       for (V& sum : row) sum = set1(typename V::Real(0));
     }
     const size_t end = k - first < kProductChain ? k : first + kProductChain;
-    for (size_t i = first; i < end; ++i, rows.next(), panel += kPanel<V>) {
+    for (size_t i = first; i < end; ++i, rows.next(), panel += stride) {
       V b[kVectors];
       for (size_t j = 0; j < kVectors; ++j) b[j] = load(As<V>(), panel + j * V::kWidth);
       for (size_t r = 0; r < kMicrotileRows; ++r) {
@@ -152,12 +180,13 @@ struct Destination {
   const Real* bias;  // of the columns, whole vectors; null: none
   bool adds;
   bool isGradient;  // which has one kind of NaN
+  bool isPadded;    // rows of `out` are whole vectors; what is stored beyond the columns is finite if the factors are
 };
 
 template <typename V>
 SMOOTHLOSS_INLINE void putSums(V sum, typename V::Real* out, size_t column, size_t n,
                                const Destination<typename V::Real>& to) {
-  const bool whole = n >= V::kWidth;
+  const bool whole = to.isPadded || n >= V::kWidth;
   if (to.adds) {
     sum = add(whole ? load(As<V>(), out) : loadFirst(As<V>(), out, n), sum);
   } else if (to.bias) {
@@ -174,12 +203,12 @@ constexpr size_t kNearColumns = 192;
 // One microtile of a product: out(row)[column] for rows [begin, end) of those from `row` on, and `columns` columns.
 template <typename V, size_t kVectors, typename Rows>
 SMOOTHLOSS_INLINE void multiplyMicrotile(const Rows& rows, size_t begin, size_t end, const typename V::Real* panel,
-                                         size_t column, size_t columns, size_t k,
+                                         size_t stride, size_t column, size_t columns, size_t k,
                                          typename V::Real* const (&out)[kMicrotileRows],
                                          const Destination<typename V::Real>& to) {
   for (size_t r = 0; r < kMicrotileRows; ++r) prefetchLine(out[r] + column);
   V sums[kMicrotileRows][kVectors];
-  sumMicrotile(rows, panel, k, sums);
+  sumMicrotile(rows, panel, stride, k, sums);
   const auto put = [&](size_t first, size_t last, size_t vectors) {
     for (size_t r = first; r < last; ++r) {
       for (size_t j = 0; j < vectors; ++j) {
@@ -197,9 +226,9 @@ SMOOTHLOSS_INLINE void multiplyMicrotile(const Rows& rows, size_t begin, size_t 
 // A block of k of a product: out(row)[column] for rows from `begin` on and `columns` columns of panels. The rows pass
 // all near panels before the next do, so that rows of `out` are written along: the other order took 10 to 20 % longer
 // with rows of 768 and 2,048 columns, waiting for `out`.
-template <typename V, typename Rows, typename Out>
-SMOOTHLOSS_INLINE void multiply(const Rows& rows, size_t begin, size_t end, const typename V::Real* panels,
-                                size_t columns, size_t k, const Out& out, const Destination<typename V::Real>& to) {
+template <typename V, typename Rows, typename Panels, typename Out>
+SMOOTHLOSS_INLINE void multiply(const Rows& rows, size_t begin, size_t end, const Panels& panels, size_t columns,
+                                size_t k, const Out& out, const Destination<typename V::Real>& to) {
   for (size_t near = 0; near < columns; near += kNearColumns) {
     const size_t endColumn = columns - near < kNearColumns ? columns : near + kNearColumns;
     for (size_t row = begin; row < end; row += kMicrotileRows) {
@@ -211,8 +240,8 @@ SMOOTHLOSS_INLINE void multiply(const Rows& rows, size_t begin, size_t end, cons
       for (size_t column = near; column < endColumn; column += kPanel<V>) {
         const size_t left = endColumn - column;
         const auto microtile = [&](auto vectors) {
-          multiplyMicrotile<V, vectors>(rows(row - before), before, before + some, panels + column * k, column, left, k,
-                                        p, to);
+          multiplyMicrotile<V, vectors>(rows(row - before), before, before + some, panels(column), panels.stride,
+                                        column, left, k, p, to);
         };
         if (left > V::kWidth) {
           microtile(std::integral_constant<size_t, kMicrotileVectors>{});
@@ -224,8 +253,10 @@ SMOOTHLOSS_INLINE void multiply(const Rows& rows, size_t begin, size_t end, cons
   }
 }
 
-// With more classes the input is packed in any case.
+// With more classes the input's rows are packed in any case.
 constexpr size_t kFewClasses = 256;
+// Bytes that surely fit into the first-level cache.
+constexpr size_t kNearBytes = 32768;
 
 // Calls action(first, size) for each block of k.
 template <typename Action>
@@ -287,10 +318,25 @@ class LayerProducts {
   // Whether logitsOf reads the input where it lies: for few classes packing it took longer, by a third with 10 classes
   // and 768 features. Rows a multiple of 4 KB apart would share a set of the first-level cache, which may have fewer
   // lines than a microtile has rows.
-  bool readsInput() const {
+  bool readsInputRows() const {
+    return std::is_same<T, Real>::value && batch_.classes <= kFewClasses && chunk_.count >= kMicrotileRows &&
+           isContiguous() && layer_.features * sizeof(Real) % 4096 != 0;
+  }
+  // Whether addInputGradient reads linearWeight where it lies, and addWeightGradient the input and the gradient of
+  // logits: where these fit into the first-level cache, a call with 32 rows, 64 features and 10 classes took a tenth
+  // less time without packing.
+  bool readsWeight() const { return readsRows(batch_.classes); }
+  bool readsInputColumns() const {
+    return isContiguous() && readsRows(chunk_.count) && batch_.classes <= 2 * kMicrotileRows &&
+           roundUp<kMicrotileRows>(batch_.classes) <= chunk_.stride;
+  }
+  bool readsRows(size_t rows) const {
+    return std::is_same<T, Real>::value && StridedPanels<V>::fit(layer_.features) &&
+           rows * layer_.features * sizeof(Real) <= kNearBytes;
+  }
+  bool isContiguous() const {
     const size_t last = chunk_.count - 1;
-    return std::is_same<T, Real>::value && batch_.classes <= kFewClasses && last + 1 >= kMicrotileRows &&
-           chunk_.rows[last] - chunk_.rows[0] == last && layer_.features * sizeof(Real) % 4096 != 0;
+    return chunk_.rows[last] - chunk_.rows[0] == last;
   }
   template <size_t kTo>
   static size_t roundUp(size_t n) {
@@ -299,7 +345,7 @@ class LayerProducts {
 
   // Packs the rows that take part into slivers, for logitsOf.
   void packInputRows(const LayerPiece& piece) const {
-    if (readsInput()) return;
+    if (readsInputRows()) return;
     forBlocks(layer_.features, [&](size_t first, size_t k) {
       packTransposed<kMicrotileRows, V>([&](size_t i) { return inputRow(piece.row + i) + first; },
                                         piece.endRow - piece.row, k, inputSlivers(piece.row, first, k));
@@ -315,11 +361,11 @@ class LayerProducts {
       forBlocks(layer_.features, [&](size_t first, size_t k) {
         packTransposed<kPanel<V>, V>([&](size_t i) { return weightRow(c + i) + first; }, n, k, panels_);
         const auto multiplyRows = [&](const auto& rows) {
-          multiply<V>(rows, piece.row, piece.endRow, panels_, n, k, [&](size_t row) { return logitsAt(row) + c; },
-                      {bias, first > 0, false});
+          multiply<V>(rows, piece.row, piece.endRow, PackedPanels<V>{panels_, k}, n, k,
+                      [&](size_t row) { return logitsAt(row) + c; }, {bias, first > 0, false, true});
         };
         if constexpr (std::is_same<T, Real>::value) {
-          if (readsInput()) return multiplyRows(StridedRows<Real, true>{inputRow(0) + first, layer_.features});
+          if (readsInputRows()) return multiplyRows(StridedRows<Real, true>{inputRow(0) + first, layer_.features});
         }
         multiplyRows(Slivers<Real>{inputSlivers(0, first, k), k});
       });
@@ -332,16 +378,23 @@ class LayerProducts {
     auto* const gradient = static_cast<Real*>(layer_.inputGradient);
     forColumns(piece, [&](size_t d, size_t n) {
       forBlocks(batch_.classes, [&](size_t first, size_t k) {
+        const auto multiplyBy = [&](const auto& panels) {
+          multiply<V>(StridedRows<Real, false>{logitsAt(0) + first, chunk_.stride}, piece.row, piece.endRow, panels, n,
+                      k, [&](size_t row) { return gradient + chunk_.rows[row] * layer_.features + d; },
+                      {nullptr, first > 0, first + k == batch_.classes, false});
+        };
+        if constexpr (std::is_same<T, Real>::value) {
+          if (readsWeight()) return multiplyBy(StridedPanels<V>{weightRow(first) + d, layer_.features});
+        }
         packRows<kPanel<V>, V>([&](size_t i) { return weightRow(first + i) + d; }, n, k, panels_);
-        multiply<V>(StridedRows<Real, false>{logitsAt(0) + first, chunk_.stride}, piece.row, piece.endRow, panels_, n,
-                    k, [&](size_t row) { return gradient + chunk_.rows[row] * layer_.features + d; },
-                    {nullptr, first > 0, first + k == batch_.classes});
+        multiplyBy(PackedPanels<V>{panels_, k});
       });
     });
   }
 
   // Packs the input's columns into panels, for addWeightGradient.
   void packInputColumns(const LayerPiece& piece) const {
+    if (readsInputColumns()) return;
     forBlocks(chunk_.count, [&](size_t first, size_t k) {
       packRows<kPanel<V>, V>([&](size_t i) { return inputRow(first + i) + piece.column; },
                              piece.endColumn - piece.column, k, inputPanels(piece.column, first, k));
@@ -356,11 +409,19 @@ class LayerProducts {
       if (layer_.linearBiasGradient && piece.column == 0) addBiasGradient(c, n, adds);
       if (gradient == nullptr) return;
       forBlocks(chunk_.count, [&](size_t first, size_t k) {
+        const auto multiplyOf = [&](const auto& rows, const auto& panels) {
+          multiply<V>(rows, 0, n, panels, piece.endColumn - piece.column, k,
+                      [&](size_t i) { return gradient + (c + i) * layer_.features + piece.column; },
+                      {nullptr, adds || first > 0, first + k == chunk_.count, false});
+        };
+        if constexpr (std::is_same<T, Real>::value) {
+          if (readsInputColumns()) {
+            return multiplyOf(StridedColumns<Real>{logitsAt(first) + c, chunk_.stride},
+                              StridedPanels<V>{inputRow(first) + piece.column, layer_.features});
+          }
+        }
         packRows<kMicrotileRows, V>([&](size_t i) { return logitsAt(first + i) + c; }, n, k, slivers_);
-        multiply<V>(Slivers<Real>{slivers_, k}, 0, n, inputPanels(piece.column, first, k),
-                    piece.endColumn - piece.column, k,
-                    [&](size_t i) { return gradient + (c + i) * layer_.features + piece.column; },
-                    {nullptr, adds || first > 0, first + k == chunk_.count});
+        multiplyOf(Slivers<Real>{slivers_, k}, PackedPanels<V>{inputPanels(piece.column, first, k), k});
       });
     });
   }
@@ -380,7 +441,7 @@ class LayerProducts {
         const size_t middle = first + (k < kProductChain ? k : kProductChain);
         V sum = chain(first, middle);
         if (middle < first + k) sum = add(sum, chain(middle, first + k));
-        putSums(sum, gradient + j, 0, n - j, {nullptr, adds || first > 0, true});
+        putSums(sum, gradient + j, 0, n - j, {nullptr, adds || first > 0, true, false});
       }
     });
   }
