@@ -11,7 +11,15 @@ const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 const manifest = JSON.parse(read('package.json'));
 const page = manifest.repository.url.replace(/^git\+|\.git$/g, '');
 
-const GENERATED = ['.git', 'node_modules', 'build', 'dist', 'prebuilds', 'coverage'];
+const GENERATED = [
+  '.git',
+  'node_modules',
+  'build',
+  'dist',
+  'prebuilds',
+  'coverage',
+  'examples/libraries/node_modules',
+];
 
 /** The files of the repository below a directory, those that git ignores left out. */
 function filesOf(directory: string): string[] {
@@ -94,7 +102,7 @@ describe('links', () => {
 });
 
 describe('commands', () => {
-  const texts = files.filter((file) => !/^package-lock\.json$|^test\/vectors\/|\.svg$/.test(file));
+  const texts = files.filter((file) => !/package-lock\.json$|^test\/vectors\/|\.svg$/.test(file));
 
   it('every script that a text tells to run is in package.json', () => {
     const named = texts.flatMap((file) =>
@@ -102,6 +110,18 @@ describe('commands', () => {
     );
     expect(named.length).toBeGreaterThan(40);
     expect(named.filter(({ script }) => !(script in manifest.scripts))).toEqual([]);
+  });
+
+  it('every example with other libraries that a text tells to run is in their package.json', () => {
+    const { scripts } = JSON.parse(read('examples/libraries/package.json'));
+    const named = texts.flatMap((file) =>
+      [...read(file).matchAll(/\bnpm run example (?:-- )?([a-z][\w-]*)/g)].map(([, name]) => ({
+        file,
+        name,
+      })),
+    );
+    expect(named.length).toBeGreaterThan(4);
+    expect(named.filter(({ name }) => !(name in scripts))).toEqual([]);
   });
 
   it('every program of the repository that a text starts with node is there', () => {
