@@ -389,6 +389,29 @@ describe('modules', () => {
     expect(runChild(program)).toEqual({ output: true, stderr: '', status: 0, signal: null });
   });
 
+  // A module stays in `children` of the one that required it, which is Node's own doing: 650 KB a load.
+  it('loading again after require.cache was cleared keeps no memory', () => {
+    const program = `
+      const load = () => {
+        module.children.length = 0;
+        for (const file in require.cache) delete require.cache[file];
+        require('smoothloss').crossEntropy(new Float32Array(20), new Int32Array(2), { classes: 10 });
+      };
+      const kept = () => {
+        gc();
+        const { heapUsed, arrayBuffers } = process.memoryUsage();
+        return heapUsed + arrayBuffers;
+      };
+      for (let i = 0; i < 20; i++) load();
+      const before = kept();
+      for (let i = 0; i < 100; i++) load();
+      print((kept() - before) / 100);
+    `;
+    const { output, status } = runChild(program, {}, 'commonjs', ['--expose-gc']);
+    expect(status).toBe(0);
+    expect(output).toBeLessThan(30_000);
+  });
+
   // Test runners that reset modules (jest.resetModules, vitest's vmThreads) load the JavaScript again over an addon that
   // the process has already.
   it.each(native)(
