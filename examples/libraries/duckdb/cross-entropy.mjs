@@ -62,8 +62,8 @@ function rowsOf(lists, labels, classes) {
     targets[row] = /** @type {bigint} */ (label);
     mask[row] = 1;
   }
-  const dense = items.length === rows * classes && starts.every((start, row) => start === row * classes);
-  const logits = dense ? items : new Float32Array(rows * classes);
+  const dense = items.length >= rows * classes && starts.every((start, row) => start === row * classes);
+  const logits = dense ? items.subarray(0, rows * classes) : new Float32Array(rows * classes);
   for (let row = 0; !dense && row < rows; row++) {
     if (mask[row] === 1) logits.set(items.subarray(starts[row], starts[row] + classes), row * classes);
   }
