@@ -86,7 +86,7 @@ export function lossOfShare(problem, { step, share, shares, normalizer }, parame
 export function descend(parameters, gradients, first, last) {
   for (let i = first; i < last; i++) {
     let sum = 0;
-    for (const gradient of gradients) sum += gradient[i];
+    for (const gradient of gradients) sum = Math.fround(sum + gradient[i]); // in float32, as other all-reduces add
     parameters[i] -= RATE * sum;
   }
 }
