@@ -86,7 +86,7 @@ export function lossOfShare(problem, { step, share, shares, normalizer }, parame
 export function descend(parameters, gradients, first, last) {
   for (let i = first; i < last; i++) {
     let sum = 0;
-    for (const gradient of gradients) sum = Math.fround(sum + gradient[i]); // in float32, as other all-reduces add
+    for (const gradient of gradients) sum = Math.fround(sum + gradient[i]); // rounded each time, so that the order shows
     parameters[i] -= RATE * sum;
   }
 }

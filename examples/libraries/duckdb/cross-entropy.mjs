@@ -30,7 +30,7 @@ export function addCrossEntropy(connection, { name = 'ce', ...options }) {
 
 /**
  * What a vector of @duckdb/node-api keeps to itself: its memory. The public getItem gives one number at a time, which
- * takes twice as long as all the rest, and 70 times as long if one row is null.
+ * takes twice as long as all the rest, and 70 times as long if a FLOAT[C] is null.
  * @typedef {{ items: Float32Array, validity: { data: BigUint64Array | null, itemValid: (index: number) => boolean } }} Inside
  * @type {(vector: unknown) => Inside}
  */
