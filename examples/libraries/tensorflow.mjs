@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
-import { softmaxCrossEntropy } from './tensorflow-loss.mjs';
+import { softmaxCrossEntropy } from './tensorflow/loss.mjs';
 
 const [samples, features, classes] = [96, 8, 5];
 const labelSmoothing = 0.1;

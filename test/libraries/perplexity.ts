@@ -1,4 +1,4 @@
-// The promise: the perplexity that examples/libraries/next-token.mjs gives is the one that float64 gives by hand, whichever side is
+// The promise: the perplexity that examples/libraries/perplexity/next-token.mjs gives is the one that float64 gives by hand, whichever side is
 // padded, from tensors of onnxruntime and transformers.js, and no logit is copied for it.
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,7 +19,7 @@ let shiftTargets: any;
 let perplexity: any;
 // biome-ignore-end lint/suspicious/noExplicitAny: above
 beforeAll(async () => {
-  ({ shiftTargets, perplexity } = await loadExample('next-token.mjs'));
+  ({ shiftTargets, perplexity } = await loadExample('perplexity/next-token.mjs'));
 });
 
 /** Rows of ids with padding at one side, as a tokenizer returns them. */
@@ -172,7 +172,7 @@ describe('with transformers.js', () => {
     transformers = await loadLibrary('@huggingface/transformers');
     transformers.env.allowRemoteModels = false;
     folder = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-perplexity-'));
-    const { writeModel } = await loadExample('perplexity-model.mjs');
+    const { writeModel } = await loadExample('perplexity/model.mjs');
     writeModel(folder, ['<pad>', '<unk>', 'a', 'b', 'c', 'd', 'e']);
   });
   afterAll(() => {
@@ -211,7 +211,7 @@ describe('with onnxruntime-node', () => {
     const { InferenceSession, Tensor } = await loadLibrary('onnxruntime-node');
     const folder = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-perplexity-'));
     try {
-      const { writeModel } = await loadExample('perplexity-model.mjs');
+      const { writeModel } = await loadExample('perplexity/model.mjs');
       writeModel(folder, Array.from('0123456789'));
       const file = type === 'float32' ? 'model.onnx' : 'model_fp16.onnx';
       const session = await InferenceSession.create(path.join(folder, 'onnx', file));

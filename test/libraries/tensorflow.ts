@@ -1,4 +1,4 @@
-// The promise: the loss of examples/libraries/tensorflow-loss.mjs has the values and gradients of tf.losses.softmaxCrossEntropy,
+// The promise: the loss of examples/libraries/tensorflow/loss.mjs has the values and gradients of tf.losses.softmaxCrossEntropy,
 // whatever tfjs does with them: weights of classes and samples, model.fit and loops, on its cpu and wasm backends.
 
 import path from 'node:path';
@@ -23,7 +23,7 @@ beforeAll(async () => {
   const { setWasmPaths } = await loadLibrary('@tensorflow/tfjs-backend-wasm');
   const folder = path.join(root, 'examples/libraries/node_modules/@tensorflow/tfjs-backend-wasm/dist');
   setWasmPaths(folder + path.sep);
-  ({ softmaxCrossEntropy } = await loadExample('tensorflow-loss.mjs'));
+  ({ softmaxCrossEntropy } = await loadExample('tensorflow/loss.mjs'));
 });
 
 /** tfjs computes in float32 and in steps: its log softmax is off by some units in the last place of the largest logit. */

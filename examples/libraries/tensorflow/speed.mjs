@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { backend } from 'smoothloss';
-import { softmaxCrossEntropy } from './tensorflow-loss.mjs';
+import { softmaxCrossEntropy } from './loss.mjs';
 
 const [batch, features] = [64, 64];
 const ROUNDS = 15;
