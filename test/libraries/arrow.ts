@@ -1,17 +1,12 @@
 // The promise: scoreTable gives the loss of every row of Arrow data, whatever its types, batches, slices and nulls, and
 // copies no logit.
 
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { mulberry32, normals } from '../support/data.js';
-import { root } from '../support/root.js';
-
-const libraries = path.join(root, 'examples', 'libraries');
+import { loadExample, loadLibrary, runExample } from '../support/example-libraries.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the root has no types of it, as it does not depend on it
 type Any = any;
@@ -19,12 +14,8 @@ let arrow: Any;
 let scoreTable: Any;
 let logitsOf: Any;
 beforeAll(async () => {
-  try {
-    arrow = createRequire(path.join(libraries, 'package.json'))('apache-arrow');
-  } catch (error) {
-    throw new Error(`apache-arrow cannot be had here: ${(error as Error).message.split('\n')[0]}`);
-  }
-  ({ scoreTable, logitsOf } = await import(pathToFileURL(path.join(libraries, 'arrow', 'score.mjs')).href));
+  arrow = await loadLibrary('apache-arrow');
+  ({ scoreTable, logitsOf } = await loadExample('arrow/score.mjs'));
 });
 
 const C = 13;
@@ -260,10 +251,7 @@ describe('what is refused', () => {
 
 describe('examples/libraries/arrow.mjs', () => {
   it('runs, and finds its losses right', () => {
-    const { stdout, stderr, status } = spawnSync(process.execPath, [path.join(libraries, 'arrow.mjs')], {
-      encoding: 'utf8',
-      timeout: 120_000,
-    });
+    const { stdout, stderr, status } = runExample('arrow.mjs');
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
     expect(stdout).toContain('logits copied in 0 record batches; 0 losses differ');
   });

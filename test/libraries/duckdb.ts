@@ -1,16 +1,12 @@
 // The promise: ce(logits, label) in DuckDB's SQL is the cross entropy of every row, whatever the chunks, types and nulls;
 // what is wrong ends the query with an error, and the connection goes on.
 
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { root } from '../support/root.js';
+import { loadExample, loadLibrary, runExample } from '../support/example-libraries.js';
 
-const libraries = path.join(root, 'examples', 'libraries');
 const C = 32;
 
 // biome-ignore lint/suspicious/noExplicitAny: the root has no types of it, as it does not depend on it
@@ -32,14 +28,8 @@ const query = async (sql: string): Promise<Any[][]> => (await connection.runAndR
 const parquet = (name: string) => `'${path.join(directory, `${name}.parquet`)}'`;
 
 beforeAll(async () => {
-  let duckdb: Any;
-  try {
-    duckdb = createRequire(path.join(libraries, 'package.json'))('@duckdb/node-api');
-  } catch (error) {
-    throw new Error(`@duckdb/node-api cannot be had here: ${(error as Error).message.split('\n')[0]}`);
-  }
-  const module = pathToFileURL(path.join(libraries, 'duckdb', 'cross-entropy.mjs')).href;
-  ({ addCrossEntropy } = await import(module));
+  const duckdb = await loadLibrary('@duckdb/node-api');
+  ({ addCrossEntropy } = await loadExample('duckdb/cross-entropy.mjs'));
   directory = mkdtempSync(path.join(os.tmpdir(), 'smoothloss-duckdb-'));
   instance = await duckdb.DuckDBInstance.create(':memory:');
   connection = await instance.connect();
@@ -211,10 +201,7 @@ describe('what is wrong ends the query with an error', () => {
 
 describe('examples/libraries/duckdb.mjs', () => {
   it('runs, and finds its losses right', () => {
-    const { stdout, stderr, status } = spawnSync(process.execPath, [path.join(libraries, 'duckdb.mjs')], {
-      encoding: 'utf8',
-      timeout: 120_000,
-    });
+    const { stdout, stderr, status } = runExample('duckdb.mjs');
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
     expect(stdout).toContain('All four give the same.');
   });
