@@ -2,6 +2,7 @@
 // Computes the loss of every row of a file of logits, whatever its size: see README.md.
 import { pipeline } from 'node:stream/promises';
 import { readBatches } from './score/batches.mjs';
+import { rowsOfShard } from './score/blocks.mjs';
 import { checkUnchanged, closeInputs, openInputs } from './score/inputs.mjs';
 import { lossesOfBatches } from './score/losses.mjs';
 import { readOptions } from './score/options.mjs';
@@ -9,10 +10,12 @@ import { Output } from './score/output.mjs';
 import { scoringProgress } from './score/progress.mjs';
 import { describeRun } from './score/run.mjs';
 import { printJson, printSummary } from './score/summary.mjs';
+import { totalsOf } from './score/sums.mjs';
 import { UserError } from './score/user-error.mjs';
 
 /** @typedef {NonNullable<ReturnType<typeof readOptions>>} Options */
 /** @import { Inputs } from './score/inputs.mjs' */
+/** @import { Sums } from './score/sums.mjs' */
 
 /** @param {Options} options */
 async function main(options) {
@@ -22,9 +25,10 @@ async function main(options) {
     shape: inputs.shape,
     rows: inputs.rows,
     run: describeRun(inputs, options),
+    shard: options.shard,
   });
   try {
-    await output.open(options.restart);
+    await (options.merge ? output.merge(options.merge) : output.open(options.restart));
     await score(inputs, output, options);
   } finally {
     await Promise.all([closeInputs(inputs), output.close()]);
@@ -37,9 +41,13 @@ async function main(options) {
  * @param {Options} options
  */
 async function score(inputs, output, options) {
-  const { logits, targets, weight, rows, classes, dtype } = inputs;
+  const { logits, targets, weight, soft, classes, dtype } = inputs;
+  const { first, end } = rowsOfShard(inputs.rows, options.shard);
+  const rows = end - first;
   const start = output.sums.done;
-  if (start > 0) console.error(`${start} of ${rows} losses are there already: continuing after them`);
+  if (start > 0 && !options.merge) {
+    console.error(`${start} of ${rows} losses are there already: continuing after them`);
+  }
 
   const stop = new AbortController();
   const onSignal = () => stop.abort();
@@ -49,12 +57,11 @@ async function score(inputs, output, options) {
   try {
     if (start < rows) {
       await pipeline(
-        readBatches(inputs, { batchBytes: options.batchBytes, start }),
-        lossesOfBatches({ ...options, targets, classes, dtype, weight, signal: stop.signal }),
+        readBatches(inputs, { batchBytes: options.batchBytes, start: first + start, end }),
+        lossesOfBatches({ ...options, targets, classes, soft, dtype, weight, signal: stop.signal }),
         output.writable({
           syncSeconds: options.syncSeconds,
-          onWritten: ({ done, numerator, denominator }) =>
-            progress?.update(done, { loss: (numerator / denominator).toFixed(4) }),
+          onWritten: (sums) => progress?.update(sums.done, { loss: meanLoss(sums) }),
         }),
         { signal: stop.signal },
       );
@@ -67,16 +74,27 @@ async function score(inputs, output, options) {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
   await checkUnchanged(inputs);
-  await output.publish();
+  if (!options.shard) await output.publish();
 
-  const share = rows === 0 ? 0 : (rows - start) / rows;
+  const scored = rows - start;
+  const share = scored === 0 ? 0 : scored / inputs.rows;
   const print = options.json ? printJson : printSummary;
-  print(output.sums, {
+  print(totalsOf(output.sums), {
     shape: inputs.shape,
-    rows: rows - start,
+    shard: options.shard,
+    first,
+    resumedAfter: options.merge ? 0 : start,
+    rows: scored,
     bytes: (logits.size - logits.offset + targets.size - targets.offset) * share,
     seconds: (performance.now() - started) / 1000,
   });
+  if (!options.shard) await output.removeJournal();
+}
+
+/** @param {Readonly<Sums>} sums */
+function meanLoss(sums) {
+  const { numerator, denominator } = totalsOf(sums);
+  return (numerator / denominator).toFixed(4);
 }
 
 try {

@@ -12,7 +12,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -24,12 +23,22 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import { crossEntropy, type IndexArray, type Logits, type SoftTargets } from 'smoothloss';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { classIndices, mulberry32, normals } from './support/data.js';
-import { QUIET } from './support/native.js';
-import { root } from './support/root.js';
+import {
+  bytesOf,
+  dictionary,
+  directory,
+  env,
+  INPUTS,
+  inDirectory,
+  load,
+  program,
+  score,
+  tuple,
+  writeNpy,
+} from './support/score.js';
 
 type Floats = Float32Array | Float64Array;
 
@@ -48,34 +57,6 @@ const ARRAYS = {
   '<u8': BigUint64Array,
 };
 
-let directory: string;
-beforeAll(() => {
-  directory = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'smoothloss-score-')));
-});
-afterAll(() => {
-  rmSync(directory, { recursive: true, force: true });
-});
-beforeEach(() => {
-  for (const name of readdirSync(directory)) rmSync(path.join(directory, name), { recursive: true });
-});
-
-const inDirectory = (name: string) => path.join(directory, name);
-const bytesOf = (array: ArrayBufferView) => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
-const tuple = (shape: readonly number[]) => (shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`);
-const dictionary = (descr: string, shape: readonly number[]) =>
-  `{'descr': '${descr}', 'fortran_order': False, 'shape': ${tuple(shape)}, }`;
-
-/** Writes a file as the format's description says, by hand. */
-function writeNpy(name: string, header: string, data: ArrayBufferView = Buffer.of(), version = 1): void {
-  const text = Buffer.from(header, version === 3 ? 'utf8' : 'latin1');
-  const start = Buffer.alloc(version === 1 ? 10 : 12);
-  start.write('\x93NUMPY', 'latin1');
-  start[6] = version;
-  if (version === 1) start.writeUInt16LE(text.length, 8);
-  else start.writeUInt32LE(text.length, 8);
-  writeFileSync(inDirectory(name), Buffer.concat([start, text, bytesOf(data)]));
-}
-
 /** Reads a file and checks that its header is, byte for byte, what NumPy writes. */
 function readNpy(name: string): { losses: Floats; shape: number[] } {
   const bytes = readFileSync(inDirectory(name));
@@ -89,27 +70,6 @@ function readNpy(name: string): { losses: Floats; shape: number[] } {
   expect(header.length - header.trimEnd().length).toBeLessThanOrEqual(64);
   const Losses = descr === '<f8' ? Float64Array : Float32Array;
   return { losses: new Losses(Uint8Array.from(bytes.subarray(offset)).buffer), shape };
-}
-
-const load = (file: string) => import(pathToFileURL(path.join(root, 'examples', 'score', file)).href);
-
-const env = { ...process.env };
-for (const name of Object.keys(env))
-  if (/^(SMOOTHLOSS_(?!PREBUILD$)|NODE_OPTIONS|VITEST)/.test(name)) delete env[name];
-Object.assign(env, QUIET);
-
-const INPUTS = ['--logits', 'logits.npy', '--targets', 'targets.npy'];
-const program = (args: readonly string[]) => [path.join(root, 'examples', 'score.mjs'), ...args];
-
-function score(...args: string[]): { stdout: string; stderr: string; status: number | null } {
-  const all = args.includes('--logits') ? args : [...INPUTS, ...args];
-  const out = all.includes('--out') ? all : [...all, '--out', 'losses.npy'];
-  return spawnSync(process.execPath, program(out), {
-    cwd: directory,
-    env,
-    encoding: 'utf8',
-    timeout: 60_000,
-  });
 }
 
 /** Runs it to its end and returns the losses. */
@@ -324,7 +284,10 @@ describe('the summary', () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/^.*\n$/);
     const weight = Float32Array.from({ length: C }, (_, k) => k / 4);
-    const { rows, numerator, denominator } = whole(logits, targets, { weight });
+    const { losses: each, rows, numerator: exact, denominator } = whole(logits, targets, { weight });
+    // Of the losses as they are in the file.
+    const numerator = each.reduce((sum, loss) => sum + loss, 0);
+    expect(numerator / exact).toBeCloseTo(1, 7);
     const plain = whole(logits, targets);
     const { accuracy, correct, entropy } = byHand();
     const none = { count: 0, first: [] };
@@ -944,20 +907,20 @@ describe('a run that was cut short', () => {
   });
 
   it('is begun anew with other options if no row is safe', () => {
-    changeJournal({ done: 0, run: {} });
+    changeJournal({ done: 0, run: {}, blocks: [] });
     expectDone(score(), '');
   });
 
   it('is ended if it had only to be given its name', () => {
     writeFileSync(partial(), expected as Buffer);
-    changeJournal({ done: R });
+    changeJournal({ done: R, blocks: new Array(R).fill([0, 0, 0]) });
     expectDone(score(), 'continuing after them');
   });
 
   it('is ended if it had only to remove its journal', () => {
     writeFileSync(inDirectory('losses.npy'), expected as Buffer);
     rmSync(partial());
-    changeJournal({ done: R });
+    changeJournal({ done: R, blocks: new Array(R).fill([0, 0, 0]) });
     const { ino } = statSync(inDirectory('losses.npy'));
     expectDone(score(), '');
     expect(statSync(inDirectory('losses.npy')).ino).toBe(ino);
@@ -1033,7 +996,12 @@ describe('a run that was cut short', () => {
     '[]',
     '{"run":{},"done":"1","rows":1}',
     '{"run":{},"rows":1}',
-    '{"run":{},"done":1,"rows":1,"numerator":1,"denominator":1,"nll":1}',
+    '{"run":{},"done":1,"rows":1,"correct":0,"crc32":0,"blocks":[[1,1,1]]}',
+    ...['[]', '[[1,1,1],[1,1,1]]', '[[1,1]]', '[["1",1,1]]', '[1]', '{}'].map(
+      (blocks) =>
+        '{"run":{},"done":1,"rows":1,"correct":0,"crc32":0,"nan":{"count":0,"first":[]},' +
+        `"infinite":{"count":0,"first":[]},"blocks":${blocks}}`,
+    ),
   ])('is not continued with the journal %j', (text) => {
     writeFileSync(journal(), text);
     expectRefused('losses.npy.partial.json is not understood');
@@ -1137,7 +1105,7 @@ describe('the inputs', () => {
   it('are read one batch ahead, and never over a batch in use', async () => {
     const inputs = await open();
     const { readBatches } = await load('batches.mjs');
-    const batches = readBatches(inputs, { batchBytes: 1, start: 4 })[Symbol.asyncIterator]();
+    const batches = readBatches(inputs, { batchBytes: 1, start: 4, end: R })[Symbol.asyncIterator]();
     const [a, b] = [await batches.next(), await batches.next()];
     let read = false;
     const c = batches.next().then((result: unknown) => {

@@ -16,16 +16,16 @@ import { UserError } from './user-error.mjs';
  */
 
 /**
- * The rows of the inputs from `start` on, batch after batch. There is memory for two: one is read while the
+ * The rows [start, end) of the inputs, batch after batch. There is memory for two: one is read while the
  * other is in use, and both again and again. A batch that is not released holds the reader back.
  * @param {Inputs} inputs
- * @param {{ batchBytes: number, start: number }} options
+ * @param {{ batchBytes: number, start: number, end: number }} options
  */
-export function readBatches({ logits, targets, rows, classes, soft }, { batchBytes, start }) {
+export function readBatches({ logits, targets, classes, soft }, { batchBytes, start, end }) {
   const targetsPerRow = soft ? classes : 1;
   const rowBytes =
     classes * logits.Values.BYTES_PER_ELEMENT + targetsPerRow * targets.Values.BYTES_PER_ELEMENT;
-  const most = Math.min(rows - start, Math.max(1, Math.floor(batchBytes / rowBytes)));
+  const most = Math.min(end - start, Math.max(1, Math.floor(batchBytes / rowBytes)));
   const free = [0, 1].map(() => ({
     logits: allocate(logits, most * classes),
     targets: allocate(targets, most * targetsPerRow),
@@ -35,7 +35,7 @@ export function readBatches({ logits, targets, rows, classes, soft }, { batchByt
 
   const read = async () => {
     if (!wanted) return;
-    if (next === rows) {
+    if (next === end) {
       wanted = false;
       stream.push(null);
       return;
@@ -44,7 +44,7 @@ export function readBatches({ logits, targets, rows, classes, soft }, { batchByt
     if (!arrays) return;
     wanted = false;
     const first = next;
-    const count = Math.min(most, rows - first);
+    const count = Math.min(most, end - first);
     next += count;
     try {
       const [someLogits, someTargets] = await Promise.all([

@@ -1,12 +1,13 @@
 // @ts-check
 import { checkWritable } from './files.mjs';
 import { convert } from './formats.mjs';
+import { filesOf } from './journal.mjs';
 import { named, openNpy } from './npy.mjs';
-import { filesOf } from './output.mjs';
 import { kindOfTargets } from './targets.mjs';
 import { fileError, UserError } from './user-error.mjs';
 import { readWeights } from './weights.mjs';
 
+/** @import { Shard } from './blocks.mjs' */
 /** @import { NpyFile } from './npy.mjs' */
 /** @typedef {Awaited<ReturnType<typeof openInputs>>} Inputs */
 
@@ -21,6 +22,8 @@ const MOST_CLASSES = 2 ** 31 - 1; // of the package
  * @param {string | undefined} [options.weight]
  * @param {'float16' | 'bfloat16' | undefined} options.dtype
  * @param {number[] | undefined} options.ignoreIndex
+ * @param {Shard | undefined} [options.shard]
+ * @param {number | undefined} [options.merge]
  */
 export async function openInputs(options) {
   /** @type {NpyFile[]} */
@@ -29,7 +32,7 @@ export async function openInputs(options) {
     const { logits: x, targets: y, weight: w } = options;
     for (const path of w === undefined ? [x, y] : [x, y, w]) opened.push(await openNpy(path));
     const [logits, targets, weights] = opened;
-    await checkWritable(options.out, filesOf(options.out), opened);
+    await checkWritable(options.out, filesOf(options), opened);
     const matched = match(logits, targets, options);
     const weight = weights && (await readWeights(weights, matched.classes));
     return { files: opened, logits, targets, weights, weight, ...matched };

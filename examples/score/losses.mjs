@@ -12,12 +12,10 @@ import { UserError } from './user-error.mjs';
 /**
  * @typedef {object} Scored
  * @property {Float32Array | Float64Array} losses one for each row of the batch
+ * @property {ArrayLike<number>[]} columns to be added up: the losses; negative log likelihoods, without weights and
+ *   smoothing; entropies of the model's distributions; weights of the targets, if the classes have weights
  * @property {number} rows that took part
- * @property {number} numerator of the mean loss
- * @property {number} denominator
- * @property {number} nll sum of the negative log likelihoods: the losses without weights and smoothing
  * @property {number} correct rows whose target is the model's first choice
- * @property {number} entropy sum of the entropies of the model's distributions
  * @property {Found} nan rows whose loss is NaN
  * @property {Found} infinite rows whose loss is infinite
  */
@@ -27,6 +25,7 @@ import { UserError } from './user-error.mjs';
  * @param {object} options
  * @param {NpyFile} options.targets
  * @param {number} options.classes
+ * @param {boolean} options.soft whether targets are probabilities
  * @param {'float16' | 'bfloat16' | undefined} options.dtype
  * @param {number} options.labelSmoothing
  * @param {number[] | undefined} options.ignoreIndex
@@ -49,18 +48,19 @@ export function lossesOfBatches({ targets: file, signal, ...options }) {
         weight: options.weight,
         reduction: 'none',
         metrics: true,
+        perRow: ['nll', 'entropy', 'prediction'],
         signal,
       });
-      const { losses, rows, numerator, denominator, metrics } = result;
-      const sum = (/** @type {number} */ mean) => (rows === 0 ? 0 : rows * mean);
+      const { losses, rows, metrics, perRow } = result;
+      const columns = [losses, perRow.nll, perRow.entropy];
+      if (options.weight && !options.soft) {
+        columns.push(weightsOf(targets, perRow.prediction, options.weight));
+      }
       return {
         losses,
+        columns,
         rows,
-        numerator,
-        denominator,
-        nll: sum(metrics.nll),
-        correct: Math.round(sum(metrics.accuracy)),
-        entropy: sum(metrics.entropy),
+        correct: rows === 0 ? 0 : Math.round(rows * metrics.accuracy),
         ...notFinite(losses, first),
       };
     } catch (error) {
@@ -89,6 +89,15 @@ function notFinite(losses, first) {
   });
   return { nan, infinite };
 }
+
+/**
+ * What each row adds to the denominator of the mean loss.
+ * @param {Batch['targets']} targets classes
+ * @param {ArrayLike<number>} predictions negative for rows that take no part
+ * @param {Float32Array} weight
+ */
+const weightsOf = (targets, predictions, weight) =>
+  Float32Array.from(predictions, (prediction, row) => (prediction < 0 ? 0 : weight[Number(targets[row])]));
 
 /**
  * The package counts the rows of a batch, the user those of the file.

@@ -20,11 +20,16 @@ ${USAGE}
   --sync-seconds <number>     how often losses are made safe on disk; 0 is after every batch (1)
   --json                      the summary as JSON; NaN and infinities are strings
   --restart                   do not continue what a run that was cut short has left
+  --shard <i/n>               score one of n parts of the rows, with i from 0 to n − 1
+  --merge <n>                 make the losses of the n shards one file, and print their summary
   --no-progress               no progress bar; there is none either where stderr is not a terminal
   -h, --help                  this text
 
 A run that is cut short keeps its losses in <out>.partial, and the same command continues there. One run at a
-time may write an <out>. It may be there already if it is a regular file, no symbolic link, and none of the inputs.`;
+time may write an <out>, or one run a shard: shards may run at once, on machines that share the files. It
+may be there already if it is a regular file, no symbolic link, and none of the inputs.`;
+
+const MOST_SHARDS = 10_000;
 
 const UNITS = /** @type {Record<string, number>} */ ({
   '': 1,
@@ -52,6 +57,10 @@ export function readOptions(args) {
   const file = (name) => values[name] || fail(`--${name} is missing\n${USAGE}`);
   const labelSmoothing = number(values['label-smoothing']);
   const syncSeconds = number(values['sync-seconds']);
+  const merge = values.merge === undefined ? undefined : shards('--merge', values.merge, values.merge);
+  if (merge && values.shard !== undefined)
+    fail('--merge comes after all runs with --shard: give one of them');
+  if (merge && values.restart) fail('--merge scores nothing: --restart goes with --shard');
   return {
     logits: file('logits'),
     targets: file('targets'),
@@ -71,6 +80,8 @@ export function readOptions(args) {
       syncSeconds >= 0 ? syncSeconds : fail(`--sync-seconds is '${values['sync-seconds']}': must be ≥ 0`),
     json: values.json,
     restart: values.restart,
+    shard: values.shard === undefined ? undefined : shard(values.shard),
+    merge,
     progress: !values['no-progress'],
   };
 }
@@ -98,6 +109,8 @@ function parse(args) {
         'sync-seconds': { type: 'string', default: '1' },
         json: { type: 'boolean', default: false },
         restart: { type: 'boolean', default: false },
+        shard: { type: 'string' },
+        merge: { type: 'string' },
         'no-progress': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -115,6 +128,26 @@ function parse(args) {
 function halfType(name) {
   if (name === undefined || name === 'bfloat16' || name === 'float16') return name;
   return fail(`--dtype is '${name}': must be bfloat16 or float16`);
+}
+
+/** @param {string} text */
+function shard(text) {
+  const [, digits = '', more = ''] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  const of = shards('--shard', text, more);
+  const index = Number(digits);
+  return index < of ? { index, of } : fail(`--shard is '${text}': the last one of ${of} is ${of - 1}/${of}`);
+}
+
+/**
+ * @param {string} option
+ * @param {string} text
+ * @param {string} digits of the number of shards
+ */
+function shards(option, text, digits) {
+  const of = /^\d+$/.test(digits) ? Number(digits) : 0;
+  if (of >= 1 && of <= MOST_SHARDS) return of;
+  const what = option === '--shard' ? `i/n, with i from 0 and n` : 'a number';
+  return fail(`${option} is '${text}': must be ${what} from 1 to ${MOST_SHARDS}`);
 }
 
 /** @param {string} out */

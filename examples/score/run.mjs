@@ -1,6 +1,6 @@
 // @ts-check
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 
 /** @import { Inputs } from './inputs.mjs' */
 /** @import { NpyFile } from './npy.mjs' */
@@ -12,11 +12,18 @@ const { version } = createRequire(import.meta.url)('smoothloss/package.json');
 /**
  * All that the losses follow from: a run may continue another one if this is the same. The size of a batch is
  * not in it, because a row's loss does not depend on the rows beside it.
+ *
+ * Shards may run on several machines that share files under different paths, so of a path only the name counts there.
  * @param {Inputs} inputs
- * @param {{ labelSmoothing: number, ignoreIndex?: number[] | undefined }} options
+ * @param {{ labelSmoothing: number, ignoreIndex?: number[] | undefined, shard?: object | undefined, merge?: number | undefined }} options
  * @returns {Run}
  */
-export function describeRun({ logits, targets, weights, dtype }, { labelSmoothing, ignoreIndex }) {
+export function describeRun(
+  { logits, targets, weights, dtype },
+  { labelSmoothing, ignoreIndex, shard, merge },
+) {
+  const name = shard || merge ? basename : resolve;
+  const file = (/** @type {NpyFile} */ each) => `${name(each.path)}, ${describeFile(each)}`;
   return {
     smoothloss: version,
     logits: file(logits),
@@ -29,13 +36,23 @@ export function describeRun({ logits, targets, weights, dtype }, { labelSmoothin
 }
 
 /**
+ * What another run differs in, in words; undefined if in nothing.
+ * @param {Run} other
+ * @param {Run} run
+ */
+export function difference(other, run) {
+  const names = [...new Set([...Object.keys(other), ...Object.keys(run)])];
+  const name = names.find((each) => other[each] !== run[each]);
+  return name && `${name} ${other[name]}, and this is ${run[name]}`;
+}
+
+/**
  * A file that is copied over may keep its size and, with cp -p, the time of its modification, but not the time of
  * its last change, which the system sets.
  * @param {NpyFile} file
  */
-const file = ({ path, type, shape, size, modified, changed }) =>
-  `${resolve(path)}, ${type} (${shape.join(', ')}), ${size} bytes, ` +
-  `modified ${time(modified)}, changed ${time(changed)}`;
+const describeFile = ({ type, shape, size, modified, changed }) =>
+  `${type} (${shape.join(', ')}), ${size} bytes, modified ${time(modified)}, changed ${time(changed)}`;
 
 /** @param {bigint} ns since 1970 */
 function time(ns) {

@@ -6,7 +6,7 @@ export class UserError extends Error {}
 /**
  * What to throw when a file cannot be used; errors that are not of the file system are left alone.
  * @param {string} path
- * @param {'read' | 'written'} done
+ * @param {'read' | 'written' | 'removed'} done
  * @param {unknown} error
  */
 export function fileError(path, done, error) {
