@@ -89,10 +89,14 @@ function expectError(message: string, ...args: string[]): void {
 
 describe('the sums are the same', () => {
   it('in batches of any size', () => {
+    // Sums of float32 in double are often exact, and those of many rows hide the order within a block.
+    const some = targets.map((_, row) => (row < 20 ? row % C : -100));
+    writeInputs(logits, some);
+    writeNpy('logits.npy', dictionary('<f8', [R, C]), Float64Array.from(logits.map((x) => x / 3)));
     writeNpy('w.npy', dictionary('<f4', [C]), Float32Array.of(0.1, 0.7, 1 / 3, 0, 1e-3));
     for (const args of [[], ['--weight', 'w.npy', '--label-smoothing', '0.1']]) {
       const { json, bytes } = oneRun(...args);
-      for (const size of ['1', '150', '20KB']) {
+      for (const size of ['1', '100', '20KB']) {
         expect(numbers(...args, '--batch-bytes', size)).toEqual(json);
         expect(out().equals(bytes)).toBe(true);
       }
