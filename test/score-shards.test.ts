@@ -89,8 +89,8 @@ function expectError(message: string, ...args: string[]): void {
 
 describe('the sums are the same', () => {
   it('in batches of any size', () => {
-    // Sums of float32 in double are often exact, and those of many rows hide the order within a block.
-    const some = targets.map((_, row) => (row < 20 ? row % C : -100));
+    // Sums of float32 in double are often exact, and those of many blocks hide the order within one.
+    const some = targets.map((_, row) => (row >= 3 && row < 6 ? row % C : -100));
     writeInputs(logits, some);
     writeNpy('logits.npy', dictionary('<f8', [R, C]), Float64Array.from(logits.map((x) => x / 3)));
     writeNpy('w.npy', dictionary('<f4', [C]), Float32Array.of(0.1, 0.7, 1 / 3, 0, 1e-3));
