@@ -85,7 +85,7 @@ async function score(inputs, output, options) {
     first,
     resumedAfter: options.merge ? 0 : start,
     rows: scored,
-    bytes: (logits.size - logits.offset + targets.size - targets.offset) * share,
+    bytes: (logits.bytes + targets.bytes) * share,
     seconds: (performance.now() - started) / 1000,
   });
   if (!options.shard) await output.removeJournal();

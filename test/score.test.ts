@@ -574,7 +574,6 @@ describe('errors of one line', () => {
     ['x.npz', `np.load('FILE')['arr_0']`],
     ['x.pt', `torch.load('FILE', map_location='cpu').detach().numpy()`],
     ['x.pth', `torch.load('FILE', map_location='cpu').detach().numpy()`],
-    ['x.safetensors', `safetensors.torch.load_file('FILE')['name'].numpy()`],
     ['x.parquet', `pd.read_parquet('FILE').to_numpy()`],
     ['x.feather', `pd.read_feather('FILE').to_numpy()`],
     ['x.csv', `np.loadtxt('FILE', delimiter=',')`],

@@ -1,11 +1,11 @@
 // @ts-check
 import { Readable } from 'node:stream';
-import { readError, readExactly } from './npy.mjs';
+import { readExactly } from './files.mjs';
 import { wholeNumbers } from './targets.mjs';
-import { UserError } from './user-error.mjs';
+import { readError, UserError } from './user-error.mjs';
 
 /** @import { Inputs } from './inputs.mjs' */
-/** @import { NpyFile } from './npy.mjs' */
+/** @import { ArrayFile } from './arrays.mjs' */
 
 /**
  * @typedef {object} Batch
@@ -78,32 +78,32 @@ export function readBatches({ logits, targets, classes, soft }, { batchBytes, st
 }
 
 /**
- * @param {NpyFile} file
+ * @param {ArrayFile} file
  * @param {number} length
  */
-function allocate({ path, Values }, length) {
+function allocate({ name, Values }, length) {
   try {
     return new Values(length);
   } catch {
-    throw new UserError(`${path}: no memory for ${length} numbers at once`);
+    throw new UserError(`${name}: no memory for ${length} numbers at once`);
   }
 }
 
 /**
  * The first `length` elements of an array, read from a file.
- * @template {InstanceType<NpyFile['Values']>} A
+ * @template {InstanceType<ArrayFile['Values']>} A
  * @param {A} array
- * @param {NpyFile} file
+ * @param {ArrayFile} file
  * @param {number} first element in the file
  * @param {number} length
  * @returns {Promise<A>}
  */
-async function fill(array, { path, handle, offset }, first, length) {
+async function fill(array, { name, handle, offset }, first, length) {
   const size = array.BYTES_PER_ELEMENT;
   try {
     await readExactly(handle, new Uint8Array(array.buffer, 0, length * size), offset + first * size);
   } catch (error) {
-    throw readError(path, error);
+    throw readError(name, error);
   }
   return /** @type {A} */ (array.subarray(0, length));
 }

@@ -3,6 +3,9 @@ import { lstat, readlink, stat } from 'node:fs/promises';
 import { UserError } from './user-error.mjs';
 
 /** @import { BigIntStats } from 'node:fs' */
+/** @import { FileHandle } from 'node:fs/promises' */
+
+const LONGEST_READ = 2 ** 30; // the system's own limit is just below 2^31
 
 /**
  * What stands there instead of a regular file; undefined if it is one.
@@ -53,5 +56,20 @@ export async function unlessAbsent(answer) {
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/**
+ * Fills `bytes` from `position` in the file on: a read may return less than it was asked for.
+ * @param {FileHandle} handle
+ * @param {Uint8Array} bytes
+ * @param {number} position
+ */
+export async function readExactly(handle, bytes, position) {
+  for (let done = 0; done < bytes.length; ) {
+    const length = Math.min(bytes.length - done, LONGEST_READ);
+    const { bytesRead } = await handle.read(bytes, done, length, position + done);
+    if (bytesRead === 0) throw new UserError('became shorter while it was read');
+    done += bytesRead;
   }
 }

@@ -2,7 +2,7 @@
 // What to do about files that are not what is needed: the code that makes them so, to be pasted into Python.
 
 /** @type {(text: string) => string} */
-const quoted = (text) => `'${text.replace(/[\\']/g, '\\$&')}'`;
+const quoted = (text) => `'${text.replace(/[\\']/g, '\\$&').replaceAll('\n', '\\n')}'`;
 
 /**
  * Code that saves what an expression gives, under another name than the file's own.
@@ -15,12 +15,26 @@ function save(path, expression) {
 }
 
 /**
- * Code that converts an .npy file: `how` stands for what is done to the array.
- * @param {string} path
+ * Code that converts a file: `how` stands for what is done to the array.
+ * @param {{ path: string, tensor?: string | undefined, load?: string | undefined }} file
  * @param {(array: string) => string} how
  * @param {string} [options] of `np.load`
  */
-export const convert = (path, how, options = '') => save(path, how(`np.load(${quoted(path)}${options})`));
+export function convert({ path, tensor, load }, how, options = '') {
+  const name = tensor === undefined ? path : `${path}.${tensor.replace(/[^\w.-]/g, '_')}`;
+  return save(name, how(load ?? `np.load(${quoted(path)}${options})`));
+}
+
+/**
+ * Code that loads a tensor.
+ * @param {string} path
+ * @param {string} tensor
+ * @param {string} type NumPy has no bfloat16
+ */
+export const codeOfTensor = (path, tensor, type) =>
+  type === 'bfloat16'
+    ? `safetensors.torch.load_file(${quoted(path)})[${quoted(tensor)}].float().numpy()`
+    : `safetensors.numpy.load_file(${quoted(path)})[${quoted(tensor)}]`;
 
 /** @typedef {{ name: string, endings: RegExp, start?: string, load: (file: string) => string, note?: string }} Format */
 
@@ -39,12 +53,6 @@ const FORMATS = [
     name: 'a file of PyTorch',
     endings: /\.(pt|pth)$/,
     load: (file) => `torch.load(${file}, map_location='cpu').detach().numpy()`,
-    note: BFLOAT16,
-  },
-  {
-    name: 'a safetensors file',
-    endings: /\.safetensors$/,
-    load: (file) => `safetensors.torch.load_file(${file})['name'].numpy()`,
     note: BFLOAT16,
   },
   {

@@ -1,14 +1,14 @@
 // @ts-check
+import { named, openArray } from './arrays.mjs';
 import { checkWritable } from './files.mjs';
 import { convert } from './formats.mjs';
 import { filesOf } from './journal.mjs';
-import { named, openNpy } from './npy.mjs';
 import { kindOfTargets } from './targets.mjs';
 import { fileError, UserError } from './user-error.mjs';
 import { readWeights } from './weights.mjs';
 
 /** @import { Shard } from './blocks.mjs' */
-/** @import { NpyFile } from './npy.mjs' */
+/** @import { ArrayFile } from './arrays.mjs' */
 /** @typedef {Awaited<ReturnType<typeof openInputs>>} Inputs */
 
 const MOST_CLASSES = 2 ** 31 - 1; // of the package
@@ -26,11 +26,11 @@ const MOST_CLASSES = 2 ** 31 - 1; // of the package
  * @param {number | undefined} [options.merge]
  */
 export async function openInputs(options) {
-  /** @type {NpyFile[]} */
+  /** @type {ArrayFile[]} */
   const opened = [];
   try {
     const { logits: x, targets: y, weight: w } = options;
-    for (const path of w === undefined ? [x, y] : [x, y, w]) opened.push(await openNpy(path));
+    for (const input of w === undefined ? [x, y] : [x, y, w]) opened.push(await openArray(input));
     const [logits, targets, weights] = opened;
     await checkWritable(options.out, filesOf(options), opened);
     const matched = match(logits, targets, options);
@@ -52,23 +52,23 @@ export async function closeInputs({ files }) {
  * @param {Inputs} inputs
  */
 export async function checkUnchanged({ files }) {
-  for (const { path, handle, size, modified, changed } of files) {
+  for (const { name, handle, size, modified, changed } of files) {
     const stat = await handle.stat({ bigint: true });
     if (Number(stat.size) !== size || stat.mtimeNs !== modified || stat.ctimeNs !== changed) {
-      throw new UserError(`${path} was changed while it was read: --restart scores it anew`);
+      throw new UserError(`${name} was changed while it was read: --restart scores it anew`);
     }
   }
 }
 
 /**
- * @param {NpyFile} logits
- * @param {NpyFile} targets
+ * @param {ArrayFile} logits
+ * @param {ArrayFile} targets
  * @param {Parameters<typeof openInputs>[0]} options
  */
 function match(logits, targets, options) {
   const dtype = dtypeOf(logits, options.dtype);
   if (logits.shape.length < 2) {
-    const code = convert(logits.path, (array) => `${array}.reshape(-1, C)`);
+    const code = convert(logits, (array) => `${array}.reshape(-1, C)`);
     throw new UserError(
       `${named(logits)}: logits must have two axes or more, the last one for the classes; ` +
         `if there are C of them: ${code}`,
@@ -89,7 +89,7 @@ function match(logits, targets, options) {
 
 /**
  * What `crossEntropy` must be told about the logits.
- * @param {NpyFile} logits
+ * @param {ArrayFile} logits
  * @param {'float16' | 'bfloat16' | undefined} asked
  */
 function dtypeOf(logits, asked) {
@@ -98,18 +98,19 @@ function dtypeOf(logits, asked) {
     case 'void16':
       if (!asked) throw new UserError(`${named(logits)}: say with --dtype if these are bfloat16 or float16`);
       return asked;
+    case 'bfloat16':
     case 'float16':
     case 'float32':
     case 'float64': {
       if (asked && asked !== logits.type) {
         throw new UserError(`${named(logits)}, not ${asked}: --dtype is for logits of type uint16`);
       }
-      return logits.type === 'float16' ? 'float16' : undefined;
+      return logits.type === 'bfloat16' || logits.type === 'float16' ? logits.type : undefined;
     }
     default:
       throw new UserError(
         `${named(logits)}: logits must be floats, or uint16 with --dtype: ` +
-          convert(logits.path, (array) => `${array}.astype(np.float32)`),
+          convert(logits, (array) => `${array}.astype(np.float32)`),
       );
   }
 }

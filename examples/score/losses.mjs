@@ -6,7 +6,7 @@ import { find, noneFound } from './sums.mjs';
 import { UserError } from './user-error.mjs';
 
 /** @import { Batch } from './batches.mjs' */
-/** @import { NpyFile } from './npy.mjs' */
+/** @import { ArrayFile } from './arrays.mjs' */
 /** @import { Found } from './sums.mjs' */
 
 /**
@@ -23,7 +23,7 @@ import { UserError } from './user-error.mjs';
 /**
  * Turns batches into losses, off the event loop.
  * @param {object} options
- * @param {NpyFile} options.targets
+ * @param {ArrayFile} options.targets
  * @param {number} options.classes
  * @param {boolean} options.soft whether targets are probabilities
  * @param {'float16' | 'bfloat16' | undefined} options.dtype
@@ -103,13 +103,13 @@ const weightsOf = (targets, predictions, weight) =>
  * The package counts the rows of a batch, the user those of the file.
  * @param {unknown} error
  * @param {number} first
- * @param {NpyFile} targets
+ * @param {ArrayFile} targets
  */
-function inTheFile(error, first, { path, shape }) {
+function inTheFile(error, first, { name, shape }) {
   const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
   const [all, row] = /^targets\[(\d+)\]/.exec(message) ?? [];
   if (code !== 'ERR_OUT_OF_RANGE' || all === undefined) return error;
   return new UserError(
-    `${path}: targets[${inWords(first + Number(row), shape)}]${message.slice(all.length)}`,
+    `${name}: targets[${inWords(first + Number(row), shape)}]${message.slice(all.length)}`,
   );
 }

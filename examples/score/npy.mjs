@@ -1,93 +1,37 @@
 // @ts-check
 // Files in NumPy's .npy format, versions 1.0 to 3.0, as the documentation of numpy.lib.format describes them.
-import { constants } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
-import { endianness } from 'node:os';
-import { otherKind } from './files.mjs';
+import { readExactly } from './files.mjs';
 import { convert, notNpy } from './formats.mjs';
 import { parseLiteral } from './literal.mjs';
-import { fileError, UserError } from './user-error.mjs';
+import { ARRAYS, lengthOf, MOST_AXES, tuple } from './types.mjs';
+import { UserError } from './user-error.mjs';
 
-/** @import { BigIntStats } from 'node:fs' */
 /** @import { FileHandle } from 'node:fs/promises' */
-/** @typedef {Awaited<ReturnType<typeof openNpy>>} NpyFile */
+/** @import { Type } from './types.mjs' */
 
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
 const LARGEST_HEADER = 2 ** 16;
-const MOST_AXES = 64; // NumPy's own limit
-const LONGEST_READ = 2 ** 30; // the system's own limit is just below 2^31
-
-/** The types of numbers that losses are computed from. Half floats are their bits. */
-const ARRAYS = /** @type {const} */ ({
-  float16: Uint16Array,
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-  void16: Uint16Array, // what np.save makes of types that NumPy does not know, such as ml_dtypes' bfloat16
-});
-/** @typedef {keyof typeof ARRAYS} Type */
 
 const KINDS = /** @type {Record<string, string>} */ ({ f: 'float', i: 'int', u: 'uint', V: 'void' });
 
 /**
- * Opens a file and checks that it holds what its header says. The caller closes `handle`.
+ * What is in a file and where, if it holds what its header says.
+ * @param {FileHandle} handle
+ * @param {number} size
  * @param {string} path
  */
-export async function openNpy(path) {
-  /** @type {FileHandle | undefined} */
-  let handle;
-  try {
-    if (endianness() !== 'LE') throw new UserError('is little-endian, and this machine is not');
-    // A pipe without a writer would hold `open` back for ever.
-    mustBeFile(await stat(path, { bigint: true }));
-    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    const stats = mustBeFile(await handle.stat({ bigint: true }));
-    const { dev: device, ino: inode, mtimeNs: modified, ctimeNs: changed } = stats;
-    const size = Number(stats.size);
-    const start = Buffer.alloc(Math.min(size, 12 + LARGEST_HEADER));
-    await readExactly(handle, start, 0);
-    const header = parseHeader(start, path);
-    const { shape, offset, Values } = header;
-    const length = shape.includes(0) ? 0 : shape.reduce((product, n) => product * n, 1);
-    const bytes = length * Values.BYTES_PER_ELEMENT;
-    if (size - offset !== bytes) {
-      throw new UserError(
-        `holds ${size - offset} bytes of data, ${bytes} for the shape ${tuple(shape)} of its header: ` +
-          `it is ${size - offset < bytes ? 'truncated' : 'too long'}`,
-      );
-    }
-    return { path, handle, device, inode, size, modified, changed, length, ...header };
-  } catch (error) {
-    await handle?.close();
-    throw readError(path, error);
+export async function readNpy(handle, size, path) {
+  const start = Buffer.alloc(Math.min(size, 12 + LARGEST_HEADER));
+  await readExactly(handle, start, 0);
+  const { type, shape, offset } = parseHeader(start, path);
+  const bytes = lengthOf(shape) * ARRAYS[type].BYTES_PER_ELEMENT;
+  if (size - offset !== bytes) {
+    throw new UserError(
+      `holds ${size - offset} bytes of data, ${bytes} for the shape ${tuple(shape)} of its header: ` +
+        `it is ${size - offset < bytes ? 'truncated' : 'too long'}`,
+    );
   }
-}
-
-/**
- * What is in a file, for an error.
- * @param {NpyFile} file
- */
-export const named = ({ path, type, shape }) => `${path} holds ${type} ${tuple(shape)}`;
-
-/**
- * A shape as Python writes it.
- * @param {readonly number[]} shape
- */
-export const tuple = (shape) => (shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`);
-
-/** @param {BigIntStats} stats */
-function mustBeFile(stats) {
-  const kind = otherKind(stats);
-  if (kind) throw new UserError(`is ${kind}: must be a regular file, which can be read from any place on`);
-  return stats;
+  return { type, shape, offset };
 }
 
 /**
@@ -127,10 +71,10 @@ function parseHeader(start, path) {
     throw new UserError('has a header whose fortran_order is not True or False');
   // With one axis that is longer than 1 there is only one order.
   if (order && shape.filter((n) => n > 1).length > 1) {
-    const code = convert(path, (array) => `np.ascontiguousarray(${array})`);
+    const code = convert({ path }, (array) => `np.ascontiguousarray(${array})`);
     throw new UserError(`is in Fortran order: must be in C order: ${code}`);
   }
-  return { type, Values: ARRAYS[type], shape: /** @type {number[]} */ (shape), offset };
+  return { type, shape: /** @type {number[]} */ (shape), offset };
 }
 
 /**
@@ -140,10 +84,10 @@ function parseHeader(start, path) {
  */
 function typeOf(descr, path) {
   const as = (/** @type {string} */ type, options = '') =>
-    convert(path, (array) => `${array}.astype(${type})`, options);
+    convert({ path }, (array) => `${array}.astype(${type})`, options);
   if (typeof descr !== 'string') {
     const field = Array.isArray(descr) ? descr.flat()[0] : undefined;
-    const code = convert(path, (array) => `${array}[${JSON.stringify(field ?? 'name')}]`);
+    const code = convert({ path }, (array) => `${array}[${JSON.stringify(field ?? 'name')}]`);
     throw new UserError(`is of a structured type: must be of numbers, such as one field: ${code}`);
   }
   const [, order, kind, size] = /^([<>|=])([a-zA-Z])(\d+)$/.exec(descr) ?? [];
@@ -182,28 +126,4 @@ export function formatHeader(type, shape) {
   start[6] = 1;
   start.writeUInt16LE(length, 8);
   return Buffer.concat([start, Buffer.from(`${fields.padEnd(length - 1)}\n`, 'latin1')]);
-}
-
-/**
- * @param {string} path
- * @param {unknown} error
- */
-export function readError(path, error) {
-  if (error instanceof UserError) return new UserError(`${path} ${error.message}`);
-  return fileError(path, 'read', error);
-}
-
-/**
- * Fills `bytes` from `position` in the file on: a read may return less than it was asked for.
- * @param {FileHandle} handle
- * @param {Uint8Array} bytes
- * @param {number} position
- */
-export async function readExactly(handle, bytes, position) {
-  for (let done = 0; done < bytes.length; ) {
-    const length = Math.min(bytes.length - done, LONGEST_READ);
-    const { bytesRead } = await handle.read(bytes, done, length, position + done);
-    if (bytesRead === 0) throw new UserError('became shorter while it was read');
-    done += bytesRead;
-  }
 }

@@ -1,6 +1,7 @@
 // @ts-check
 import { parseArgs } from 'node:util';
 import { formatByName } from './formats.mjs';
+import { splitName } from './safetensors.mjs';
 import { UserError } from './user-error.mjs';
 
 const USAGE = 'usage: node examples/score.mjs --logits <file> --targets <file> --out <file> [options]';
@@ -9,12 +10,12 @@ const HELP = `Computes the cross entropy of every row of a file of logits, whate
 
 ${USAGE}
 
-  --logits <file>             .npy of [..., C] logits: float32, float64, float16, or uint16 with --dtype
-  --targets <file>            .npy of a class for each row (whole numbers), or of [..., C] probabilities
+  --logits <file>             [..., C] logits: float32, float64, float16, bfloat16, or uint16 with --dtype
+  --targets <file>            a class for each row (whole numbers), or [..., C] probabilities
   --out <file>                .npy to write: the losses, float32 (float64 for float64 logits)
   --dtype <name>              what uint16 logits are the bits of: bfloat16 or float16
   --label-smoothing <number>  from 0 to 1 (0)
-  --weight <file>             .npy of a weight for each class, as PyTorch's weight
+  --weight <file>             a weight for each class, as PyTorch's weight
   --ignore-index <class>      target of rows that take no part; may be given several times (-100)
   --batch-bytes <size>        of rows to read at once, such as 512KiB; memory holds two batches (4MiB)
   --sync-seconds <number>     how often losses are made safe on disk; 0 is after every batch (1)
@@ -24,6 +25,8 @@ ${USAGE}
   --merge <n>                 make the losses of the n shards one file, and print their summary
   --no-progress               no progress bar; there is none either where stderr is not a terminal
   -h, --help                  this text
+
+Inputs are .npy or .safetensors files; file.safetensors:name is one of several tensors.
 
 A run that is cut short keeps its losses in <out>.partial, and the same command continues there. One run at a
 time may write an <out>, or one run a shard: shards may run at once, on machines that share the files. It
@@ -152,7 +155,7 @@ function shards(option, text, digits) {
 
 /** @param {string} out */
 function npy(out) {
-  const format = formatByName(out);
+  const format = splitName(out) ? { name: 'a safetensors file' } : formatByName(out);
   return format ? fail(`--out is ${out}, as ${format.name} is called: it becomes an .npy file`) : out;
 }
 

@@ -3,7 +3,7 @@ import { constants, open, rename, stat } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { rowsOfBlock, rowsOfShard, shardsOf } from './blocks.mjs';
-import { unlessAbsent } from './files.mjs';
+import { readExactly, unlessAbsent } from './files.mjs';
 import {
   journalOf,
   partialOf,
@@ -13,7 +13,7 @@ import {
   syncDirectory,
   writeJournal,
 } from './journal.mjs';
-import { formatHeader, readExactly } from './npy.mjs';
+import { formatHeader } from './npy.mjs';
 import { difference } from './run.mjs';
 import { addTo, joined, noSums } from './sums.mjs';
 import { fileError, UserError } from './user-error.mjs';

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { basename, resolve } from 'node:path';
 
 /** @import { Inputs } from './inputs.mjs' */
-/** @import { NpyFile } from './npy.mjs' */
+/** @import { ArrayFile } from './arrays.mjs' */
 /** @typedef {Record<string, string>} Run what the losses follow from, in words */
 
 /** Two versions of the package may differ in the last bits. */
@@ -22,8 +22,8 @@ export function describeRun(
   { logits, targets, weights, dtype },
   { labelSmoothing, ignoreIndex, shard, merge },
 ) {
-  const name = shard || merge ? basename : resolve;
-  const file = (/** @type {NpyFile} */ each) => `${name(each.path)}, ${describeFile(each)}`;
+  const place = shard || merge ? basename : resolve;
+  const file = (/** @type {ArrayFile} */ each) => `${place(each.path)}${describeFile(each)}`;
   return {
     smoothloss: version,
     logits: file(logits),
@@ -49,10 +49,10 @@ export function difference(other, run) {
 /**
  * A file that is copied over may keep its size and, with cp -p, the time of its modification, but not the time of
  * its last change, which the system sets.
- * @param {NpyFile} file
+ * @param {ArrayFile} file
  */
-const describeFile = ({ type, shape, size, modified, changed }) =>
-  `${type} (${shape.join(', ')}), ${size} bytes, modified ${time(modified)}, changed ${time(changed)}`;
+const describeFile = ({ tensor, type, shape, size, modified, changed }) =>
+  `${tensor === undefined ? '' : `:${tensor}`}, ${type} (${shape.join(', ')}), ${size} bytes, modified ${time(modified)}, changed ${time(changed)}`;
 
 /** @param {bigint} ns since 1970 */
 function time(ns) {

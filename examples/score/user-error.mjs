@@ -15,3 +15,12 @@ export function fileError(path, done, error) {
   const [, reason] = /^\w+: (.+?),/.exec(message) ?? [];
   return new UserError(`${path} cannot be ${done}${reason ? `: ${reason}` : ''} (${code})`);
 }
+
+/**
+ * @param {string} path
+ * @param {unknown} error
+ */
+export function readError(path, error) {
+  if (error instanceof UserError) return new UserError(`${path} ${error.message}`);
+  return fileError(path, 'read', error);
+}
