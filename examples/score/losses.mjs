@@ -84,9 +84,10 @@ export function lossesOfBatches({ targets: file, signal, ...options }) {
  */
 function notFinite(losses, first) {
   const [nan, infinite] = [noneFound(), noneFound()];
-  losses.forEach((loss, row) => {
+  for (let row = 0; row < losses.length; row++) {
+    const loss = losses[row];
     if (!Number.isFinite(loss)) find(Number.isNaN(loss) ? nan : infinite, first + row);
-  });
+  }
   return { nan, infinite };
 }
 

@@ -44,14 +44,22 @@ export function addTo(sums, { columns, rows, correct, nan, infinite }, blockRows
   for (let row = 0, stop = 0; row < count; row = stop) {
     const block = Math.floor((sums.done + row) / blockRows);
     stop = Math.min(count, (block + 1) * blockRows - sums.done);
-    sums.blocks[block] = columns.map((values, k) => {
-      let sum = sums.blocks[block]?.[k] ?? 0;
-      for (let i = row; i < stop; i++) sum += values[i];
-      return sum;
-    });
+    const earlier = sums.blocks[block];
+    sums.blocks[block] = columns.map((values, k) => sumFrom(earlier?.[k] ?? 0, values, row, stop));
   }
   sums.done += count;
   addCounts(sums, { rows, correct, nan, infinite });
+}
+
+/**
+ * @param {number} sum
+ * @param {ArrayLike<number>} values
+ * @param {number} begin
+ * @param {number} end
+ */
+function sumFrom(sum, values, begin, end) {
+  for (let i = begin; i < end; i++) sum += values[i];
+  return sum;
 }
 
 /**
