@@ -3,10 +3,9 @@
 // (all-reduce). Here workers over shared memory do it: each computes the gradient of its share of a batch, and adds the
 // gradients of all shares, in one order, for its part of the parameters. So the model has the bits of one process.
 import { availableParallelism } from 'node:os';
-import { readOptions } from './parallel/options.mjs';
+import { readOptions, UserError } from './parallel/options.mjs';
 import { makeProblem, parameterCount } from './parallel/problem.mjs';
 import { differentBits, trainAlone, trainInWorkers } from './parallel/train.mjs';
-import { UserError } from './score/user-error.mjs';
 
 const count = (/** @type {number} */ n) => n.toLocaleString('en');
 

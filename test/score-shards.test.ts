@@ -1,4 +1,4 @@
-// The promise: shards of examples/score.mjs, in whatever order, at once, killed and continued, make together the file
+// The promise: shards of smoothloss score, in whatever order, at once, killed and continued, make together the file
 // and the numbers of one run, to the last byte; and nothing else passes for that.
 
 import { spawn } from 'node:child_process';

@@ -1,4 +1,4 @@
-// The promise: examples/score.mjs computes what crossEntropy does of the whole arrays at once, to the bit, from
+// The promise: smoothloss score computes what crossEntropy does of the whole arrays at once, to the bit, from
 // any .npy file that it takes, in bounded memory, at whatever moment it is killed.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { AutoModelForCausalLM, AutoTokenizer, env, log_softmax } from '@huggingface/transformers';
-import { perplexity } from './perplexity/next-token.mjs';
 import { writeModel } from './perplexity/model.mjs';
+import { perplexity } from './perplexity/next-token.mjs';
 
 /** @import { Tensor } from '@huggingface/transformers' */
 

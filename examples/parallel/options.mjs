@@ -1,6 +1,8 @@
 // @ts-check
 import { parseArgs } from 'node:util';
-import { UserError } from '../score/user-error.mjs';
+
+/** What the user can put right: shown as one line, without a stack trace. */
+export class UserError extends Error {}
 
 const HELP = `Trains a classifier in several workers, and in one process, and compares the bits of both.
 

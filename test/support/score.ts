@@ -1,4 +1,4 @@
-// What the tests of examples/score.mjs share: a folder of files, and the program that runs in it.
+// What the tests of smoothloss score share: a folder of files, and the program that runs in it.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -44,7 +44,7 @@ export function writeNpy(
   writeFileSync(inDirectory(name), Buffer.concat([start, text, bytesOf(data)]));
 }
 
-export const load = (file: string) => import(pathToFileURL(path.join(root, 'examples', 'score', file)).href);
+export const load = (file: string) => import(pathToFileURL(path.join(root, 'bin', 'score', file)).href);
 
 export const env = { ...process.env };
 for (const name of Object.keys(env))
@@ -52,7 +52,11 @@ for (const name of Object.keys(env))
 Object.assign(env, QUIET);
 
 export const INPUTS = ['--logits', 'logits.npy', '--targets', 'targets.npy'];
-export const program = (args: readonly string[]) => [path.join(root, 'examples', 'score.mjs'), ...args];
+export const program = (args: readonly string[]) => [
+  path.join(root, 'bin', 'smoothloss.mjs'),
+  'score',
+  ...args,
+];
 
 export function score(...args: string[]): { stdout: string; stderr: string; status: number | null } {
   const all = args.includes('--logits') ? args : [...INPUTS, ...args];

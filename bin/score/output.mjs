@@ -137,7 +137,7 @@ export class Output {
 
   /**
    * Writes what the transform before it computes, and makes it safe every so often.
-   * @param {{ syncSeconds: number, onWritten: (sums: Readonly<Sums>) => void }} options
+   * @param {{ syncSeconds: number, onWritten?: ((sums: Readonly<Sums>) => void) | undefined }} options
    */
   writable({ syncSeconds, onWritten }) {
     const blockRows = rowsOfBlock(this.#rows);
@@ -149,7 +149,7 @@ export class Output {
       await this.#write(bytes, this.#end(first + this.#sums.done));
       addTo(this.#sums, scored, blockRows);
       this.#sums.crc32 = crc32(bytes, this.#sums.crc32);
-      onWritten(this.#sums);
+      onWritten?.(this.#sums);
       if (performance.now() - this.#synced >= 1000 * syncSeconds) await this.#sync();
     };
     /** @type {(work: Promise<void>, done: (error?: Error) => void) => void} */

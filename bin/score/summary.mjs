@@ -69,13 +69,13 @@ export function printSummary(totals, { shape, shard, ...run }) {
  * @param {Totals} totals
  * @param {Run} run
  */
-export function printJson(totals, { shape, shard, first: firstRow, resumedAfter, rows, bytes, seconds }) {
+export function jsonOf(totals, { shape, shard, first: firstRow, resumedAfter, rows, bytes, seconds }) {
   const { done, numerator, denominator, correct } = totals;
   const found = (/** @type {Found} */ { count, first }) => ({
     count,
     first: first.map((row) => indexOf(row, shape)),
   });
-  const json = toJson({
+  return toJson({
     ...(shard && { shard: `${shard.index}/${shard.of}`, first: firstRow }),
     rows: done,
     ignored: done - totals.rows,
@@ -91,5 +91,4 @@ export function printJson(totals, { shape, shard, first: firstRow, resumedAfter,
     bytesPerSecond: bytes / seconds,
     memory: memory(),
   });
-  process.stdout.write(json);
 }

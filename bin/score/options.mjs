@@ -4,7 +4,7 @@ import { formatByName } from './formats.mjs';
 import { splitName } from './safetensors.mjs';
 import { UserError } from './user-error.mjs';
 
-const USAGE = 'usage: node examples/score.mjs --logits <file> --targets <file> --out <file> [options]';
+const USAGE = 'usage: smoothloss score --logits <file> --targets <file> --out <file> [options]';
 
 const HELP = `Computes the cross entropy of every row of a file of logits, whatever its size.
 
