@@ -218,7 +218,7 @@ describe('killed', () => {
   const random = mulberry32(11);
 
   it('20 times in its course, a shard continues to the same bytes', async () => {
-    const rows = 20_000;
+    const rows = 40_000; // far more than it can do before it is killed
     writeInputs(normals(rows * C, 6, 2), classIndices(rows, C, 7));
     const whole = oneRun();
     numbers('--shard', '0/2');

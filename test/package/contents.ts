@@ -30,7 +30,9 @@ describe('the tarball', () => {
     );
     const expected = [
       ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
-      ...['bin', 'native'].flatMap((directory) => filesBelow(directory).map((file) => `${directory}/${file}`)),
+      ...['bin', 'native'].flatMap((directory) =>
+        filesBelow(directory).map((file) => `${directory}/${file}`),
+      ),
       ...commonJs.map((file) => `dist/${file.replace(/ts$/, 'js')}`),
       ...commonJs.map((file) => `dist/${file.replace(/(m?ts)$/, 'd.$1')}`),
       ...['index', 'promises'].flatMap((face) => [`dist/${face}.mjs`, `dist/${face}.d.mts`]),

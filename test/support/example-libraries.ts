@@ -23,8 +23,8 @@ export async function loadLibrary(name: string) {
 export const loadExample = (file: string) => import(pathToFileURL(path.join(directory, file)).href);
 
 /** Runs an example as its users do. */
-export function runExample(file: string) {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [path.join(directory, file)], {
+export function runExample(file: string, ...args: string[]) {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [path.join(directory, file), ...args], {
     encoding: 'utf8',
     timeout: 120_000,
   });
