@@ -5,6 +5,7 @@
 
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import {
   copyOfProject,
@@ -46,6 +47,22 @@ describe('installed where there is no compiler', () => {
   test('computes natively from CommonJS', () => {
     expect({ status: use.status, stderr: use.stderr }).toEqual({ status: 0, stderr: '' });
     expect(use.stdout).toMatch(new RegExp(`^${native} [0-9a-f]{8}\n$`));
+  });
+
+  test('has the command smoothloss, which needs nothing else', async () => {
+    const { formatHeader } = await import(pathToFileURL(path.join(root, 'bin', 'score', 'npy.mjs')).href);
+    const write = (name: string, shape: number[], values: number[]) => {
+      const data = new Uint8Array(Float32Array.from(values).buffer);
+      writeFileSync(path.join(project, name), Buffer.concat([formatHeader('float32', shape), data]));
+    };
+    write('logits.npy', [2, 3], [1, 2, 3, 3, 2, 1]);
+    write('targets.npy', [2], [2, 0]);
+    const command = path.join(project, 'node_modules', '.bin', 'smoothloss');
+    const run = process.platform === 'win32' ? [`${command}.cmd`] : node(command);
+    const args = ['--logits', 'logits.npy', '--targets', 'targets.npy', '--out', 'losses.npy'];
+    const { status, stdout, stderr } = runBare([...run, 'score', ...args]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('mean loss   0.407606 (0.815212 / 2)\n');
   });
 
   test('computes natively from ES modules, with the instance that CommonJS has', () => {
