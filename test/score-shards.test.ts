@@ -294,6 +294,45 @@ describe('killed', () => {
   });
 });
 
+// As a worker whose machine slept does, when another one has taken its shard.
+it('a shard that was stopped while others ended the run writes nothing more', async () => {
+  const rows = 40_000;
+  writeInputs(normals(rows * C, 6, 2), classIndices(rows, C, 7));
+  const whole = oneRun();
+  const child = start(
+    '--shard',
+    '0/2',
+    '--label-smoothing',
+    '0.3',
+    '--batch-bytes',
+    '24',
+    '--sync-seconds',
+    '0',
+  );
+  const closed = once(child, 'close');
+  while (!existsSync(journal(0, 2))) await sleep(1);
+  child.kill('SIGSTOP');
+  numbers('--shard', '0/2', '--restart');
+  numbers('--shard', '1/2');
+  expect(numbers('--merge', '2')).toEqual(whole.json);
+  child.kill('SIGCONT');
+  expect(await closed).toEqual([1, null]);
+  expect(out().equals(whole.bytes)).toBe(true);
+  expect(written()).toEqual(['losses.npy']);
+});
+
+it('a merge stops at SIGTERM, and the same command ends it', async () => {
+  const whole = oneRun();
+  for (const i of [0, 1]) numbers('--shard', `${i}/2`);
+  const { score: merge } = await load('score.mjs');
+  const { readOptions } = await load('options.mjs');
+  const [logitsFile, targetsFile, outFile] = ['logits.npy', 'targets.npy', 'losses.npy'].map(inDirectory);
+  const files = ['--logits', logitsFile, '--targets', targetsFile, '--out', outFile];
+  const stopped = merge(readOptions([...files, '--merge', '2']), { signal: AbortSignal.abort() });
+  await expect(stopped).rejects.toThrow('stopped; the same command continues where the losses are safe');
+  expectMerged(2, whole);
+});
+
 describe('a merge is refused', () => {
   it('if a shard is missing, not whole or not understood', () => {
     const whole = oneRun();
@@ -365,7 +404,7 @@ describe('a merge is refused', () => {
       '3',
     );
     rmSync(partial);
-    expectError('losses.npy.partial cannot be written: no such file or directory (ENOENT)', '--merge', '3');
+    expectError('losses.npy.partial is gone: score all shards with --restart', '--merge', '3');
     for (const i of [0, 1, 2]) numbers('--shard', `${i}/3`, ...(i > 0 ? ['--restart'] : []));
     expectMerged(3, whole);
   });
@@ -394,8 +433,8 @@ describe('what another run has left is kept', () => {
     writeInputs(logits, targets.with(50, C));
     expect(score('--batch-bytes', '1', '--sync-seconds', '0').status).toBe(1);
     expect(written()).toEqual(['losses.npy.partial', 'losses.npy.partial.json']);
-    const end = 'the same command without --shard or --merge';
-    const message = others('without --shard', 'losses.npy.partial.json', end);
+    const end = 'the command that began it';
+    const message = others('without --shard, or of a merge', 'losses.npy.partial.json', end);
     for (const args of [
       ['--shard', '0/2'],
       ['--shard', '0/2', '--restart'],
@@ -420,7 +459,7 @@ describe('what another run has left is kept', () => {
     const { ino, mtimeMs } = statSync(inDirectory('losses.npy.partial'));
     const { stderr, status } = score('--shard', '1/2');
     expect({ stderr, status }).toEqual({
-      stderr: '1249 of 1249 losses are there already: continuing after them\n',
+      stderr: '1249 of 1249 losses are there already: nothing to score\n',
       status: 0,
     });
     expect(statSync(inDirectory('losses.npy.partial'))).toMatchObject({ ino, mtimeMs });

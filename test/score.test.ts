@@ -913,7 +913,7 @@ describe('a run that was cut short', () => {
   it('is ended if it had only to be given its name', () => {
     writeFileSync(partial(), expected as Buffer);
     changeJournal({ done: R, blocks: new Array(R).fill([0, 0, 0]) });
-    expectDone(score(), 'continuing after them');
+    expectDone(score(), 'nothing to score');
   });
 
   it('is ended if it had only to remove its journal', () => {

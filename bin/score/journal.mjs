@@ -93,8 +93,8 @@ export async function refuseOthers(out, of) {
     if (all === undefined) return false;
     const others = digits === undefined ? undefined : Number(digits);
     if (others === of) return true;
-    const how = others === undefined ? 'without --shard' : `in ${others} shards`;
-    const end = others === undefined ? 'the same command without --shard or --merge' : `--merge ${others}`;
+    const how = others === undefined ? 'without --shard, or of a merge' : `in ${others} shards`;
+    const end = others === undefined ? 'the command that began it' : `--merge ${others}`;
     throw new UserError(
       `${partial} is of a run ${how}, as ${name} beside it says: end that with ${end}, or remove ${partial}*`,
     );

@@ -20,7 +20,8 @@ export async function main(args) {
       signal: stop.signal,
       onStart({ rows, start }) {
         if (start > 0 && !options.merge) {
-          console.error(`${start} of ${rows} losses are there already: continuing after them`);
+          const next = start < rows ? 'continuing after them' : 'nothing to score';
+          console.error(`${start} of ${rows} losses are there already: ${next}`);
         }
         bar?.start(rows, start, { loss: '–' });
       },

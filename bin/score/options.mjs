@@ -93,9 +93,10 @@ export function readOptions(args) {
 function parse(args) {
   // parseArgs takes -100 for an option of its own unless it is joined to the one before.
   const joined = args.flatMap((arg, i) => {
-    if (/^-\d/.test(arg) && args[i - 1] === '--ignore-index') return [];
-    const next = args[i + 1] ?? '';
-    return [arg === '--ignore-index' && /^-\d/.test(next) ? `${arg}=${next}` : arg];
+    const isNumber = (/** @type {number} */ at) =>
+      /^-\d/.test(args[at] ?? '') && /^--[\w-]+$/.test(args[at - 1] ?? '');
+    if (isNumber(i)) return [];
+    return [isNumber(i + 1) ? `${arg}=${args[i + 1]}` : arg];
   });
   try {
     return parseArgs({

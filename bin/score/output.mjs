@@ -108,8 +108,9 @@ export class Output {
    * Takes up what the shards have done. As soon as one journal has the sums of all, they are like a run without shards
    * that has only to give the file its name: so a merge that was cut short can be repeated.
    * @param {number} of
+   * @param {AbortSignal} signal
    */
-  async merge(of) {
+  async merge(of, signal) {
     try {
       const blockRows = rowsOfBlock(this.#rows);
       const earlier = await readJournal(this.#journal, blockRows);
@@ -124,7 +125,7 @@ export class Output {
           throw new UserError(`no shard of ${this.#path} has been scored${there ?? ''}`);
         }
         const shards = await this.#readShards(of);
-        await this.#writeHeader(shards);
+        await this.#writeHeader(shards, signal);
         await writeJournal(this.#journal, this.#run, joined(shards));
         await syncDirectory(this.#path);
       }
@@ -146,6 +147,7 @@ export class Output {
     const write = async (scored) => {
       const { losses } = scored;
       const bytes = new Uint8Array(losses.buffer, losses.byteOffset, losses.byteLength);
+      await this.#mustBeOurs();
       await this.#write(bytes, this.#end(first + this.#sums.done));
       addTo(this.#sums, scored, blockRows);
       this.#sums.crc32 = crc32(bytes, this.#sums.crc32);
@@ -210,7 +212,7 @@ export class Output {
   }
 
   /**
-   * Shards may begin at once, so none empties the file. None reads from it either: clients of a network file system may
+   * Shards may begin at once, so none empties the file. They do not read from it: clients of a network file system may
    * write back all of what they have read, with bytes that are another shard's.
    * @param {number} size
    */
@@ -235,8 +237,24 @@ export class Output {
     }
   }
 
+  /**
+   * While this process was stopped, another may have scored the same rows and given the file its name: what is written
+   * then would be in the published file.
+   */
+  async #mustBeOurs() {
+    const [ours, there] = await Promise.all([
+      this.#handle?.stat({ bigint: true }),
+      unlessAbsent(stat(this.#partial, { bigint: true })),
+    ]);
+    if (ours?.ino === there?.ino && ours?.dev === there?.dev) return;
+    throw new UserError(
+      `${this.#partial} is no longer the file of this run: another one has ended or removed it`,
+    );
+  }
+
   /** First the losses, then the journal that vouches for them. */
   async #sync() {
+    await this.#mustBeOurs();
     await this.#handle?.datasync();
     await writeJournal(this.#journal, this.#run, this.#sums);
     this.#synced = performance.now();
@@ -286,9 +304,11 @@ export class Output {
    * Writes it if the losses are those that the shards have written. Another client of a network file system, or whoever
    * removed the file between two shards, may have left others.
    * @param {Sums[]} shards
+   * @param {AbortSignal} signal
    */
-  async #writeHeader(shards) {
-    this.#handle = await open(this.#partial, 'r+');
+  async #writeHeader(shards, signal) {
+    this.#handle = await unlessAbsent(open(this.#partial, 'r+'));
+    if (!this.#handle) throw new UserError(`${this.#partial} is gone: score all shards with --restart`);
     try {
       this.#mustBeWhole((await this.#handle.stat()).size);
       const bytes = Buffer.alloc(CHECKED_AT_ONCE);
@@ -298,6 +318,7 @@ export class Output {
         const { first, end } = rowsOfShard(this.#rows, shard);
         let check = 0;
         for (let at = this.#end(first); at < this.#end(end); at += bytes.length) {
+          signal.throwIfAborted();
           const some = bytes.subarray(0, this.#end(end) - at);
           await readExactly(this.#handle, some, at);
           check = crc32(some, check);

@@ -39,7 +39,7 @@ export async function score(options, watch) {
     shard: options.shard,
   });
   try {
-    await (options.merge ? output.merge(options.merge) : output.open(options.restart));
+    await (options.merge ? output.merge(options.merge, watch.signal) : output.open(options.restart));
     const run = await scoreRows(inputs, output, options, watch);
     await checkUnchanged(inputs);
     if (!options.shard) await output.publish();
@@ -47,6 +47,9 @@ export async function score(options, watch) {
       if (!options.shard) await output.removeJournal();
     };
     return { totals: totalsOf(output.sums), run, forget };
+  } catch (error) {
+    if (!watch.signal.aborted) throw error;
+    throw new UserError('stopped; the same command continues where the losses are safe');
   } finally {
     await Promise.all([closeInputs(inputs), output.close()]);
   }
@@ -65,18 +68,13 @@ async function scoreRows(inputs, output, options, { signal, onStart, onWritten }
   const start = output.sums.done;
   onStart?.({ rows, start });
   const started = performance.now();
-  try {
-    if (start < rows) {
-      await pipeline(
-        readBatches(inputs, { batchBytes: options.batchBytes, start: first + start, end }),
-        lossesOfBatches({ ...options, targets, classes, soft, dtype, weight, signal }),
-        output.writable({ syncSeconds: options.syncSeconds, onWritten }),
-        { signal },
-      );
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    throw new UserError('stopped; the same command continues where the losses are safe');
+  if (start < rows) {
+    await pipeline(
+      readBatches(inputs, { batchBytes: options.batchBytes, start: first + start, end }),
+      lossesOfBatches({ ...options, targets, classes, soft, dtype, weight, signal }),
+      output.writable({ syncSeconds: options.syncSeconds, onWritten }),
+      { signal },
+    );
   }
   const scored = rows - start;
   const share = scored === 0 ? 0 : scored / inputs.rows;

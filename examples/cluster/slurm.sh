@@ -18,6 +18,6 @@ readonly shards=8 # one more than the last index of the array
 export SMOOTHLOSS_THREADS=${SLURM_CPUS_PER_TASK:-1}
 if [[ ${1-} == --merge ]]; then
   shift
-  exec npx --yes smoothloss score --merge "$shards" --no-progress "$@"
+  exec npx --yes smoothloss@0.1.0 score --merge "$shards" --no-progress "$@"
 fi
-exec npx --yes smoothloss score --shard "$SLURM_ARRAY_TASK_ID/$shards" --no-progress "$@"
+exec npx --yes smoothloss@0.1.0 score --shard "$SLURM_ARRAY_TASK_ID/$shards" --no-progress "$@"

@@ -28,7 +28,12 @@ function start(name, args) {
   child.once('exit', () => running.delete(child));
   const lines = createInterface(child.stdout);
   lines.on('line', (line) => console.log(`${name.padEnd(9)} ${line}`));
-  return { child, lines, ended: once(child, 'exit') };
+  const ended = once(child, 'exit');
+  const firstLine = Promise.race([
+    once(lines, 'line'),
+    ended.then(() => Promise.reject(new Error(`${name} ended`))),
+  ]);
+  return { child, lines, ended, firstLine };
 }
 
 const queue = (/** @type {string} */ name, /** @type {string[]} */ ...args) =>
@@ -52,7 +57,7 @@ try {
 
   const where = ['--redis', values.redis, '--lock-seconds', '2'];
   const workers = ['worker 1', 'worker 2'].map((name) => queue(name, 'work', ...where));
-  await Promise.all(workers.map(({ lines }) => once(lines, 'line')));
+  await Promise.all(workers.map(({ firstLine }) => firstLine));
   const submitted = queue(
     'submit',
     'submit',
@@ -81,6 +86,9 @@ try {
     same ? 'The losses are those of one run, byte for byte.' : 'The losses DIFFER from those of one run.',
   );
   process.exitCode = same ? 0 : 1;
+} catch (error) {
+  console.error(`queue: ${/** @type {Error} */ (error).message}`);
+  process.exitCode = 1;
 } finally {
   for (const child of running) child.kill();
   await rm(folder, { recursive: true });

@@ -6,17 +6,18 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { classIndices, normals } from '../support/data.js';
 import { loadLibrary } from '../support/example-libraries.js';
-import { root } from '../support/root.js';
+import { requireFromRoot, root } from '../support/root.js';
 import { dictionary, directory, env, INPUTS, inDirectory, score, writeNpy } from '../support/score.js';
 
 const [ROWS, CLASSES, SHARDS] = [5_000, 11, 8];
 const folder = path.join(root, 'examples', 'cluster');
+const { version } = requireFromRoot('./package.json') as { version: string };
 const inputs = [...INPUTS, '--out', 'losses.npy'];
 
 /** Runs a command as a machine does that finds the package by npx. */
 function run(command: string, args: readonly string[], variables: NodeJS.ProcessEnv = {}) {
   const smoothloss = path.join(root, 'bin', 'smoothloss.mjs');
-  const npx = `#!/bin/sh\n[ "$1 $2" = "--yes smoothloss" ] && shift 2 && exec "${process.execPath}" "${smoothloss}" "$@"\n`;
+  const npx = `#!/bin/sh\n[ "$1 $2" = "--yes smoothloss@${version}" ] && shift 2 && exec "${process.execPath}" "${smoothloss}" "$@"\n`;
   writeFileSync(inDirectory('npx'), npx, { mode: 0o755 });
   const { stdout, stderr, status } = spawnSync(command, args, {
     cwd: directory,

@@ -124,6 +124,39 @@ describe('examples/libraries/queue.mjs', () => {
     expect(readFileSync(inDirectory('losses.npy')).equals(losses)).toBe(true);
   });
 
+  it('a worker that is told to stop gives its shard back, which is not a try', async () => {
+    writeInputs();
+    const { losses } = single();
+    const submitted = submit(1, ...slow);
+    for (let i = 0; i < 4; i++) {
+      const { child, says } = work(30); // so that no lock ends
+      await says(/^shard 0\/1$/);
+      await sleep(200);
+      child.kill('SIGTERM');
+      expect(await once(child, 'exit')).toEqual([0, null]);
+    }
+    work();
+    const { stderr, status } = await submitted;
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(readFileSync(inDirectory('losses.npy')).equals(losses)).toBe(true);
+  });
+
+  it('what is submitted again while it is under way is done once', async () => {
+    writeInputs();
+    const { losses, numbers } = single();
+    const first = submit(2);
+    await sleep(1500); // nothing works yet
+    const second = submit(2);
+    await sleep(1500);
+    const { lines } = work();
+    const results = await Promise.all([first, second]);
+    expect(results.map(({ status }) => status)).toEqual([0, 0]);
+    expect(results.map(({ stdout }) => numbersIn(stdout))).toEqual([numbers, numbers]);
+    expect(results[1].stderr).toBe('the same is under way: waiting for it\n');
+    expect(lines).toEqual(['waiting for shards', 'shard 0/2', 'shard 1/2', 'merge 2']);
+    expect(readFileSync(inDirectory('losses.npy')).equals(losses)).toBe(true);
+  });
+
   it('a shard that takes longer than its lock stays with its worker', async () => {
     writeInputs();
     const workers = [work(), work()];
@@ -155,6 +188,11 @@ describe('examples/libraries/queue.mjs', () => {
     for (const [args, message] of [
       [['submit', '--shards', '2', ...where, '--', ...INPUTS], /^--out is missing\n/],
       [['submit', ...where, '--', ...INPUTS, '--out', 'losses.npy'], /^Usage/],
+      [
+        ['submit', '--shards', '2', ...where, '--', ...INPUTS, '--restart'],
+        /^--restart cannot be submitted\nUsage/,
+      ],
+      [['submit', '--shards', '2', '--logits', 'logits.npy'], /^Unknown option '--logits'\nUsage/],
       [['submit', '--shards', '0', ...where, '--', ...INPUTS, '--out', 'losses.npy'], /^Usage/],
       [['work', '--lock-seconds', '0'], /^Usage/],
       [['work', '--redis', 'redis://127.0.0.1:1'], /^there is no Redis at redis:\/\/127\.0\.0\.1:1: connect/],

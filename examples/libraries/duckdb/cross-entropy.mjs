@@ -5,7 +5,7 @@ import { crossEntropy } from 'smoothloss';
 /** @import { DuckDBConnection, DuckDBListVector, DuckDBVector } from '@duckdb/node-api' */
 
 /**
- * Adds a function to a connection's SQL: `ce(logits, label)` is the cross entropy of a row. Logits are FLOAT[C] or
+ * Adds a function to the SQL of a connection's database: `ce(logits, label)` is the cross entropy of a row. Logits are FLOAT[C] or
  * FLOAT[], labels are integers. Each chunk of up to 2,048 rows is one call. Of a null the loss is null.
  * @param {DuckDBConnection} connection
  * @param {{ classes: number, name?: string, labelSmoothing?: number, weight?: Float32Array, ignoreIndex?: number }} options

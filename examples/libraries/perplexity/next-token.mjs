@@ -7,8 +7,8 @@ const IGNORED = -100n;
 /**
  * What each position is to predict: the next token of its row. Positions without one are ignored: a row's last
  * one, and all where either token is padding, right or left.
- * @param {BigInt64Array} inputIds B·T
- * @param {BigInt64Array} attentionMask B·T
+ * @param {BigInt64Array | Int32Array} inputIds B·T
+ * @param {BigInt64Array | Int32Array} attentionMask B·T, 0 at padding
  * @param {readonly number[]} dims [B, T]
  */
 export function shiftTargets(inputIds, attentionMask, [batch, length]) {
@@ -20,7 +20,7 @@ export function shiftTargets(inputIds, attentionMask, [batch, length]) {
   const targets = new BigInt64Array(size).fill(IGNORED);
   for (let i = 0; i < size - 1; i++) {
     const isLast = (i + 1) % length === 0;
-    if (!isLast && attentionMask[i] && attentionMask[i + 1]) targets[i] = inputIds[i + 1];
+    if (!isLast && attentionMask[i] && attentionMask[i + 1]) targets[i] = BigInt(inputIds[i + 1]);
   }
   return targets;
 }
