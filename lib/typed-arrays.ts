@@ -34,6 +34,18 @@ export const bufferOf = getter<ArrayBufferLike>('buffer');
 export const byteOffsetOf = getter<number>('byteOffset');
 export const byteLengthOf = getter<number>('byteLength');
 
+const { keys } = prototype;
+
+/** Whether an array has lost its memory: its buffer is detached, or was resized and ends before the array does. */
+export function isOutOfBounds(array: TypedArray): boolean {
+  try {
+    keys.call(array);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 const getResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')?.get;
 // Web pages that are not isolated have no SharedArrayBuffer, nor do processes that build a snapshot.
 const Shared = typeof SharedArrayBuffer === 'undefined' ? undefined : SharedArrayBuffer;

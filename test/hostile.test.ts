@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { HOSTILE, hostileCalls, Thrown } from './conformance/errors/hostile.js';
 import { bytesOf, CLASSES } from './conformance/errors/refusal.js';
 import { runChild } from './support/child.js';
+import { detach, type ResizableArrayBuffer, resizable } from './support/memory.js';
 
 const FUNCTIONS = [
   'crossEntropy',
@@ -246,6 +247,60 @@ describe('where options come from', () => {
     `;
     const { output } = runChild(program, { NODE_OPTIONS: '--frozen-intrinsics' });
     expect(output).toEqual(['ERR_INVALID_ARG_TYPE', 'AbortError', 'ABORT_ERR', 1]);
+  });
+});
+
+// Such an array is as long as what a batch without rows has, so that no check of lengths finds it.
+describe.each([
+  ['detached', 'whose buffer is detached: must be attached'],
+  ['out of bounds', 'beyond the end of its buffer, which was resized: must be within it'],
+])('without rows, an array that is %s is refused', (kind, why) => {
+  const lost = (type: 'Float32Array' | 'Float64Array' | 'Int32Array' | 'Uint8Array') => {
+    const buffer = kind === 'detached' ? new ArrayBuffer(64) : resizable(64);
+    const array = new { Float32Array, Float64Array, Int32Array, Uint8Array }[type](buffer, 0, 4);
+    if (kind === 'detached') detach(buffer);
+    else (buffer as ResizableArrayBuffer).resize(0);
+    return array;
+  };
+  const none = () => new Float64Array(0);
+  const targets = () => new Int32Array(0);
+  const mixed = () => ({ a: targets(), b: targets(), lambda: 0.5 });
+  const all = { classes: 4, reduction: 'none' };
+  const cases: [name: string, functionName: (typeof FUNCTIONS)[number], ...args: unknown[]][] = [
+    ['logits', 'crossEntropy', lost('Float64Array'), targets(), all],
+    ['targets', 'crossEntropy', none(), lost('Int32Array'), all],
+    ['targets', 'crossEntropy', none(), lost('Float64Array'), all],
+    ['targets.b', 'crossEntropy', none(), { ...mixed(), b: lost('Int32Array') }, all],
+    ['targets.lambda', 'crossEntropy', none(), { ...mixed(), lambda: lost('Float32Array') }, all],
+    ['rowWeight', 'crossEntropy', none(), targets(), { ...all, rowWeight: lost('Float32Array') }],
+    ['gradientScale', 'nllLoss', none(), targets(), { ...all, gradientScale: lost('Float32Array') }],
+    [
+      'labelSmoothing.epsilon',
+      'nllLoss',
+      none(),
+      targets(),
+      { ...all, labelSmoothing: { epsilon: lost('Float32Array') } },
+    ],
+    ['mask', 'nllLoss', none(), targets(), { ...all, mask: lost('Uint8Array') }],
+    ['gradient', 'klDiv', none(), none(), { ...all, gradient: lost('Float64Array') }],
+    ['weight', 'bceWithLogits', none(), none(), { ...all, weight: lost('Float32Array') }],
+    ['input', 'linearCrossEntropy', lost('Float64Array'), new Float64Array(8), targets(), all],
+    [
+      'gradient.input',
+      'linearCrossEntropy',
+      none(),
+      new Float64Array(8),
+      targets(),
+      { ...all, gradient: { input: lost('Float64Array') } },
+    ],
+    ['targets', 'smoothLabels', lost('Int32Array'), { classes: 4, labelSmoothing: 0.1 }],
+  ];
+  it.each(cases)('%s of %s', async (name, functionName, ...args) => {
+    const message = expect.stringMatching(new RegExp(`^${name} is an? .* ${why}$`));
+    const error = expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE', message });
+    const call = loadBackend(backend.name)[functionName] as unknown as (...all: unknown[]) => unknown;
+    expect(() => call(...args)).toThrow(error);
+    await expect((later[functionName] as unknown as typeof call)(...args)).rejects.toThrow(error);
   });
 });
 

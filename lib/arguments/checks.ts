@@ -2,7 +2,15 @@
 
 import type { Floats } from '../batch.js';
 import { coded, describe, isArray, rangeError, typeError, unreadable } from '../errors.js';
-import { bufferOf, byteLengthOf, byteOffsetOf, lengthOf, type TypedArray, typeOf } from '../typed-arrays.js';
+import {
+  bufferOf,
+  byteLengthOf,
+  byteOffsetOf,
+  isOutOfBounds,
+  lengthOf,
+  type TypedArray,
+  typeOf,
+} from '../typed-arrays.js';
 import { arrayHint, choiceHint, listHint, numberHint, type Purpose } from './hints.js';
 
 export const MAX_FLOAT = 2 ** 128 - 2 ** 104;
@@ -99,22 +107,25 @@ export function share(name: string, value: unknown): number {
   return number(name, value, 0, 1, 'in [0, 1]');
 }
 
-function isDetached(array: TypedArray): boolean {
-  if (byteLengthOf(array) > 0) return false;
+/** Rejects an array that has no memory any more: of a detached buffer, or beyond the end of one that was made shorter. */
+export function rejectDetached(name: string, array: TypedArray): void {
+  if (!isOutOfBounds(array)) return;
+  const [what, expected] = isDetached(bufferOf(array))
+    ? ['whose buffer is detached', 'attached']
+    : ['beyond the end of its buffer, which was resized', 'within it'];
+  throw coded(
+    new TypeError(`${name} is ${describe(array)} ${what}: must be ${expected}`),
+    'ERR_INVALID_ARG_TYPE',
+  );
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
   try {
-    new Uint8Array(bufferOf(array));
+    new Uint8Array(buffer);
     return false;
   } catch {
     return true;
   }
-}
-
-export function rejectDetached(name: string, array: TypedArray): void {
-  if (!isDetached(array)) return;
-  throw coded(
-    new TypeError(`${name} is ${describe(array)} whose buffer is detached: must be attached`),
-    'ERR_INVALID_ARG_TYPE',
-  );
 }
 
 /**
