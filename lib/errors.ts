@@ -104,13 +104,18 @@ function define<E extends Error>(error: E, key: string, value: unknown): E {
 
 /**
  * The error to throw when reading an object of the caller's threw `error`. A getter's own exception is passed on; a
- * TypeError, which engines throw for revoked and inconsistent proxies, becomes the cause of one with a code.
+ * TypeError, or a RangeError without a code, which engines throw for revoked and inconsistent proxies, becomes the cause
+ * of one with a code.
  */
 export function unreadable(name: string, error: unknown): unknown {
   try {
-    if (!(error instanceof TypeError) || (error as { code?: unknown }).code === 'ERR_INVALID_ARG_TYPE')
-      return error;
-    const message = `${name} cannot be read: ${clip(String(error.message), 200)}`;
+    const { code } = Object(error) as { code?: unknown };
+    const isEngines =
+      error instanceof TypeError
+        ? code !== 'ERR_INVALID_ARG_TYPE'
+        : error instanceof RangeError && typeof code !== 'string';
+    if (!isEngines) return error;
+    const message = `${name} cannot be read: ${clip(String((error as Error).message), 200)}`;
     return coded(new TypeError(message, { cause: error }), 'ERR_INVALID_ARG_TYPE');
   } catch {
     return error; // it cannot be looked at either

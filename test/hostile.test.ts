@@ -131,21 +131,24 @@ describe("what a caller's getter throws", () => {
     expect(errorOf(() => crossEntropy(logits, targets, options))).toBe(thrown);
   });
 
-  it('is the cause of an error with a code if it is a TypeError, as the engine throws', () => {
-    const thrown = new TypeError('mine');
-    const options = {
-      classes: 4,
-      get labelSmoothing(): number {
-        throw thrown;
-      },
-    };
-    const error = errorOf(() => crossEntropy(logits, targets, options));
-    expect(error).toMatchObject({
-      code: 'ERR_INVALID_ARG_TYPE',
-      message: 'options cannot be read: mine',
-      cause: thrown,
-    });
-  });
+  it.each([TypeError, RangeError])(
+    'is the cause of an error with a code if it is a %o, as the engine throws',
+    (Type) => {
+      const thrown = new Type('mine');
+      const options = {
+        classes: 4,
+        get labelSmoothing(): number {
+          throw thrown;
+        },
+      };
+      const error = errorOf(() => crossEntropy(logits, targets, options));
+      expect(error).toMatchObject({
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: 'options cannot be read: mine',
+        cause: thrown,
+      });
+    },
+  );
 
   it('is not looked into', () => {
     const { proxy, revoke } = Proxy.revocable({}, {});

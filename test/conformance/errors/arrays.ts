@@ -94,8 +94,8 @@ const arraysRefused: Refusal[] = [
   [
     'logits out of the bounds of a resized buffer',
     () => logits(resized())(),
-    LENGTH,
-    'logits has length 0: must have targets.length · classes = 12',
+    TYPE,
+    'logits is a Float32Array of length 0 beyond the end of its buffer, which was resized: must be within it',
   ],
   [
     'logits shrunk with their buffer',
@@ -106,8 +106,8 @@ const arraysRefused: Refusal[] = [
   [
     'gradient out of the bounds of a resized buffer',
     () => options({ gradient: resized() })(),
-    LENGTH,
-    'gradient has length 0: must have logits.length = 12',
+    TYPE,
+    'gradient is a Float32Array of length 0 beyond the end of its buffer, which was resized: must be within it',
   ],
   [
     'gradient shrunk with its buffer',
