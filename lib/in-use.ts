@@ -19,12 +19,15 @@ interface Uses {
   written: Ranges;
 }
 
-/** An array of the caller's, and its name in messages. */
+/** An array of the caller's, its name in messages, and the bytes of its buffer that it has. */
 interface Named {
   name: string;
   array: TypedArray;
   length: number;
   written: boolean;
+  buffer: ArrayBufferLike;
+  start: number;
+  end: number;
 }
 
 const uses = new Map<ArrayBufferLike, Uses>();
@@ -32,7 +35,10 @@ const uses = new Map<ArrayBufferLike, Uses>();
 function callersArrays(batch: Batch): Named[] {
   const arrays: Named[] = [];
   const take = (name: string, array: TypedArray | null, written = false) => {
-    if (array !== null) arrays.push({ name, array, length: lengthOf(array), written });
+    if (array === null) return;
+    const start = byteOffsetOf(array);
+    const end = start + byteLengthOf(array);
+    arrays.push({ name, array, length: lengthOf(array), written, buffer: bufferOf(array), start, end });
   };
   take('gradient', batch.gradient, true);
   if (batch.logits !== batch.gradient) take('logits', batch.logits);
@@ -58,11 +64,9 @@ function callersArrays(batch: Batch): Named[] {
   return arrays;
 }
 
-function rejectUsed({ name, array, written }: Named): void {
-  const others = uses.get(bufferOf(array));
+function rejectUsed({ name, written, buffer, start, end }: Named): void {
+  const others = uses.get(buffer);
   if (others === undefined) return;
-  const start = byteOffsetOf(array);
-  const end = start + byteLengthOf(array);
   const writes = others.written.overlap(start, end);
   if (!writes && !(written && others.read.overlap(start, end))) return;
   const what = writes ? 'the gradient' : 'an array';
@@ -82,17 +86,16 @@ export function rejectInUse(batch: Batch): void {
 /** The arrays of a pending call. */
 export class InUse {
   private readonly arrays: Named[];
-  private readonly released: (() => void)[];
 
   constructor(batch: Batch) {
-    rejectInUse(batch);
     this.arrays = callersArrays(batch);
-    this.released = this.arrays.map(use);
+    if (uses.size > 0) this.arrays.forEach(rejectUsed);
+    this.arrays.forEach(use);
   }
 
   /** Whether an array's memory could shrink before the call ends. */
   get resizable(): boolean {
-    return this.arrays.some(({ array }) => isResizable(bufferOf(array)));
+    return this.arrays.some(({ buffer }) => isResizable(buffer));
   }
 
   /** Throws if an array has been detached or resized since. */
@@ -107,23 +110,18 @@ export class InUse {
   }
 
   release(): void {
-    this.released.forEach((release) => {
-      release();
-    });
+    this.arrays.forEach(release);
   }
 }
 
-/** Notes that an array is in use; the returned function ends that. */
-function use({ array, written }: Named): () => void {
-  const buffer = bufferOf(array);
-  const start = byteOffsetOf(array);
-  const end = start + byteLengthOf(array);
+function use({ written, buffer, start, end }: Named): void {
   const all = uses.get(buffer) ?? { read: new Ranges(), written: new Ranges() };
   uses.set(buffer, all);
-  const ranges = written ? all.written : all.read;
-  ranges.add(start, end);
-  return () => {
-    ranges.remove(start, end);
-    if (all.read.isEmpty && all.written.isEmpty) uses.delete(buffer);
-  };
+  (written ? all.written : all.read).add(start, end);
+}
+
+function release({ written, buffer, start, end }: Named): void {
+  const all = uses.get(buffer) as Uses;
+  (written ? all.written : all.read).remove(start, end);
+  if (all.read.isEmpty && all.written.isEmpty) uses.delete(buffer);
 }

@@ -97,10 +97,18 @@ function bind({ backend, kernels }: Loaded): Functions<'promise'> {
       inUse.release();
     }
   });
-  // An error of the checks rejects the promise.
+  // An error of the checks rejects the promise. An async function would make two more promises of each call.
   const rejecting = fromNames(Object.keys(functions), (name) => {
     const check = functions[name];
-    return { [name]: async (a: unknown, b: unknown, c: unknown, d?: unknown) => check(a, b, c, d) }[name];
+    return {
+      [name](a: unknown, b: unknown, c: unknown, d?: unknown) {
+        try {
+          return check(a, b, c, d);
+        } catch (error) {
+          return Promise.reject(error);
+        }
+      },
+    }[name];
   });
   return { backend, ...rejecting } as unknown as Functions<'promise'>;
 }
