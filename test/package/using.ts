@@ -57,10 +57,13 @@ describe('installed where there is no compiler', () => {
     };
     write('logits.npy', [2, 3], [1, 2, 3, 3, 2, 1]);
     write('targets.npy', [2], [2, 0]);
-    const command = path.join(project, 'node_modules', '.bin', 'smoothloss');
-    const run = process.platform === 'win32' ? [`${command}.cmd`] : node(command);
+    // On Windows the command is a batch file, which only a shell runs.
+    const isWindows = process.platform === 'win32';
+    const command = isWindows
+      ? path.join(installed, 'bin', 'smoothloss.mjs')
+      : path.join(project, 'node_modules', '.bin', 'smoothloss');
     const args = ['--logits', 'logits.npy', '--targets', 'targets.npy', '--out', 'losses.npy'];
-    const { status, stdout, stderr } = runBare([...run, 'score', ...args]);
+    const { status, stdout, stderr } = runBare(node(command, 'score', ...args));
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('mean loss   0.407606 (0.815212 / 2)\n');
   });
