@@ -115,12 +115,14 @@ export class InUse {
 }
 
 function use({ written, buffer, start, end }: Named): void {
+  if (start === end) return;
   const all = uses.get(buffer) ?? { read: new Ranges(), written: new Ranges() };
   uses.set(buffer, all);
   (written ? all.written : all.read).add(start, end);
 }
 
 function release({ written, buffer, start, end }: Named): void {
+  if (start === end) return;
   const all = uses.get(buffer) as Uses;
   (written ? all.written : all.read).remove(start, end);
   if (all.read.isEmpty && all.written.isEmpty) uses.delete(buffer);

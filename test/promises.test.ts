@@ -409,6 +409,25 @@ describe.each(both)('with $name', ({ name, now, later }) => {
       message: `${what} of a promise that is pending: must be apart from it, or wait for it`,
     });
 
+    it('of no bytes may be in use by several calls, some of which end before others', async () => {
+      const memory = new ArrayBuffer(64);
+      const none = () => new Float32Array(memory, 16, 0);
+      const weight = new Float32Array(memory, 0, 4);
+      const logits = new Float32Array(4000);
+      const empty = () =>
+        later.crossEntropy(none(), new Int32Array(0), { classes: 4, gradient: none(), reduction: 'sum' });
+      const long = () => later.crossEntropy(logits, new Int32Array(1000), { classes: 4, weight });
+      for (const begin of [
+        [empty, empty],
+        [empty, long, empty],
+        [long, empty],
+      ]) {
+        const results = await Promise.all(begin.map((call) => call()));
+        expect(results.map(({ rows }) => rows)).toEqual(begin.map((call) => (call === empty ? 0 : 1000)));
+      }
+      expect((await long()).rows).toBe(1000);
+    });
+
     it('may be read by several calls at once', async () => {
       const logits = fresh();
       const call = () => later.crossEntropy(logits, targets, { classes, gradient: true });
