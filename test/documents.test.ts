@@ -101,6 +101,10 @@ describe('links', () => {
   });
 });
 
+it('README.md has at most 150 lines, for hurried readers', () => {
+  expect(read('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(150);
+});
+
 describe('commands', () => {
   const texts = files.filter((file) => !/package-lock\.json$|^test\/vectors\/|\.svg$/.test(file));
 
