@@ -4,7 +4,7 @@
 import { prepareElements } from './arguments/element-losses.js';
 import { FUNCTIONS, type FunctionName, type Rules } from './arguments/functions.js';
 import { prepareLayer } from './arguments/linear-losses.js';
-import type { Prepared } from './arguments/prepare.js';
+import type { Outcome, Prepared } from './arguments/prepare.js';
 import { prepareRows } from './arguments/row-losses.js';
 import { type PreparedLabels, prepareSmoothLabels } from './arguments/smooth-labels.js';
 import type { Floats, Sums } from './batch.js';
@@ -12,6 +12,8 @@ import { fromNames } from './objects.js';
 
 /** A call that is checked: of a loss, or of smoothLabels. */
 export type Checked = Prepared | PreparedLabels;
+/** What the result of a call is made of, beside the sums. */
+export type Ended = Outcome | Pick<PreparedLabels, 'labels'>;
 /** Computes a checked call, and returns what the function returns. */
 export type Run = (rules: Rules, call: Checked) => unknown;
 type Bound = (first: unknown, second: unknown, third: unknown, fourth: unknown) => unknown;
@@ -32,18 +34,18 @@ function oneNaN(x: number): number {
   return Number.isNaN(x) ? NaN : x;
 }
 
-function lossOf(prepared: Prepared, sum: number): AnyResult {
+function lossOf(outcome: Outcome, sum: number): AnyResult {
   const numerator = oneNaN(sum);
-  const { batch, reduction, rows, gradient, perRow } = prepared;
-  const denominator = oneNaN(prepared.denominator);
+  const { reduction, rows, losses, gradient, perRow } = outcome;
+  const denominator = oneNaN(outcome.denominator);
   const totals = { numerator, denominator, rows };
   let result: AnyResult;
-  if (batch.losses !== null) {
-    result = { losses: batch.losses, ...totals };
+  if (losses !== null) {
+    result = { losses, ...totals };
   } else if (reduction === 'sum') {
     result = { loss: numerator, ...totals };
   } else {
-    const loss = denominator === 0 ? prepared.empty : oneNaN(numerator / denominator);
+    const loss = denominator === 0 ? outcome.empty : oneNaN(numerator / denominator);
     result = { loss, numerator, denominator, rows };
   }
   if (gradient !== null) result.gradient = gradient;
@@ -52,11 +54,11 @@ function lossOf(prepared: Prepared, sum: number): AnyResult {
 }
 
 /** Makes what the function returns. */
-export function resultOf(rules: Rules, call: Checked, sums: Sums): unknown {
-  if (rules.of === 'labels') return (call as PreparedLabels).labels;
-  const prepared = call as Prepared;
-  const result = lossOf(prepared, sums.numerator);
-  if (prepared.batch.metrics) result.metrics = metricsOf(rules, sums, prepared.parts);
+export function resultOf(rules: Rules, ended: Ended, sums: Sums): unknown {
+  if (rules.of === 'labels') return (ended as PreparedLabels).labels;
+  const outcome = ended as Outcome;
+  const result = lossOf(outcome, sums.numerator);
+  if (outcome.metrics) result.metrics = metricsOf(rules, sums, outcome.parts);
   return result;
 }
 

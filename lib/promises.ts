@@ -1,58 +1,19 @@
 // The public functions that return promises: the event loop goes on while they compute.
 
+import type { Rules } from './arguments/functions.js';
 import { chosen, type Loaded, load } from './backends.js';
 import type { Batch, Kernel, Sums } from './batch.js';
-import { bindAll, resultOf } from './calls.js';
+import { bindAll, type Checked, type Ended, resultOf } from './calls.js';
 import { abortError, unreadable } from './errors.js';
 import { InUse } from './in-use.js';
 import { fromNames } from './objects.js';
-import { onAbort } from './signals.js';
+import { addAbortListener, removeAbortListener } from './signals.js';
 import { computeInSlices } from './slices.js';
 import { threadsFor } from './threads.js';
 import type { AbortSignalLike, Backend, BackendName, Functions } from './types/index.js';
 
 export { availableBackends, setThreads } from './index.js';
 export type * from './types/index.js';
-
-// Computes in other threads. Returns undefined, with nothing begun, if the backend has none.
-function computeElsewhere(
-  kernel: Kernel,
-  batch: Batch,
-  threads: number,
-  signal: AbortSignalLike | undefined,
-): Promise<Sums | undefined> | undefined {
-  let resolve = (_: Sums | undefined): void => {};
-  const promise = new Promise<Sums | undefined>((settle) => {
-    resolve = settle;
-  });
-  const abort = kernel.start?.(batch, threads, resolve);
-  if (abort === undefined) return undefined;
-  return signal === undefined ? promise : abortable(promise, abort, signal);
-}
-
-// Settles only when no thread works on the arrays any more, whatever the signal does.
-async function abortable(
-  promise: Promise<Sums | undefined>,
-  abort: () => void,
-  signal: AbortSignalLike,
-): Promise<Sums | undefined> {
-  let forget = () => {};
-  try {
-    forget = onAbort(signal, abort);
-    if (signal.aborted) abort();
-  } catch (error) {
-    abort();
-    await promise;
-    throw unreadable('signal', error);
-  }
-  const sums = await promise;
-  try {
-    forget();
-  } catch (error) {
-    throw unreadable('signal', error);
-  }
-  return sums;
-}
 
 // A signal may be any object, whose getters may throw.
 function isAborted(signal: AbortSignalLike): boolean {
@@ -72,29 +33,113 @@ function aborting(signal: AbortSignalLike | undefined): unknown {
   }
 }
 
+/**
+ * A call whose promise is pending. There may be 100,000 of them, so each keeps little: no batch, no async function, few
+ * closures. With those, each kept 2.6 KB of V8's memory for 1.2 KB, and took 1.4 times as long to begin.
+ */
+class Pending {
+  private readonly ended: Ended;
+  private readonly signal: AbortSignalLike | undefined;
+  private readonly inUse: InUse;
+  private abort: (() => void) | undefined;
+  private failure: { error: unknown } | undefined;
+
+  constructor(
+    private readonly rules: Rules,
+    call: Checked,
+  ) {
+    const withoutBatch = { ...call, batch: null }; // which takes 550 bytes
+    this.ended = withoutBatch;
+    this.signal = call.execution.signal;
+    this.inUse = new InUse(call.batch);
+  }
+
+  /** Computes in other threads. Returns undefined, with nothing begun, if the backend has none. */
+  computeElsewhere(kernel: Kernel, batch: Batch, threads: number): Promise<unknown> | undefined {
+    // Memory that could shrink cannot be theirs.
+    if (kernel.start === undefined || this.inUse.resizable) return undefined;
+    let resolve = (_: unknown): void => {};
+    let reject = resolve;
+    const promise = new Promise<unknown>((resolves, rejects) => {
+      resolve = resolves;
+      reject = rejects;
+    });
+    const abort = kernel.start(batch, threads, (sums) => {
+      try {
+        this.release();
+        this.forget();
+        resolve(this.answer(sums));
+      } catch (error) {
+        reject(error);
+      }
+    });
+    if (abort === undefined) return undefined;
+    this.listen(abort);
+    return promise;
+  }
+
+  /** Computes in this thread, in slices. */
+  async computeHere(kernel: Kernel, batch: Batch): Promise<unknown> {
+    try {
+      return this.answer(await computeInSlices(kernel, batch, () => this.check()));
+    } finally {
+      this.release();
+    }
+  }
+
+  release(): void {
+    this.inUse.release();
+  }
+
+  private check(): void {
+    if (this.signal !== undefined && isAborted(this.signal)) throw aborting(this.signal);
+    this.inUse.check();
+  }
+
+  private answer(sums: Sums | undefined): unknown {
+    this.check();
+    if (sums === undefined) throw aborting(this.signal);
+    return resultOf(this.rules, this.ended, sums);
+  }
+
+  // If the signal throws, the promise is rejected when no thread works on the arrays any more.
+  private listen(abort: () => void): void {
+    if (this.signal === undefined) return;
+    this.abort = abort;
+    try {
+      addAbortListener(this.signal, abort);
+      if (this.signal.aborted) abort();
+    } catch (error) {
+      abort();
+      this.failure = { error };
+    }
+  }
+
+  private forget(): void {
+    if (this.signal === undefined || this.abort === undefined) return;
+    try {
+      removeAbortListener(this.signal, this.abort);
+      if (this.failure !== undefined) throw this.failure.error;
+    } catch (error) {
+      throw unreadable('signal', error);
+    }
+  }
+}
+
 function bind({ backend, kernels }: Loaded): Functions<'promise'> {
-  const functions = bindAll(async (rules, call) => {
-    const { batch } = call;
-    const { threads, signal, aborted } = call.execution;
+  const functions = bindAll((rules, call) => {
+    const { batch, execution } = call;
+    const { threads, signal, aborted } = execution;
     if (aborted) throw aborting(signal);
-    const inUse = new InUse(batch);
-    const check = () => {
-      if (signal !== undefined && isAborted(signal)) throw aborting(signal);
-      inUse.check();
-    };
+    const kernel = kernels[rules.kernel];
+    const pending = new Pending(rules, call);
     try {
       // No code of the caller's runs until the kernel has begun, so the arena still holds this call.
-      inUse.check();
-      const kernel = kernels[rules.kernel];
-      const elsewhere = inUse.resizable
-        ? undefined
-        : computeElsewhere(kernel, batch, threadsFor(threads, batch), signal);
-      const sums = await (elsewhere ?? computeInSlices(kernel, batch, check));
-      check();
-      if (sums === undefined) throw aborting(signal);
-      return resultOf(rules, call, sums);
-    } finally {
-      inUse.release();
+      const elsewhere = pending.computeElsewhere(kernel, batch, threadsFor(threads, batch));
+      return elsewhere ?? pending.computeHere(kernel, batch);
+    } catch (error) {
+      pending.release(); // there was no memory to begin
+      throw error;
     }
   });
   // An error of the checks rejects the promise. An async function would make two more promises of each call.

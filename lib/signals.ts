@@ -10,8 +10,8 @@ interface Listeners {
 
 const known = new WeakMap<AbortSignalLike, Listeners>();
 
-/** Calls `listener` when the signal aborts. The returned function removes it. */
-export function onAbort(signal: AbortSignalLike, listener: () => void): () => void {
+/** Calls `listener` when the signal aborts. Throws what methods of the signal throw. */
+export function addAbortListener(signal: AbortSignalLike, listener: () => void): void {
   let listeners = known.get(signal);
   if (listeners === undefined) {
     const all = new Set<() => void>();
@@ -29,8 +29,11 @@ export function onAbort(signal: AbortSignalLike, listener: () => void): () => vo
     all.delete(listener);
     throw error;
   }
-  return () => {
-    all.delete(listener);
-    if (all.size === 0) signal.removeEventListener('abort', abort);
-  };
+}
+
+/** Removes a listener that was added. */
+export function removeAbortListener(signal: AbortSignalLike, listener: () => void): void {
+  const { all, abort } = known.get(signal) as Listeners;
+  all.delete(listener);
+  if (all.size === 0) signal.removeEventListener('abort', abort);
 }

@@ -252,6 +252,29 @@ describe.each(both)('with $name', ({ name, now, later }) => {
     });
   });
 
+  it('a call that cannot begin leaves nothing in use', async () => {
+    const [logits, targets] = [new Float32Array(3), Int32Array.of(0)];
+    const call = () => later.crossEntropy(logits, targets, { classes: 3, gradient: logits });
+    const { Promise: Original } = globalThis;
+    // As if there were no memory for a promise.
+    globalThis.Promise = class extends Original<never> {
+      constructor() {
+        super(() => {});
+        throw new Error('thrown');
+      }
+    } as unknown as PromiseConstructor;
+    let begun: ReturnType<typeof call> | undefined;
+    try {
+      begun = call();
+    } catch (error) {
+      expect(error).toHaveProperty('message', 'thrown');
+    } finally {
+      globalThis.Promise = Original;
+    }
+    await begun;
+    expect((await call()).rows).toBe(1);
+  });
+
   describe('a signal', () => {
     it('aborts what has not begun, and nothing is written', async () => {
       const logits = Float32Array.of(1, 2, 3);
@@ -373,6 +396,27 @@ describe.each(both)('with $name', ({ name, now, later }) => {
         // Computed in slices, it does not listen, and may be done.
         if (typeof settled !== 'number') expect([thrown.name, 'AbortError']).toContain(settled.name);
         await later.crossEntropy(logits, targets, { classes, gradient: logits });
+      }
+    });
+
+    it('is not listened to any more once a call has settled', async () => {
+      const { signal } = new AbortController();
+      let aborted: unknown = false;
+      const strange = {
+        get aborted() {
+          if (aborted instanceof Error && getEventListeners(signal, 'abort').length > 0) throw aborted;
+          return false;
+        },
+        addEventListener: (type: string, abort: () => void) => signal.addEventListener(type, abort),
+        removeEventListener: (type: string, abort: () => void) => signal.removeEventListener(type, abort),
+      };
+      for (aborted of [false, new Error('thrown')]) {
+        const call = later.crossEntropy(new Float32Array(3), Int32Array.of(0), {
+          classes: 3,
+          signal: strange,
+        });
+        await call.catch((error) => expect(error).toBe(aborted));
+        expect(getEventListeners(signal, 'abort')).toEqual([]);
       }
     });
 

@@ -39,10 +39,14 @@ import type { Common, Execution } from './options.js';
 import { widenFactors } from './smoothing.js';
 import type { TargetArrays } from './target-arrays.js';
 
-/** A call ready for a backend, with all that its result needs beside the sums. */
-export interface Prepared {
+/** A call ready for a backend. */
+export interface Prepared extends Outcome {
   batch: Batch;
   execution: Execution;
+}
+
+/** All that the result needs beside the sums. */
+export interface Outcome {
   reduction: 'mean' | 'sum' | 'none';
   denominator: number;
   rows: number;
@@ -50,6 +54,8 @@ export interface Prepared {
   parts: number;
   /** The mean where the denominator is 0. */
   empty: number;
+  metrics: boolean;
+  losses: Floats | null;
   /** The gradient that the caller gets: of linearCrossEntropy an object of arrays. */
   gradient: TypedArray | Partial<LayerGradients<Floats>> | null;
   perRow: PerRowArrays | null;
@@ -359,7 +365,7 @@ export function takeGradient(
 export function finish(
   batch: Batch,
   common: Common,
-  gradient: Prepared['gradient'],
+  gradient: Outcome['gradient'],
   denominator: number,
   rows: number,
   parts: number,
@@ -377,6 +383,8 @@ export function finish(
     rows,
     parts,
     empty: whenEmpty === 'zero' ? 0 : NaN,
+    metrics: batch.metrics,
+    losses: batch.losses,
     gradient,
     perRow: perRow === null ? null : takePerRow(batch, perRow),
   };
