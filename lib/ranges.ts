@@ -8,61 +8,59 @@ interface Range {
 }
 type Cell = Map<string, Range>;
 
+/** Ranges beyond so many are found by cells. Most buffers have one, for which cells took six times as much memory. */
+const FEW = 4;
+
 /**
- * Ranges [start, end) of numbers, any of which may be there many times. A range of up to 2^n numbers is in the one or two
- * cells of 2^n numbers that it touches, so that each step takes a time that hardly depends on how many ranges there are,
- * if few of different length or place overlap each other. A list took 0.06 ms a step with 30,000 of them.
+ * Ranges [start, end) of numbers, any of which may be there many times. A few are in a list. Of the others, a range of up
+ * to 2^n numbers is in the one or two cells of 2^n numbers that it touches, so that each step takes a time that hardly
+ * depends on how many ranges there are, if few of different length or place overlap each other. A list took 0.06 ms a
+ * step with 30,000 of them.
  */
 export class Ranges {
+  private few: Range[] = [];
   /** By n, then by the index of the cell. */
-  private readonly levels = new Map<number, Map<number, Cell>>();
+  private levels: Map<number, Map<number, Cell>> | undefined;
 
   get isEmpty(): boolean {
-    return this.levels.size === 0;
+    return this.few.length === 0 && !this.levels?.size;
   }
 
   add(start: number, end: number): void {
     if (start === end) return;
-    const level = levelOf(start, end);
-    const cells = this.levels.get(level) ?? new Map<number, Cell>();
-    this.levels.set(level, cells);
-    const key = `${start}-${end}`;
-    const range = cells.get(cellOf(start, level))?.get(key) ?? { start, end, count: 0 };
-    range.count++;
-    if (range.count > 1) return;
-    for (let i = cellOf(start, level); i <= cellOf(end - 1, level); i++) {
-      const cell = cells.get(i) ?? new Map<string, Range>();
-      cells.set(i, cell.set(key, range));
+    const known = this.find(start, end);
+    if (known !== undefined) {
+      known.count++;
+      return;
     }
+    const range = { start, end, count: 1 };
+    if (this.few.length === 0) this.few = [range];
+    else if (this.few.length < FEW) this.few.push(range);
+    else this.addToCells(range);
   }
 
   /** Takes away a range that was added. */
   remove(start: number, end: number): void {
     if (start === end) return;
-    const level = levelOf(start, end);
-    const cells = this.levels.get(level) as Map<number, Cell>;
-    const key = `${start}-${end}`;
-    const range = cells.get(cellOf(start, level))?.get(key) as Range;
+    const range = this.find(start, end) as Range;
     range.count--;
     if (range.count > 0) return;
-    for (let i = cellOf(start, level); i <= cellOf(end - 1, level); i++) {
-      const cell = cells.get(i) as Cell;
-      cell.delete(key);
-      if (cell.size === 0) cells.delete(i);
-    }
-    if (cells.size === 0) this.levels.delete(level);
+    if (this.few.includes(range)) this.few = this.few.filter((other) => other !== range);
+    else this.removeFromCells(range);
   }
 
   /** Whether a range has a number in [start, end). */
   overlap(start: number, end: number): boolean {
     if (start === end) return false;
+    const overlaps = (range: Range) => range.start < end && start < range.end;
+    if (this.few.some(overlaps)) return true;
     let found = false;
     const look = (cell: Cell | undefined) => {
       cell?.forEach((range) => {
-        found ||= range.start < end && start < range.end;
+        found ||= overlaps(range);
       });
     };
-    this.levels.forEach((cells, level) => {
+    this.levels?.forEach((cells, level) => {
       const first = cellOf(start, level);
       const last = cellOf(end - 1, level);
       if (last - first >= cells.size) cells.forEach(look);
@@ -70,6 +68,41 @@ export class Ranges {
     });
     return found;
   }
+
+  private find(start: number, end: number): Range | undefined {
+    const inList = this.few.find((range) => range.start === start && range.end === end);
+    if (inList !== undefined || this.levels === undefined) return inList;
+    const level = levelOf(start, end);
+    return this.levels.get(level)?.get(cellOf(start, level))?.get(keyOf(start, end));
+  }
+
+  private addToCells(range: Range): void {
+    const { start, end } = range;
+    const level = levelOf(start, end);
+    this.levels ??= new Map();
+    const cells = this.levels.get(level) ?? new Map<number, Cell>();
+    this.levels.set(level, cells);
+    for (let i = cellOf(start, level); i <= cellOf(end - 1, level); i++) {
+      const cell = cells.get(i) ?? new Map<string, Range>();
+      cells.set(i, cell.set(keyOf(start, end), range));
+    }
+  }
+
+  private removeFromCells({ start, end }: Range): void {
+    const level = levelOf(start, end);
+    const levels = this.levels as Map<number, Map<number, Cell>>;
+    const cells = levels.get(level) as Map<number, Cell>;
+    for (let i = cellOf(start, level); i <= cellOf(end - 1, level); i++) {
+      const cell = cells.get(i) as Cell;
+      cell.delete(keyOf(start, end));
+      if (cell.size === 0) cells.delete(i);
+    }
+    if (cells.size === 0) levels.delete(level);
+  }
+}
+
+function keyOf(start: number, end: number): string {
+  return `${start}-${end}`;
 }
 
 /** The least n with 2^n numbers or more in the range. */
