@@ -161,7 +161,12 @@ bool Pool::memberSpins() {
 // Gives each thread that may come a range.
 void Pool::share(Task& task, size_t pieces) {
   size_t count = task.threads_ < pieces ? task.threads_ : pieces;
-  if (count > Task::kMostRanges) count = Task::kMostRanges;
+  if (count > Task::kFewRanges && task.many_ == nullptr) {
+    task.many_.reset(new (std::nothrow) Task::Range[Task::kMostRanges]);
+    if (task.many_ != nullptr) task.ranges_ = task.many_.get();
+  }
+  const size_t most = task.many_ ? Task::kMostRanges : Task::kFewRanges;
+  if (count > most) count = most;
   for (size_t i = 0; i < count; ++i) task.ranges_[i] = {pieces * i / count, pieces * (i + 1) / count};
   task.rangeCount_ = count;
   task.left_ = pieces;

@@ -53,8 +53,11 @@ class Task {
     size_t first;
     size_t end;
   };
+  static constexpr size_t kFewRanges = 4;
   static constexpr size_t kMostRanges = 64;
-  Range ranges_[kMostRanges];
+  Range few_[kFewRanges];
+  std::unique_ptr<Range[]> many_;  // if there were ever more: 1 KB, where 100,000 tasks may be pending
+  Range* ranges_ = few_;
   size_t rangeCount_ = 0;
   size_t left_ = 0;  // in all of them
   Task* before_ = nullptr;
