@@ -179,7 +179,7 @@ LayerStages::Grid LayerStages::gridOf(Stage stage) const {
 
 // As many pieces as threads, or a multiple of that; by the longer side if there are fewer the other way.
 LayerStages::Grid LayerStages::cut(size_t rows, size_t columns, bool byColumns) const {
-  constexpr size_t kMost = 480;
+  constexpr size_t kMost = 512;
   if (threads_ == 1 && (byColumns ? columns : rows) <= kMost) return {rows, columns, byColumns, kMost};
   if ((byColumns ? columns / kPieceColumns : rows / kPieceRows) < threads_) byColumns = columns >= rows;
   const size_t side = atLeastOne(byColumns ? columns : rows);
