@@ -66,11 +66,12 @@ class Pending {
     });
     const abort = kernel.start(batch, threads, (sums) => {
       try {
-        this.release();
         this.forget();
         resolve(this.answer(sums));
       } catch (error) {
         reject(error);
+      } finally {
+        this.release();
       }
     });
     if (abort === undefined) return undefined;
