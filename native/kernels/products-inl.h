@@ -96,7 +96,7 @@ SMOOTHLOSS_INLINE void packTransposed(const Row& row, size_t n, size_t k, typena
   }
 }
 
-// A pointer of which the compiler does not know where it points to.
+// A pointer whose origin the compiler cannot see.
 template <typename T>
 SMOOTHLOSS_INLINE T* hidden(T* p) {
 #if !defined(_MSC_VER) || defined(__clang__)
