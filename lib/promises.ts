@@ -66,12 +66,9 @@ class Pending {
     });
     const abort = kernel.start(batch, threads, (sums) => {
       try {
-        this.forget();
-        resolve(this.answer(sums));
+        resolve(this.settle(sums));
       } catch (error) {
         reject(error);
-      } finally {
-        this.release();
       }
     });
     if (abort === undefined) return undefined;
@@ -90,6 +87,16 @@ class Pending {
 
   release(): void {
     this.inUse.release();
+  }
+
+  // What release throws, where programs have replaced built-ins, rejects the promise too.
+  private settle(sums: Sums | undefined): unknown {
+    try {
+      this.forget();
+      return this.answer(sums);
+    } finally {
+      this.release();
+    }
   }
 
   private check(): void {
