@@ -72,7 +72,13 @@ class Pending {
       }
     });
     if (abort === undefined) return undefined;
-    this.listen(abort);
+    // From here on nothing is thrown, since the threads have the arrays. What the signal throws, or a stack that is full,
+    // rejects the promise when they are done.
+    try {
+      this.listen(abort);
+    } catch (error) {
+      this.failure = { error };
+    }
     return promise;
   }
 
@@ -110,23 +116,16 @@ class Pending {
     return resultOf(this.rules, this.ended, sums);
   }
 
-  // If the signal throws, the promise is rejected when no thread works on the arrays any more.
   private listen(abort: () => void): void {
     if (this.signal === undefined) return;
     this.abort = abort;
-    try {
-      addAbortListener(this.signal, abort);
-      if (this.signal.aborted) abort();
-    } catch (error) {
-      abort();
-      this.failure = { error };
-    }
+    addAbortListener(this.signal, abort);
+    if (this.signal.aborted) abort();
   }
 
   private forget(): void {
-    if (this.signal === undefined || this.abort === undefined) return;
     try {
-      removeAbortListener(this.signal, this.abort);
+      if (this.signal !== undefined && this.abort !== undefined) removeAbortListener(this.signal, this.abort);
       if (this.failure !== undefined) throw this.failure.error;
     } catch (error) {
       throw unreadable('signal', error);
