@@ -179,6 +179,44 @@ describe('the process survives', () => {
   });
 });
 
+it('promises that begin on a stack nearly full settle once, and leave nothing in use', () => {
+  // Node itself says on stderr where its hooks had no stack left.
+  const { output, status, signal } = runChild(`${COMMON}
+    const logits = new Float32Array(40), four = new Int32Array(4);
+    const options = { classes: 10, signal: new AbortController().signal };
+    let all = [];
+    const call = () => all.push(promises.crossEntropy(logits, four, options));
+    let tries = 0;
+    const deep = () => {
+      try {
+        deep();
+      } catch (error) {
+        try {
+          if (tries++ < 40) call();
+        } catch {}
+        throw error;
+      }
+    };
+    (async () => {
+      const codes = new Set();
+      for (let i = 0; i < 2000; i++) call(); // until they are compiled
+      for (let i = 0; i < 100; i++) {
+        try {
+          tries = 0;
+          deep();
+        } catch {}
+        for (const { reason } of await Promise.allSettled(all)) {
+          if (reason !== undefined && !(reason instanceof RangeError)) codes.add(reason.code ?? reason.message);
+        }
+        all = [];
+      }
+      codes.delete('ERR_INVALID_ARG_TYPE'); // the signal could not be read
+      const { rows } = await promises.crossEntropy(logits, four, { classes: 10, gradient: logits });
+      print([rows, ...codes]);
+    })();`);
+  expect({ output, status, signal }).toEqual({ output: [4], status: 0, signal: null });
+});
+
 it('an attack of some seconds', () => {
   const program = path.join(root, 'build/test/attack.js');
   const { stdout, stderr, status, signal } = spawnSync(process.execPath, [program, '10'], {
